@@ -1,2 +1,8 @@
 //! `lkh` installs a data lakehouse on AWS EKS and keeps it as declared.
+
+pub mod adapter;
+pub mod address;
+pub mod command;
+pub mod diff;
 pub mod sandbox;
+pub mod value;

@@ -1,0 +1,526 @@
+//! Kinds and their adapters: what is particular to each kind of resource.
+//!
+//! An adapter is plain functions over values. It says what a spec means in
+//! normal form, which commands read the object, what their answers mean, which
+//! commands carry a change out, and when the object is ready. It does no I/O,
+//! reads no clock and knows neither plan nor state; the generic three-way diff
+//! (`crate::diff`) compares the normal forms by the rules that the adapter's
+//! attributes name.
+//!
+//! To add a kind: one new file, and a line in `kinds!` below.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::str::FromStr;
+
+use schemars::Schema;
+use serde::{Deserialize, Serialize};
+
+use crate::command::{Answer, Command};
+use crate::value::{Map, Path, Value};
+
+/// Declares the closed list of kinds: `Kind => adapter`.
+macro_rules! kinds {
+    ($($kind:ident => $module:ident),+ $(,)?) => {
+        $(pub mod $module;)+
+
+        /// The kinds of resources.
+        #[derive(
+            Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+        )]
+        #[expect(missing_docs, reason = "each kind is described by its own module")]
+        pub enum Kind { $($kind),+ }
+
+        impl Kind {
+            /// Every kind, in the order of the list.
+            pub const ALL: &[Kind] = &[$(Kind::$kind),+];
+
+            /// The kind's name, as manifests write it.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Kind::$kind => stringify!($kind)),+ }
+            }
+
+            /// The code for this kind.
+            pub fn adapter(self) -> &'static dyn Adapter {
+                match self { $(Kind::$kind => &$module::$kind),+ }
+            }
+        }
+    };
+}
+
+kinds! {
+    EksCluster => eks_cluster,
+    Ec2Tags => ec2_tags,
+    IamRole => iam_role,
+    IamPolicy => iam_policy,
+    EksAccessEntry => eks_access_entry,
+    ServiceLinkedRole => service_linked_role,
+    PodIdentityAssociation => pod_identity_association,
+    HelmRelease => helm_release,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Kind {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::ALL.iter().copied().find(|kind| kind.as_str() == text).ok_or_else(|| {
+            let known: Vec<_> = Self::ALL.iter().map(|kind| kind.as_str()).collect();
+            format!("`{text}` is not a kind; the kinds are {}", known.join(", "))
+        })
+    }
+}
+
+/// The code for one kind.
+pub trait Adapter: Sync {
+    /// The JSON Schema of the kind's `spec`. Unknown fields are not allowed
+    /// and every field has a description.
+    fn schema(&self) -> Schema;
+
+    /// The attributes of the normal form, each with its rule of equality.
+    fn attributes(&self) -> &'static [Attribute];
+
+    /// The outputs that other resources may refer to: name and meaning.
+    fn outputs(&self) -> &'static [(&'static str, &'static str)];
+
+    /// What a spec asks for, in normal form. The spec satisfies the schema; its
+    /// texts may be unknown or sensitive (see `Value::to_spec`).
+    ///
+    /// # Errors
+    /// Everything that is wrong with the spec beyond what a schema can say.
+    fn desired(&self, spec: &Value, context: &Context) -> Result<Desired, Vec<Problem>>;
+
+    /// Asks for the answers that are still missing, or says what the object is.
+    /// Called again with more answers until it does. It may ask several
+    /// commands at once: they run side by side.
+    ///
+    /// # Errors
+    /// What could not be read, and why: the object is then *unknown*, never
+    /// absent.
+    fn read(&self, subject: &Subject<'_>, answers: &Answers) -> Result<Reading, ReadError>;
+
+    /// The commands that carry an operation out, in order. Pure: the same
+    /// input gives the same commands, so the plan can print them.
+    ///
+    /// # Errors
+    /// Why the operation can't be carried out at all, as blockers.
+    fn steps(&self, operation: &Operation<'_>) -> Result<Vec<Step>, Vec<Blocker>>;
+
+    /// Whether the object does its work; `NotReady` names what stands in the
+    /// way. Kinds that are ready once they exist keep this default.
+    fn readiness(&self, _desired: &Desired, _object: &Object) -> Readiness {
+        Readiness::Ready
+    }
+
+    /// The spec fields whose target this object is bound to beyond its name:
+    /// when the referenced resource is made anew, this object must be too.
+    fn bound_fields(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// Whether objects of this kind are never deleted, only forgotten; with
+    /// the reason that the plan shows.
+    fn never_deleted(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// Whether commands of this kind talk to the Kubernetes API.
+    fn needs_kubernetes(&self) -> bool {
+        false
+    }
+}
+
+/// What an adapter may know besides the spec.
+#[derive(Debug, Clone, Default)]
+pub struct Context {
+    /// The name from the resource's metadata.
+    pub name: String,
+    /// The AWS account, once known: not known when only validating.
+    pub account: Option<String>,
+    /// The AWS region.
+    pub region: String,
+    /// Whether the resource is `external`: read, never changed.
+    pub external: bool,
+}
+
+impl Context {
+    /// The account, or the expression that stands for it while not known.
+    pub fn account_value(&self) -> Value {
+        self.account.clone().map_or_else(|| Value::Unknown("${account.id}".into()), Value::String)
+    }
+}
+
+/// An error in a spec that the schema can't express.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// Where in the spec.
+    pub path: Path,
+    /// What is wrong.
+    pub summary: String,
+    /// The likely fix.
+    pub help: Option<String>,
+}
+
+/// One attribute of a kind's normal form.
+#[derive(Debug, Clone, Copy)]
+pub struct Attribute {
+    /// Its name, the key in the normal form's map.
+    pub name: &'static str,
+    /// How two values of it are compared.
+    pub rule: Rule,
+    /// What a difference leads to.
+    pub on_change: OnChange,
+}
+
+/// What a difference in an attribute leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnChange {
+    /// The object is changed in place.
+    Update,
+    /// The object can't be changed: it is deleted and made anew.
+    Replace,
+}
+
+/// How two values of an attribute are compared. What a rule ignores is listed
+/// by its description.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rule {
+    /// Equal as they stand. A desired `Null` declares nothing and equals
+    /// everything.
+    Exact,
+    /// A set: order and repetition don't count. Members that no manifest
+    /// declares (now or when last applied) are left alone and reported,
+    /// unless the attribute is exclusive.
+    Set,
+    /// A map whose entries are owned one by one, values compared exactly.
+    /// Entries that no manifest declares are left alone and reported, unless
+    /// the attribute is exclusive.
+    Entries,
+    /// As `Entries`, where each value is itself a map of owned entries.
+    NestedEntries,
+    /// An IAM policy document, compared by meaning (`crate::diff::policy`).
+    PolicyDocument,
+    /// A map of names to IAM policy documents, owned one by one.
+    PolicyDocuments,
+    /// A tree compared leaf by leaf, exactly; each difference is a field of
+    /// its own.
+    Tree,
+    /// A tree of Kubernetes objects by `Kind/namespace/name`: only the fields
+    /// that the desired or prior tree holds count; quantities by amount, lists
+    /// of named things by name (`crate::diff::kubernetes`).
+    KubernetesObjects,
+}
+
+impl Rule {
+    /// What this rule ignores or treats as equal, for people.
+    pub fn description(self) -> &'static str {
+        match self {
+            Self::Exact => "equal as written; a field that is not declared is not compared",
+            Self::Set => {
+                "order and repetition do not count; members that no manifest declares are left \
+                 alone unless exclusive"
+            }
+            Self::Entries | Self::NestedEntries => {
+                "entries are compared one by one; entries that no manifest declares are left \
+                 alone unless exclusive"
+            }
+            Self::PolicyDocument => {
+                "IAM meaning: order, one-element lists, case of Effect and actions, number or \
+                 truth value against text, account id against its root ARN"
+            }
+            Self::PolicyDocuments => {
+                "IAM meaning per document; documents that no manifest declares are left alone \
+                 unless exclusive"
+            }
+            Self::Tree => "every leaf as written; order of lists counts",
+            Self::KubernetesObjects => {
+                "only fields that the chart renders; quantities by amount; lists of named things \
+                 by name; what the API server adds does not count"
+            }
+        }
+    }
+}
+
+/// The natural key of an object: what finds it again without any state.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Identity(pub Map);
+
+impl Identity {
+    /// An identity of named parts. Parts may be unknown until the apply.
+    pub fn new<const N: usize>(parts: [(&str, Value); N]) -> Self {
+        Self(parts.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
+    }
+
+    /// A part as text; empty while unknown.
+    pub fn part(&self, key: &str) -> &str {
+        self.0.get(key).and_then(Value::as_str).unwrap_or("")
+    }
+
+    /// Whether every part is known, so that the object can be read.
+    pub fn is_known(&self) -> bool {
+        !self.0.values().any(Value::has_unknown)
+    }
+}
+
+impl fmt::Display for Identity {
+    /// `clusterName=a roleName=b`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, (key, value)) in self.0.iter().enumerate() {
+            let space = if index > 0 { " " } else { "" };
+            match value {
+                Value::String(text) => write!(f, "{space}{key}={text}")?,
+                other => write!(f, "{space}{key}={other}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What a manifest asks for, in normal form.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Desired {
+    /// The natural key.
+    pub identity: Identity,
+    /// Everything this resource claims for itself, where that is more than its
+    /// identity (tags claim `id key` pairs). Two resources with one claim are
+    /// an error. Empty: the identity is the claim.
+    pub claims: Vec<String>,
+    /// The attributes in normal form. A missing or `Null` attribute is not
+    /// declared.
+    pub attributes: Map,
+    /// Attributes that are exclusive: what no manifest declares is removed.
+    pub exclusive: BTreeSet<&'static str>,
+    /// Outputs that are known without reading, such as an ARN that follows
+    /// from account and name.
+    pub outputs: Map,
+    /// What reading and steps need of the spec besides the attributes (a chart
+    /// reference, a timeout). Not compared; its change alone changes nothing.
+    pub settings: Map,
+}
+
+/// Of what the live object is to be read.
+#[derive(Debug, Clone, Copy)]
+pub struct Subject<'a> {
+    /// The natural key, wholly known.
+    pub identity: &'a Identity,
+    /// What the manifest asks for; `None` for a resource that is only in the
+    /// state any more.
+    pub desired: Option<&'a Desired>,
+    /// What was applied last, from the state.
+    pub prior: Option<&'a Prior>,
+}
+
+/// What the state remembers of a resource.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Prior {
+    /// The natural key.
+    pub identity: Identity,
+    /// The attributes as last applied.
+    pub attributes: Map,
+    /// The outputs as last read.
+    pub outputs: Map,
+    /// What reading and steps needed of the spec.
+    pub settings: Map,
+}
+
+/// The answers so far, by command.
+#[derive(Debug, Clone, Default)]
+pub struct Answers(BTreeMap<String, Answer>);
+
+impl Answers {
+    /// Records an answer.
+    pub fn insert(&mut self, command: &Command, answer: Answer) {
+        self.0.insert(command.key(), answer);
+    }
+
+    /// The answer to a command.
+    pub fn get(&self, command: &Command) -> Option<&Answer> {
+        self.0.get(&command.key())
+    }
+}
+
+/// Collects what a `read` still has to ask.
+///
+/// ```ignore
+/// let mut questions = Questions::new(answers);
+/// let role = questions.ask(get_role(name));
+/// let policies = questions.ask(list_attached(name));
+/// let (Some(role), Some(policies)) = (role, policies) else { return Ok(questions.asking()) };
+/// ```
+#[derive(Debug)]
+pub struct Questions<'a> {
+    answers: &'a Answers,
+    missing: Vec<Command>,
+}
+
+impl<'a> Questions<'a> {
+    /// Questions over the answers so far.
+    pub fn new(answers: &'a Answers) -> Self {
+        Self { answers, missing: Vec::new() }
+    }
+
+    /// The answer to a command, or `None` after noting that it must be asked.
+    pub fn ask(&mut self, command: Command) -> Option<&'a Answer> {
+        let answer = self.answers.get(&command);
+        if answer.is_none() {
+            self.missing.push(command);
+        }
+        answer
+    }
+
+    /// The reading that asks what is missing.
+    pub fn asking(self) -> Reading {
+        Reading::Ask(self.missing)
+    }
+}
+
+/// One step of reading an object.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Reading {
+    /// These commands must be answered first; all of them only read.
+    Ask(Vec<Command>),
+    /// What the object is.
+    Live(Live),
+}
+
+/// A live object, as just read.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Live {
+    /// It does not exist: the service said so.
+    Absent,
+    /// It exists.
+    Present(Box<Object>),
+}
+
+/// What was read of an object that exists.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Object {
+    /// The attributes in normal form, others' parts included.
+    pub attributes: Map,
+    /// Attributes of the *desired* side that only a tool can compute, such as
+    /// the objects that a chart renders to.
+    pub desired: Map,
+    /// Attributes as last applied that the object itself remembers better than
+    /// the state does, such as a release's own manifest.
+    pub prior: Map,
+    /// What other resources may refer to.
+    pub outputs: Map,
+    /// Whether the object is sound.
+    pub health: Health,
+    /// What steps need to know besides the attributes: version ids, revision
+    /// numbers. Not compared.
+    pub facts: Map,
+    /// What a person should know of it, such as that another owner manages it.
+    pub notes: Vec<String>,
+}
+
+/// Whether an object that exists is sound.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Health {
+    /// It is.
+    #[default]
+    Sound,
+    /// It is broken and can be repaired in place (a failed release).
+    Broken(String),
+    /// It can't work any more and must be made anew (an access entry whose
+    /// role was deleted and made again).
+    Outdated(String),
+    /// It is in the middle of a change by someone else; wait.
+    Busy(String),
+}
+
+/// Why a read told nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReadError {
+    /// The command that did not tell.
+    pub command: Box<Command>,
+    /// What it answered.
+    pub answer: Answer,
+    /// Why that tells nothing.
+    pub why: String,
+}
+
+impl ReadError {
+    /// An answer that tells nothing.
+    pub fn new(command: Command, answer: &Answer, why: impl Into<String>) -> Self {
+        Self { command: Box::new(command), answer: answer.clone(), why: why.into() }
+    }
+}
+
+/// What is to be carried out on one object.
+#[derive(Debug, Clone, Copy)]
+pub struct Operation<'a> {
+    /// Create, update, repair or delete. A replace is a delete and a create.
+    pub verb: Verb,
+    /// The natural key of the object.
+    pub identity: &'a Identity,
+    /// What the manifest asks for; `None` only for a delete.
+    pub desired: Option<&'a Desired>,
+    /// What was applied last.
+    pub prior: Option<&'a Prior>,
+    /// What was just read; `None` for a create.
+    pub object: Option<&'a Object>,
+    /// The differences to carry out, for an update (and a repair that also
+    /// updates).
+    pub changes: &'a [crate::diff::FieldChange],
+}
+
+/// What to do with an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verb {
+    /// Make it.
+    Create,
+    /// Change it in place.
+    Update,
+    /// Bring it back to health, and up to date.
+    Repair,
+    /// Remove it; only what this resource made.
+    Delete,
+}
+
+/// One command of a change, with what it is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// What it does, for the log: "attach AmazonEKS_CNI_Policy".
+    pub title: String,
+    /// The command.
+    pub command: Command,
+}
+
+impl Step {
+    /// A step of its parts.
+    pub fn new(title: impl Into<String>, command: Command) -> Self {
+        Self { title: title.into(), command }
+    }
+}
+
+/// Whether an object does its work.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Readiness {
+    /// It does.
+    Ready,
+    /// It may come to: look again in a while. Why not yet.
+    Waiting(Vec<Blocker>),
+    /// It will not by itself.
+    NotReady(Vec<Blocker>),
+}
+
+/// Why something is not ready, with what to do about it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Blocker {
+    /// A stable code, such as `PodsUnschedulable`.
+    pub code: String,
+    /// What is in the way: the shortest chain of causes, first effect, then
+    /// cause.
+    pub message: String,
+    /// The next command to run, or what to change.
+    pub next: String,
+}

@@ -1,0 +1,308 @@
+//! Commands: one invocation of a tool as data, and what the tool answered.
+//!
+//! Adapters build commands and interpret answers; `exec` runs them. A command
+//! holds no secret in its argv: documents and secrets travel by standard input.
+//! This module must not run anything.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
+
+use crate::value::{Digest, Value};
+
+/// The tools that `lkh` drives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Tool {
+    /// The AWS command-line interface, version 1 or 2.
+    Aws,
+    /// Helm, version 3 or 4.
+    Helm,
+    /// `kubectl`.
+    Kubectl,
+}
+
+impl Tool {
+    /// The name of the program.
+    pub fn program(self) -> &'static str {
+        match self {
+            Self::Aws => "aws",
+            Self::Helm => "helm",
+            Self::Kubectl => "kubectl",
+        }
+    }
+}
+
+/// Whether a command changes anything beyond its own run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Effect {
+    /// Reads only.
+    Read,
+    /// Changes something.
+    Write,
+}
+
+/// How long a read may take.
+pub const READ_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long a write may take unless the adapter says otherwise.
+pub const WRITE_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// One invocation of a tool.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Command {
+    /// The tool.
+    pub tool: Tool,
+    /// Its arguments, without the program's name. Never a secret.
+    pub args: Vec<String>,
+    /// A JSON document for its standard input. It may hold secrets, and parts
+    /// that only the apply knows.
+    pub stdin: Option<Value>,
+    /// Whether it changes anything.
+    pub effect: Effect,
+    /// After this time the command is ended and its outcome is unknown.
+    pub timeout: Duration,
+    /// The registry that Helm must be logged in to before this command.
+    pub login: Option<RegistryLogin>,
+}
+
+/// A login that Helm needs before it can pull a chart. It goes into a registry
+/// configuration that belongs to the run alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RegistryLogin {
+    /// The registry's host, such as `public.ecr.aws`.
+    pub host: String,
+    /// The user name.
+    pub username: String,
+    /// Where the password comes from.
+    pub password: Password,
+    /// Whether the registry speaks plain HTTP.
+    pub plain_http: bool,
+}
+
+/// Where a registry password comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Password {
+    /// `aws ecr-public get-login-password` in us-east-1. When the account may
+    /// not have one, the pull is anonymous: the registry allows that.
+    EcrPublic,
+    /// `aws ecr get-login-password`.
+    Ecr,
+    /// A sensitive value of the manifest.
+    Given(Value),
+}
+
+impl Command {
+    /// A command that only reads.
+    pub fn read(tool: Tool, args: &[&str]) -> Self {
+        Self::new(tool, args, Effect::Read, READ_TIMEOUT)
+    }
+
+    /// A command that changes something.
+    pub fn write(tool: Tool, args: &[&str]) -> Self {
+        Self::new(tool, args, Effect::Write, WRITE_TIMEOUT)
+    }
+
+    /// A changing `aws` call whose whole input is one JSON document on
+    /// standard input, so that no value is ever taken for a flag or a file.
+    pub fn aws_write(service: &str, operation: &str, input: Value) -> Self {
+        let args = [service, operation, "--cli-input-json", "file:///dev/stdin"];
+        Self { stdin: Some(input), ..Self::write(Tool::Aws, &args) }
+    }
+
+    fn new(tool: Tool, args: &[&str], effect: Effect, timeout: Duration) -> Self {
+        Self {
+            tool,
+            args: args.iter().map(|&arg| arg.to_owned()).collect(),
+            stdin: None,
+            effect,
+            timeout,
+            login: None,
+        }
+    }
+
+    /// Adds `--flag value`; as `--flag=value` where the value could be taken
+    /// for a flag itself.
+    #[must_use]
+    pub fn flag(mut self, flag: &str, value: &str) -> Self {
+        if value.starts_with('-') {
+            self.args.push(format!("{flag}={value}"));
+        } else {
+            self.args.extend([flag.to_owned(), value.to_owned()]);
+        }
+        self
+    }
+
+    /// Adds one argument.
+    #[must_use]
+    pub fn arg(mut self, arg: impl Into<String>) -> Self {
+        self.args.push(arg.into());
+        self
+    }
+
+    /// Sets the document for standard input.
+    #[must_use]
+    pub fn with_stdin(mut self, document: Value) -> Self {
+        self.stdin = Some(document);
+        self
+    }
+
+    /// Sets the deadline.
+    #[must_use]
+    pub fn with_timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Sets the registry login that must come before.
+    #[must_use]
+    pub fn with_login(mut self, login: Option<RegistryLogin>) -> Self {
+        self.login = login;
+        self
+    }
+
+    /// What tells this command from every other: the same key, the same read.
+    /// Secrets count as their digest.
+    pub fn key(&self) -> String {
+        let mut key = self.to_string();
+        if let Some(document) = &self.stdin {
+            let bytes = document.reveal().unwrap_or_else(|| document.redacted_json()).to_string();
+            key.push_str(" < ");
+            key.push_str(Digest::of(bytes.as_bytes()).as_str());
+        }
+        key
+    }
+
+    /// Whether the argv is one of those known to change nothing. `exec` refuses
+    /// a command that says it reads and is not on this list.
+    pub fn is_known_read(&self) -> bool {
+        let word = |index: usize| self.args.get(index).map_or("", String::as_str);
+        match self.tool {
+            Tool::Aws => ["get-", "list-", "describe-", "head-"]
+                .iter()
+                .any(|prefix| word(1).starts_with(prefix)),
+            Tool::Helm => {
+                matches!(word(0), "status" | "get" | "history" | "list" | "template" | "version")
+                    || (word(0) == "show")
+            }
+            Tool::Kubectl => {
+                matches!(word(0), "get" | "version" | "diff" | "describe")
+                    || (word(0) == "apply" && self.args.iter().any(|a| a == "--dry-run=server"))
+            }
+        }
+    }
+}
+
+impl fmt::Display for Command {
+    /// The argv as a person would type it in a shell.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.tool.program())?;
+        for arg in &self.args {
+            let plain = !arg.is_empty()
+                && arg.chars().all(|c| c.is_ascii_alphanumeric() || "-_./:=@,+%".contains(c));
+            if plain {
+                write!(f, " {arg}")?;
+            } else {
+                write!(f, " '{}'", arg.replace('\'', r"'\''"))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What a tool answered: a finished process.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Answer {
+    /// The exit code.
+    pub code: i32,
+    /// Standard output.
+    pub stdout: String,
+    /// Standard error.
+    pub stderr: String,
+}
+
+/// An error that an AWS service returned, as the CLI prints it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServiceError {
+    /// The error code, such as `NoSuchEntity`.
+    pub code: String,
+    /// The operation, such as `GetRole`.
+    pub operation: String,
+    /// The message.
+    pub message: String,
+}
+
+impl Answer {
+    /// Whether the exit code is 0.
+    pub fn succeeded(&self) -> bool {
+        self.code == 0
+    }
+
+    /// Standard output as one whole JSON document.
+    ///
+    /// # Errors
+    /// When it is not exactly one JSON document: an answer that is cut off or
+    /// mixed with other output tells nothing.
+    pub fn json(&self) -> Result<Json, String> {
+        serde_json::from_str(&self.stdout)
+            .map_err(|error| format!("the answer is not one JSON document: {error}"))
+    }
+
+    /// The service error in standard error, by the text that AWS CLI versions
+    /// 1 and 2 share (their exit codes differ).
+    pub fn service_error(&self) -> Option<ServiceError> {
+        let start = self.stderr.find("An error occurred (")?;
+        let rest = &self.stderr[start + "An error occurred (".len()..];
+        let (code, rest) = rest.split_once(") when calling the ")?;
+        let (operation, rest) = rest.split_once(" operation")?;
+        let (_, message) = rest.split_once(": ").unwrap_or(("", rest));
+        Some(ServiceError {
+            code: code.to_owned(),
+            operation: operation.split(' ').next().unwrap_or(operation).to_owned(),
+            message: message.trim().to_owned(),
+        })
+    }
+
+    /// Whether the service answered with this error code.
+    pub fn is_service_error(&self, code: &str) -> bool {
+        !self.succeeded() && self.service_error().is_some_and(|error| error.code == code)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn service_errors_are_read_from_the_text() {
+        let answer = Answer {
+            code: 254,
+            stdout: String::new(),
+            stderr: "\nAn error occurred (NoSuchEntity) when calling the GetRole operation \
+                     (reached max retries: 4): The role with name x cannot be found.\n"
+                .into(),
+        };
+        let error = answer.service_error().unwrap();
+        assert_eq!(error.code, "NoSuchEntity");
+        assert_eq!(error.operation, "GetRole");
+        assert_eq!(error.message, "The role with name x cannot be found.");
+    }
+
+    #[test]
+    fn a_value_is_never_taken_for_a_flag() {
+        let command = Command::read(Tool::Aws, &["iam", "get-role"]).flag("--role-name", "-rf");
+        assert_eq!(command.args.last().unwrap(), "--role-name=-rf");
+        assert!(command.is_known_read());
+        assert!(!Command::write(Tool::Aws, &["iam", "delete-role"]).is_known_read());
+    }
+
+    #[test]
+    fn secrets_do_not_show() {
+        let command = Command::write(Tool::Helm, &["upgrade", "it's"])
+            .with_stdin(Value::Sensitive(Box::new(Value::from("canary"))));
+        assert_eq!(command.to_string(), r"helm upgrade 'it'\''s'");
+        assert!(!format!("{command:?} {}", command.key()).contains("canary"));
+    }
+}
