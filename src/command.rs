@@ -257,10 +257,12 @@ impl Answer {
         let rest = &self.stderr[start + "An error occurred (".len()..];
         let (code, rest) = rest.split_once(") when calling the ")?;
         let (operation, rest) = rest.split_once(" operation")?;
-        let (_, message) = rest.split_once(": ").unwrap_or(("", rest));
+        // After retries the CLI puts "(reached max retries: N)" before the colon.
+        let rest = rest.split_once(')').filter(|_| rest.starts_with(" (")).map_or(rest, |(_, r)| r);
+        let message = rest.trim_start_matches(':');
         Some(ServiceError {
             code: code.to_owned(),
-            operation: operation.split(' ').next().unwrap_or(operation).to_owned(),
+            operation: operation.to_owned(),
             message: message.trim().to_owned(),
         })
     }
