@@ -5,5 +5,7 @@ pub mod address;
 pub mod command;
 pub mod diff;
 pub mod exec;
+pub mod graph;
 pub mod sandbox;
+pub mod state;
 pub mod value;
