@@ -6,6 +6,7 @@
 //! the world's changes. Nothing here knows manifests, plans or state.
 
 pub mod cluster;
+pub mod file;
 pub mod world;
 
 /// What a simulated command answers, in the shape of a finished process.
