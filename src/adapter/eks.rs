@@ -13,6 +13,9 @@ use crate::command::{Answer, Command};
 use crate::diff::FieldChange;
 use crate::value::{Map, Path, Value, is_unknown_text};
 
+#[cfg(test)]
+pub(super) mod testing;
+
 /// The most tags that a resource of EC2 or EKS may have.
 const MOST_TAGS: usize = 50;
 

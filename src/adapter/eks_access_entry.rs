@@ -26,6 +26,8 @@ use role::{MadeFor, instant};
 
 mod role;
 mod steps;
+#[cfg(test)]
+mod tests;
 
 /// The adapter.
 #[derive(Debug)]

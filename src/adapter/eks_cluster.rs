@@ -220,3 +220,167 @@ fn health(status: &str, cluster: &Json) -> Health {
         _ => Health::Sound,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::adapter::eks::testing::{failed, ok, present, read, value};
+    use crate::command::Answer;
+
+    const DESCRIBE: &str = "aws eks describe-cluster --name demo";
+    const SUBNETS: &str = "aws ec2 describe-subnets --filters Name=vpc-id,Values=vpc-0aa0aa0aa";
+
+    fn desired() -> Desired {
+        let context = Context { external: true, ..Context::default() };
+        let spec = value(&json!({"name": "demo", "version": "1.34"}));
+        EksCluster.desired(&spec, &context).unwrap()
+    }
+
+    fn cluster(status: &str, version: &str) -> Answer {
+        ok(&json!({"cluster": {
+            "name": "demo",
+            "arn": "arn:aws:eks:us-east-2:111122223333:cluster/demo",
+            "createdAt": "2026-01-05T09:12:44.118000+00:00",
+            "version": version,
+            "endpoint": "https://0123456789ABCDEF.gr7.us-east-2.eks.amazonaws.com",
+            "roleArn": "arn:aws:iam::111122223333:role/demo-cluster",
+            "resourcesVpcConfig": {
+                "subnetIds": ["subnet-0b0b0b0b0", "subnet-0a0a0a0a0"],
+                "securityGroupIds": ["sg-0d0d0d0d0"],
+                "clusterSecurityGroupId": "sg-0c0c0c0c0",
+                "vpcId": "vpc-0aa0aa0aa",
+                "endpointPublicAccess": true,
+            },
+            "identity": {"oidc": {"issuer": "https://oidc.eks.us-east-2.amazonaws.com/id/0123"}},
+            "status": status,
+            "certificateAuthority": {"data": "LS0tLS1CRUdJTg=="},
+            "health": {"issues": [{"code": "InternalFailure", "message": "no addresses left"}]},
+            "accessConfig": {"authenticationMode": "API_AND_CONFIG_MAP"},
+        }}))
+    }
+
+    fn subnets() -> Answer {
+        ok(&json!({"Subnets": [
+            {"SubnetId": "subnet-0b0b0b0b0", "VpcId": "vpc-0aa0aa0aa"},
+            {"SubnetId": "subnet-0e0e0e0e0", "VpcId": "vpc-0aa0aa0aa"},
+            {"SubnetId": "subnet-0a0a0a0a0", "VpcId": "vpc-0aa0aa0aa"},
+        ]}))
+    }
+
+    #[test]
+    fn a_cluster_and_its_subnets_are_two_commands() {
+        let table = [(DESCRIBE, cluster("ACTIVE", "1.34")), (SUBNETS, subnets())];
+        let (live, rounds) = read(&EksCluster, Some(&desired()), None, &table);
+        assert_eq!(rounds, [vec![DESCRIBE.to_owned()], vec![SUBNETS.to_owned()]]);
+        let object = present(live);
+        assert_eq!(
+            Value::Map(object.outputs.clone()),
+            value(&json!({
+                "name": "demo",
+                "arn": "arn:aws:eks:us-east-2:111122223333:cluster/demo",
+                "status": "ACTIVE",
+                "version": "1.34",
+                "endpoint": "https://0123456789ABCDEF.gr7.us-east-2.eks.amazonaws.com",
+                "certificateAuthority": "LS0tLS1CRUdJTg==",
+                "vpcId": "vpc-0aa0aa0aa",
+                "subnetIds": ["subnet-0a0a0a0a0", "subnet-0b0b0b0b0", "subnet-0e0e0e0e0"],
+                "clusterSubnetIds": ["subnet-0a0a0a0a0", "subnet-0b0b0b0b0"],
+                "clusterSecurityGroupId": "sg-0c0c0c0c0",
+                "oidcIssuer": "https://oidc.eks.us-east-2.amazonaws.com/id/0123",
+                "accountId": "111122223333",
+                "authenticationMode": "API_AND_CONFIG_MAP",
+            }))
+        );
+        let names: Vec<_> = EksCluster.outputs().iter().map(|(name, _)| *name).collect();
+        assert!(object.outputs.keys().all(|name| names.contains(&name.as_str())));
+        assert_eq!((object.health.clone(), object.notes.len()), (Health::Sound, 0));
+        assert_eq!(EksCluster.readiness(&desired(), &object), Readiness::Ready);
+    }
+
+    #[test]
+    fn status_and_version_tell() {
+        for (status, health, waits) in [
+            ("CREATING", Health::Busy("the cluster has status CREATING".into()), true),
+            ("UPDATING", Health::Busy("the cluster has status UPDATING".into()), true),
+            ("DELETING", Health::Busy("the cluster has status DELETING".into()), false),
+            (
+                "FAILED",
+                Health::Broken("the cluster has status FAILED: no addresses left".into()),
+                false,
+            ),
+        ] {
+            let table = [(DESCRIBE, cluster(status, "1.33")), (SUBNETS, subnets())];
+            let object = present(read(&EksCluster, Some(&desired()), None, &table).0);
+            assert_eq!(object.health, health);
+            assert_eq!(
+                object.notes,
+                ["the cluster runs Kubernetes 1.33, the manifest says 1.34"]
+            );
+            let readiness = EksCluster.readiness(&desired(), &object);
+            assert_eq!(matches!(readiness, Readiness::Waiting(_)), waits, "{status}");
+            assert_ne!(readiness, Readiness::Ready);
+        }
+    }
+
+    #[test]
+    fn absent_is_what_the_service_says_and_nothing_else() {
+        let desired = desired();
+        let missing = failed(
+            "ResourceNotFoundException",
+            "DescribeCluster",
+            "No cluster found for name: demo.",
+        );
+        let (live, _) = read(&EksCluster, Some(&desired), None, &[(DESCRIBE, missing)]);
+        assert_eq!(live, Ok(Live::Absent));
+        for answer in [
+            failed("AccessDeniedException", "DescribeCluster", "User is not authorized"),
+            Answer { code: 255, stderr: "Could not connect to the endpoint".into(), ..ok(&json!("")) },
+            ok(&json!({})),
+            Answer { stdout: "{\"cluster\": {".into(), ..Answer::default() },
+        ] {
+            let (live, _) = read(&EksCluster, Some(&desired), None, &[(DESCRIBE, answer)]);
+            assert!(live.is_err());
+        }
+        let partial = ok(&json!({"Subnets": [], "NextToken": "abc"}));
+        let table = [(DESCRIBE, cluster("ACTIVE", "1.34")), (SUBNETS, partial)];
+        let (live, _) = read(&EksCluster, Some(&desired), None, &table);
+        assert_eq!(live.unwrap_err().why, "the answer is incomplete: more pages follow");
+    }
+
+    #[test]
+    fn problems_are_all_told() {
+        let spec = value(&json!({"name": "-demo!", "version": "latest"}));
+        let problems = EksCluster.desired(&spec, &Context::default()).unwrap_err();
+        let summaries: Vec<_> = problems.iter().map(|p| p.summary.as_str()).collect();
+        assert_eq!(
+            summaries,
+            [
+                "creating clusters is not supported yet",
+                "`-demo!` can't be the name of an EKS cluster",
+                "`latest` is not a Kubernetes version",
+            ]
+        );
+        let external = Context { external: true, ..Context::default() };
+        let unknown = Value::Map(Map::from([(
+            "name".into(),
+            Value::Unknown("${IamRole.x.arn}".into()),
+        )]));
+        assert!(!EksCluster.desired(&unknown, &external).unwrap().identity.is_known());
+    }
+
+    #[test]
+    fn a_cluster_is_never_changed() {
+        let desired = desired();
+        let operation = Operation {
+            verb: crate::adapter::Verb::Create,
+            identity: &desired.identity,
+            desired: Some(&desired),
+            prior: None,
+            object: None,
+            changes: &[],
+        };
+        assert_eq!(EksCluster.steps(&operation).unwrap_err()[0].code, "ClusterNotManaged");
+    }
+}
