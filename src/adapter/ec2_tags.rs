@@ -443,14 +443,14 @@ mod tests {
             )]),
             ..Prior::default()
         };
-        let line = "aws ec2 describe-tags \
+        let asked = "aws ec2 describe-tags \
             --filters Name=resource-id,Values=subnet-0a0a0a0a0,subnet-0b0b0b0b0 \
             Name=key,Values=new,old";
         let answer = ok(&json!({"Tags": [
             tag("subnet-0b0b0b0b0", "old", "1"),
             tag("subnet-0b0b0b0b0", "new", "someone else's"),
         ]}));
-        let (live, _) = read(&Ec2Tags, Some(&desired), Some(&prior), &[(line, answer)]);
+        let (live, _) = read(&Ec2Tags, Some(&desired), Some(&prior), &[(asked, answer)]);
         let tags = &present(live).attributes["tags"];
         assert_eq!(*tags, value(&json!({"subnet-0b0b0b0b0": {"old": "1"}})));
     }
@@ -459,9 +459,9 @@ mod tests {
     fn keys_that_a_filter_would_misread_are_not_filtered_by() {
         for key in ["a,b", "a*", "what?", "a=b", "\"q\"", " lead", "[x]", "back\\slash"] {
             let desired = desired(&json!({"resources": ["vol-0a0a0a0a0"], "tags": {key: "1"}}));
-            let line = "aws ec2 describe-tags --filters Name=resource-id,Values=vol-0a0a0a0a0";
+            let asked = "aws ec2 describe-tags --filters Name=resource-id,Values=vol-0a0a0a0a0";
             let answer = ok(&json!({"Tags": [tag("vol-0a0a0a0a0", key, "1")]}));
-            let (live, _) = read(&Ec2Tags, Some(&desired), None, &[(line, answer)]);
+            let (live, _) = read(&Ec2Tags, Some(&desired), None, &[(asked, answer)]);
             assert_eq!(present(live).attributes, desired.attributes);
         }
     }

@@ -293,3 +293,60 @@ pub(super) fn tag_steps(
     }
     Ok(steps)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::adapter::Kind;
+
+    /// Every object of a schema: its place, and the object.
+    fn walk<'a>(json: &'a Json, place: &str, visit: &mut impl FnMut(&str, &'a Json)) {
+        visit(place, json);
+        match json {
+            Json::Object(map) => {
+                for (key, json) in map {
+                    walk(json, &format!("{place}/{key}"), visit);
+                }
+            }
+            Json::Array(list) => list.iter().for_each(|json| walk(json, place, visit)),
+            Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => {}
+        }
+    }
+
+    #[test]
+    fn schemas_teach_and_allow_no_unknown_fields() {
+        use Kind::{Ec2Tags, EksAccessEntry, EksCluster, PodIdentityAssociation};
+        for kind in [EksCluster, Ec2Tags, EksAccessEntry, PodIdentityAssociation] {
+            let schema = serde_json::to_value(kind.adapter().schema()).unwrap();
+            walk(&schema, kind.as_str(), &mut |place, json| {
+                if let Some(properties) = json.get("properties").and_then(Json::as_object) {
+                    assert_eq!(
+                        json.get("additionalProperties"),
+                        Some(&Json::Bool(false)),
+                        "{place}"
+                    );
+                    for (name, property) in properties {
+                        assert!(property.get("description").is_some(), "{place}: {name}");
+                    }
+                }
+            });
+        }
+    }
+
+    #[test]
+    fn arns_of_iam_are_taken_apart() {
+        let role = IamArn::parse("arn:aws-cn:iam::111122223333:role/dev/apps/x").unwrap();
+        assert_eq!((role.account, role.role_name()), ("111122223333", Some("x")));
+        assert_eq!(IamArn::parse("arn:aws:iam::111122223333:user/x").unwrap().role_name(), None);
+        for text in [
+            "",
+            "x",
+            "arn:aws:s3:::bucket",
+            "arn:aws:iam::1111:role/x",
+            "arn:aws:iam::111122223333:",
+            "arn:aws:sts::111122223333:assumed-role/x/y",
+        ] {
+            assert_eq!(IamArn::parse(text), None, "{text}");
+        }
+    }
+}
