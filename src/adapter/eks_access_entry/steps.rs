@@ -170,3 +170,161 @@ fn default_username(identity: &Identity) -> Result<Value, Blocker> {
         next: "declare the username that it should have".to_owned(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value as Json, json};
+
+    use super::super::EksAccessEntry;
+    use super::super::tests::{EDIT, NODE, VIEW, context, desired, node};
+    use super::*;
+    use crate::adapter::eks::testing::{call, change, value};
+    use crate::adapter::{Adapter, Object, Verb};
+
+    fn steps(
+        verb: Verb,
+        desired: Option<&Desired>,
+        object: Option<&Object>,
+        changes: &[crate::diff::FieldChange],
+    ) -> Result<Vec<(String, Json)>, Vec<Blocker>> {
+        let identity = node().identity;
+        let operation =
+            Operation { verb, identity: &identity, desired, prior: None, object, changes };
+        let steps = EksAccessEntry.steps(&operation)?;
+        Ok(steps.iter().map(|step| call(&step.command)).collect())
+    }
+
+    #[test]
+    fn creating_is_one_call_and_one_more_for_each_policy() {
+        assert_eq!(
+            steps(Verb::Create, Some(&node()), None, &[]).unwrap(),
+            [(
+                "eks create-access-entry".to_owned(),
+                json!({"clusterName": "demo", "principalArn": NODE, "type": "EC2_LINUX"})
+            )]
+        );
+        let people = desired(json!({
+            "kubernetesGroups": ["viewers"],
+            "username": "team",
+            "tags": {"a": "b"},
+            "accessPolicies": [
+                {"policyArn": VIEW, "scope": {"type": "cluster"}},
+                {"policyArn": EDIT, "scope": {"type": "namespace", "namespaces": ["b", "a", "b"]}},
+            ],
+        }));
+        assert_eq!(
+            steps(Verb::Create, Some(&people), None, &[]).unwrap(),
+            [
+                (
+                    "eks create-access-entry".to_owned(),
+                    json!({
+                        "clusterName": "demo", "principalArn": NODE, "type": "STANDARD",
+                        "kubernetesGroups": ["viewers"], "username": "team", "tags": {"a": "b"},
+                    })
+                ),
+                (
+                    "eks associate-access-policy".to_owned(),
+                    json!({
+                        "clusterName": "demo", "principalArn": NODE, "policyArn": EDIT,
+                        "accessScope": {"type": "namespace", "namespaces": ["a", "b"]},
+                    })
+                ),
+                (
+                    "eks associate-access-policy".to_owned(),
+                    json!({
+                        "clusterName": "demo", "principalArn": NODE, "policyArn": VIEW,
+                        "accessScope": {"type": "cluster"},
+                    })
+                ),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_principal_that_is_not_known_yet_shows_in_the_plan() {
+        let spec = Value::Map(Map::from([
+            ("clusterName".into(), "demo".into()),
+            ("principalArn".into(), Value::Unknown("${IamRole.node.arn}".into())),
+            ("type".into(), "EC2_LINUX".into()),
+        ]));
+        let desired = EksAccessEntry.desired(&spec, &context()).unwrap();
+        assert!(!desired.identity.is_known());
+        let calls = steps(Verb::Create, Some(&desired), None, &[]).unwrap();
+        assert_eq!(calls[0].1["principalArn"], json!({"$unknown": "${IamRole.node.arn}"}));
+    }
+
+    #[test]
+    fn updating_keeps_what_others_set() {
+        let object = Object {
+            attributes: Map::from([(
+                "kubernetesGroups".into(),
+                value(&json!(["gone", "others", "stays"])),
+            )]),
+            outputs: Map::from([("accessEntryArn".into(), "arn:entry".into())]),
+            ..Object::default()
+        };
+        let people = desired(json!({"kubernetesGroups": ["new", "stays"], "username": "team"}));
+        let scope = value(&json!({"type": "namespace", "namespaces": ["x"]}));
+        let changes = [
+            change(&["accessPolicies", EDIT], Some(scope.clone()), None),
+            change(&["accessPolicies", VIEW], None, Some(scope)),
+            change(&["kubernetesGroups", "gone"], Some("gone".into()), None),
+            change(&["kubernetesGroups", "new"], None, Some("new".into())),
+            change(&["tags", "old"], Some("1".into()), None),
+            change(&["tags", "team"], Some("a".into()), Some("b".into())),
+        ];
+        assert_eq!(
+            steps(Verb::Update, Some(&people), Some(&object), &changes).unwrap(),
+            [
+                (
+                    "eks update-access-entry".to_owned(),
+                    json!({
+                        "clusterName": "demo", "principalArn": NODE,
+                        "kubernetesGroups": ["new", "others", "stays"], "username": "team",
+                    })
+                ),
+                (
+                    "eks associate-access-policy".to_owned(),
+                    json!({
+                        "clusterName": "demo", "principalArn": NODE, "policyArn": VIEW,
+                        "accessScope": {"type": "namespace", "namespaces": ["x"]},
+                    })
+                ),
+                (
+                    "eks disassociate-access-policy".to_owned(),
+                    json!({"clusterName": "demo", "principalArn": NODE, "policyArn": EDIT})
+                ),
+                (
+                    "eks tag-resource".to_owned(),
+                    json!({"resourceArn": "arn:entry", "tags": {"team": "b"}})
+                ),
+                (
+                    "eks untag-resource".to_owned(),
+                    json!({"resourceArn": "arn:entry", "tagKeys": ["old"]})
+                ),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_name_that_is_not_declared_any_more_goes_back_to_the_default() {
+        let changes = [change(&["username"], Some("team".into()), None)];
+        let calls =
+            steps(Verb::Update, Some(&desired(json!({}))), Some(&Object::default()), &changes).unwrap();
+        assert_eq!(
+            calls[0].1["username"],
+            json!("arn:aws:sts::111122223333:assumed-role/KarpenterNodeRole-demo/{{SessionName}}")
+        );
+    }
+
+    #[test]
+    fn deleting_needs_only_the_identity() {
+        assert_eq!(
+            steps(Verb::Delete, None, None, &[]).unwrap(),
+            [(
+                "eks delete-access-entry".to_owned(),
+                json!({"clusterName": "demo", "principalArn": NODE})
+            )]
+        );
+    }
+}
