@@ -94,6 +94,13 @@ impl Adapter for Ec2Tags {
                 ));
             }
         }
+        if ids.is_empty() {
+            problems.push(problem(
+                Path::new("resources"),
+                "there are no resources to tag",
+                "a reference may stand for an empty list: look at what it refers to",
+            ));
+        }
         check_tags(&spec.tags, LONGEST_KEY, &mut problems);
         if !problems.is_empty() {
             return Err(problems);

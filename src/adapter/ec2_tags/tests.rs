@@ -265,6 +265,9 @@ fn problems_are_all_told_and_secrets_are_not() {
         assert!(paths.iter().any(|p| p == path), "{path}: {paths:?}");
     }
     assert!(!format!("{problems:?}").contains("canary"));
+    let nothing = value(&json!({"resources": [[]], "tags": {"a": "1"}}));
+    let problems = Ec2Tags.desired(&nothing, &context()).unwrap_err();
+    assert_eq!(problems[0].summary, "there are no resources to tag");
     for id in ["subnet-0a1b2c3d4e5f60718", "i-0a0a0a0a", "tgw-attach-0a0a0a0a0a0a0a0a0"] {
         assert!(is_resource_id(id), "{id}");
     }
