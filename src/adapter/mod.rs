@@ -19,6 +19,8 @@ use serde::{Deserialize, Serialize};
 use crate::command::{Answer, Command};
 use crate::value::{Map, Path, Value};
 
+mod eks;
+
 /// Declares the closed list of kinds: `Kind => adapter`.
 macro_rules! kinds {
     ($($kind:ident => $module:ident),+ $(,)?) => {
