@@ -103,10 +103,13 @@ fn statement(value: &Value) -> Value {
             "Action" | "NotAction" => set(value, action),
             "Resource" | "NotResource" => set(value, text),
             "Principal" | "NotPrincipal" => principal(value),
-            "Condition" => match condition(value) {
-                Value::Map(operators) if operators.is_empty() => continue,
-                condition => condition,
-            },
+            "Condition" => {
+                let condition = condition(value);
+                if condition == Value::map() {
+                    continue;
+                }
+                condition
+            }
             _ => value.clone(),
         };
         canonical.insert(key.clone(), value);
@@ -123,9 +126,10 @@ fn effect(value: &Value) -> Value {
 }
 
 fn action(value: &Value) -> Value {
-    match text(value) {
-        Value::String(action) => Value::String(action.to_ascii_lowercase()),
-        other => other,
+    let action = text(value);
+    match action.as_str() {
+        Some(name) => Value::String(name.to_ascii_lowercase()),
+        None => action,
     }
 }
 
@@ -159,10 +163,9 @@ fn root_account(arn: &str) -> Option<&str> {
 /// Operators to condition keys to sets of values.
 fn condition(value: &Value) -> Value {
     let Value::Map(operators) = value else { return value.clone() };
-    let tests = |(operator, keys): (&String, &Value)| match keys {
-        Value::Map(keys) if keys.is_empty() => None,
-        Value::Map(keys) => Some((operator.clone(), Value::Map(condition_keys(keys)))),
-        other => Some((operator.clone(), other.clone())),
+    let tests = |(operator, keys): (&String, &Value)| {
+        let keys = keys.as_map().map_or_else(|| keys.clone(), |keys| condition_keys(keys).into());
+        (keys != Value::map()).then(|| (operator.clone(), keys))
     };
     Value::Map(operators.iter().filter_map(tests).collect())
 }
@@ -185,9 +188,9 @@ fn condition_keys(keys: &Map) -> Map {
 
 /// A set as a list in the order of the members' bytes, without repetition.
 fn set(value: &Value, member: fn(&Value) -> Value) -> Value {
-    let members: Vec<Value> = match value {
-        Value::List(list) => list.iter().map(member).collect(),
-        single => vec![member(single)],
+    let members: Vec<Value> = match value.as_list() {
+        Some(list) => list.iter().map(member).collect(),
+        None => vec![member(value)],
     };
     let mut keyed: Vec<(String, Value)> =
         members.into_iter().map(|value| (value.redacted_json().to_string(), value)).collect();
