@@ -57,8 +57,9 @@ pub struct Command {
     pub tool: Tool,
     /// Its arguments, without the program's name. Never a secret.
     pub args: Vec<String>,
-    /// A JSON document for its standard input. It may hold secrets, and parts
-    /// that only the apply knows.
+    /// What goes to its standard input: a text as it is, anything else as one
+    /// JSON document. It may hold secrets, and parts that only the apply knows.
+    /// Without it the tool reads from the null device.
     pub stdin: Option<Value>,
     /// Whether it changes anything.
     pub effect: Effect,

@@ -5,22 +5,82 @@
 //! [`Gateway`] in front of them remembers reads, bounds how many commands run
 //! at once, repeats what is known to be transient and refuses a read that is
 //! not on the list of reads. Nothing here knows kinds, plans or state.
+//!
+//! What the tools need beyond their commands belongs to the run alone: a
+//! registry login and a cluster token (`session`), private files in a folder
+//! that the run removes, an explicit environment (`environment`). What is
+//! worth repeating is decided in `retry`, what a failure means to a person in
+//! `explain`, what a person may see in `redact`.
+
+mod environment;
+pub mod explain;
+pub mod gateway;
+pub mod local;
+mod process;
+pub mod redact;
+pub mod retry;
+mod session;
 
 use std::future::Future;
 use std::path::PathBuf;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
+
+use serde_json::Value as Json;
 
 use crate::command::{Answer, Command, Tool};
 
+pub use gateway::Gateway;
+
 /// A future that an executor returns.
 pub type Running<'a> = Pin<Box<dyn Future<Output = Result<Answer, ExecError>> + Send + 'a>>;
+
+/// A future that stores a private file.
+pub type Storing<'a> = Pin<Box<dyn Future<Output = Result<(), ExecError>> + Send + 'a>>;
+
+/// Takes what a person should know while the commands run: one sentence each.
+pub type Notices = Arc<dyn Fn(&str) + Send + Sync>;
+
+/// The most that a command may print on either of its two outputs, in bytes.
+pub const OUTPUT_LIMIT: usize = 64 << 20;
+
+/// A file of the run's own that the tools read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum PrivateFile {
+    /// How to reach the cluster; it names the token's file. KUBECONFIG points
+    /// at it.
+    Kubeconfig,
+    /// The bearer token for the cluster. The tools read it again about once a
+    /// minute, so a long command outlives a token that is replaced in time.
+    Token,
+}
+
+impl PrivateFile {
+    /// The file's name in the run's folder.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Kubeconfig => "kubeconfig",
+            Self::Token => "token",
+        }
+    }
+}
 
 /// A way to run commands.
 pub trait Exec: Send + Sync {
     /// Runs one command to its end. Any exit code is an answer; an error means
     /// that the command could not be run, or that its outcome is unknown.
     fn run<'a>(&'a self, command: &'a Command) -> Running<'a>;
+
+    /// Stores a private file where the tools find it, readable by this user
+    /// alone; replaces it as a whole. Text may be secret.
+    fn store<'a>(&'a self, file: PrivateFile, text: &'a str) -> Storing<'a>;
+
+    /// Whether the tools need registry logins and a cluster token. A simulated
+    /// account needs none.
+    fn needs_access(&self) -> bool {
+        true
+    }
 
     /// Ends what the run has started (containers, private files).
     fn close(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
@@ -108,4 +168,27 @@ pub enum ExecError {
     /// The document for standard input has parts that are not known yet.
     #[error("refused: the command's input is not wholly known yet")]
     InputUnknown,
+}
+
+impl ExecError {
+    /// A failure in words.
+    pub fn failed(why: impl std::fmt::Display) -> Self {
+        Self::Failed { why: why.to_string() }
+    }
+}
+
+/// The bytes for a command's standard input: a text as it is, anything else
+/// as JSON. `None`: the null device.
+///
+/// # Errors
+/// `InputUnknown` while a part of the document is not known.
+pub fn input(command: &Command) -> Result<Option<Vec<u8>>, ExecError> {
+    let Some(document) = &command.stdin else { return Ok(None) };
+    match document.reveal().ok_or(ExecError::InputUnknown)? {
+        Json::String(text) => Ok(Some(text.into_bytes())),
+        json
+        @ (Json::Null | Json::Bool(_) | Json::Number(_) | Json::Array(_) | Json::Object(_)) => {
+            Ok(Some(json.to_string().into_bytes()))
+        }
+    }
 }
