@@ -4,5 +4,6 @@ pub mod adapter;
 pub mod address;
 pub mod command;
 pub mod diff;
+pub mod manifest;
 pub mod sandbox;
 pub mod value;
