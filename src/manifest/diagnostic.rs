@@ -8,7 +8,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
+use annotate_snippets::{AnnotationKind, Level, Origin, Renderer, Snippet};
 use serde::Serialize;
 use serde_json::{Value as Json, json};
 
@@ -138,7 +138,19 @@ impl Diagnostics {
                     diagnostic.label.as_deref(),
                 ));
                 let marks: Vec<_> = primary.into_iter().chain(related).collect();
-                group = group.element(self.snippet(file, &marks));
+                if self.sources.is_hidden(file) {
+                    let position = self.sources.position(marks.first().map_or(span, |mark| mark.1));
+                    group = group.element(
+                        Origin::path(self.sources.name(file))
+                            .line(position.line)
+                            .char_column(position.column),
+                    );
+                    for (_, _, label) in &marks {
+                        group = group.elements(label.map(|label| Level::NOTE.message(label)));
+                    }
+                } else {
+                    group = group.element(self.snippet(file, &marks));
+                }
             }
         } else {
             for (span, label) in &diagnostic.related {

@@ -62,6 +62,7 @@ pub struct Sources {
 struct File {
     name: String,
     text: String,
+    hidden: bool,
     // Where each line begins; counted when first asked for.
     lines: OnceLock<Vec<u32>>,
 }
@@ -71,8 +72,26 @@ impl Sources {
     /// them to far less.
     pub fn add(&mut self, name: impl Into<String>, text: impl Into<String>) -> FileId {
         let id = FileId(u32::try_from(self.files.len()).unwrap_or(u32::MAX));
-        self.files.push(File { name: name.into(), text: text.into(), lines: OnceLock::new() });
+        self.files.push(File {
+            name: name.into(),
+            text: text.into(),
+            hidden: false,
+            lines: OnceLock::new(),
+        });
         id
+    }
+
+    /// Keeps the lines of a text out of every message: it may hold secrets.
+    pub fn hide(&mut self, file: FileId) {
+        let index = usize::try_from(file.0).ok();
+        if let Some(file) = index.and_then(|index| self.files.get_mut(index)) {
+            file.hidden = true;
+        }
+    }
+
+    /// Whether the lines of a text may not be shown.
+    pub fn is_hidden(&self, file: FileId) -> bool {
+        self.file(file).is_some_and(|file| file.hidden)
     }
 
     fn file(&self, id: FileId) -> Option<&File> {
