@@ -3,6 +3,8 @@
 //! Pure functions over values, driven by the rules that the adapters'
 //! attributes name. This module must not know any kind.
 
+pub mod kubernetes;
+
 use serde::{Deserialize, Serialize};
 
 use crate::value::{Path, Value};
