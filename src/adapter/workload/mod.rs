@@ -77,6 +77,11 @@ pub fn wanted_pods(object: &Json) -> Option<(String, String)> {
     Some((namespace.to_owned(), pods::selector_text(&object["spec"]["selector"])?))
 }
 
+/// Whether any of these pods is the workload's.
+pub fn has_pods(workload: &Json, pods: &[Json]) -> bool {
+    pods.iter().any(|pod| pods::belongs(workload, pod))
+}
+
 /// Whether objects of this kind run pods, so that a missing one is itself an
 /// obstacle.
 pub fn runs_pods(kind: &str) -> bool {

@@ -41,7 +41,7 @@ pub(super) fn causes(workload: &Json, pods: &[&Json]) -> Vec<Cause> {
 }
 
 /// Whether a pod is one of the workload's, by namespace and selector.
-fn belongs(workload: &Json, pod: &Json) -> bool {
+pub(super) fn belongs(workload: &Json, pod: &Json) -> bool {
     let (selector, labels) = (&workload["spec"]["selector"], &pod["metadata"]["labels"]);
     if workload["metadata"]["namespace"] != pod["metadata"]["namespace"] {
         return false;
