@@ -9,6 +9,11 @@ pub mod charts;
 pub mod cluster;
 pub mod files;
 pub mod flags;
+pub mod helm;
+pub mod kubectl;
+mod merging;
+mod passing;
+pub mod reach;
 pub mod world;
 
 /// What a simulated command answers, in the shape of a finished process.

@@ -23,7 +23,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-pub use source::{Found, Request, locate};
+pub use source::{Found, REGISTRY, Request, locate, registry_host};
 
 /// What `Chart.yaml` says.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
