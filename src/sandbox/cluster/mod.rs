@@ -7,13 +7,26 @@
 //! [`Cluster::reconcile`] so that the controllers catch up, drop it. Nothing
 //! here does I/O or reads a clock; time is [`World::now`].
 
+mod admit;
+mod control;
+mod defaults;
+mod fields;
+mod managed;
 mod nodes;
 mod options;
+mod patch;
+mod prepare;
+mod quantity;
+mod schema;
 mod selector;
 mod status;
 mod store;
+#[cfg(test)]
+mod tests;
 mod types;
+mod validate;
 mod verbs;
+mod write;
 
 use serde_json::Value;
 

@@ -5,10 +5,19 @@
 
 use serde_json::{Value, json};
 
-use super::options::{Change, DeleteOptions, ListOptions, Patch, WriteOptions, Written};
-use super::status::Status;
+use super::admit::text;
+use super::managed::{self, Writer};
+use super::options::{
+    DeleteOptions, ListOptions, Patch, Propagation, Subresource, WriteOptions, Written,
+};
+use super::schema::Schema;
+use super::status::{Reason, Status};
 use super::store::{self, Key};
-use super::{Cluster, ResourceType};
+use super::write::{bump_generation, with_replicas};
+use super::{Cluster, ResourceType, patch};
+
+/// Namespaces that cannot be deleted.
+const LASTING: [&str; 3] = ["default", "kube-system", "kube-public"];
 
 impl Cluster<'_> {
     /// An object. The namespace is ignored for cluster-wide types.
@@ -30,6 +39,12 @@ impl Cluster<'_> {
     ) -> Vec<&Value> {
         let mut prefix = store::type_prefix(&ty.group, &ty.plural);
         if let (true, Some(namespace)) = (ty.namespaced, namespace) {
+            if let Some(name) = options.fields.name() {
+                let found = self.get(ty, namespace, name).into_iter();
+                return found
+                    .filter(|o| options.labels.matches_object(o) && options.fields.matches(o))
+                    .collect();
+            }
             prefix.push_str(namespace);
             prefix.push('/');
         }
@@ -67,21 +82,11 @@ impl Cluster<'_> {
         object: Value,
         options: &WriteOptions,
     ) -> Result<Written, Status> {
-        let name =
-            object.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default().to_owned();
-        let key = Key::of(ty, namespace, &name);
-        if self.world.get(key.as_str()).is_some() {
-            return Err(Status::already_exists(ty, &name));
+        let mut object = self.incoming(ty, namespace, None, object)?;
+        if let Some(metadata) = object["metadata"].as_object_mut() {
+            metadata.remove("managedFields");
         }
-        let mut object = object;
-        if ty.namespaced {
-            object["metadata"]["namespace"] = Value::from(namespace);
-        }
-        if !options.dry_run {
-            object["metadata"]["uid"] = Value::from(store::next_uid(self.world));
-            object = store::put(self.world, &key, object);
-        }
-        Ok(Written { object, change: Change::Created })
+        self.insert(ty, namespace, object, options, true)
     }
 
     /// Replaces an object. A `metadata.resourceVersion` in it must be the
@@ -97,12 +102,15 @@ impl Cluster<'_> {
         object: Value,
         options: &WriteOptions,
     ) -> Result<Written, Status> {
-        let name =
-            object.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default().to_owned();
-        let key = Key::of(ty, namespace, &name);
-        self.get(ty, namespace, &name)?;
-        let object = if options.dry_run { object } else { store::put(self.world, &key, object) };
-        Ok(Written { object, change: Change::Changed })
+        let name = text(&object, "/metadata/name");
+        let old = self.get(ty, namespace, &name)?.clone();
+        let new = match options.subresource {
+            Subresource::Scale => with_replicas(&old, object.pointer("/spec/replicas")),
+            Subresource::Main | Subresource::Status => {
+                self.incoming(ty, namespace, Some(&name), object)?
+            }
+        };
+        self.replace(ty, old, new, options, true)
     }
 
     /// Patches an object. Server-side apply also creates.
@@ -119,9 +127,85 @@ impl Cluster<'_> {
         patch: &Patch,
         options: &WriteOptions,
     ) -> Result<Written, Status> {
-        let _ = (patch, options);
-        let object = self.get(ty, namespace, name)?.clone();
-        Ok(Written { object, change: Change::Unchanged })
+        if let Patch::Apply { object, force } = patch {
+            return self.apply(ty, namespace, name, object, *force, options);
+        }
+        let old = self.get(ty, namespace, name)?.clone();
+        let mut new = match options.subresource {
+            Subresource::Scale => Self::scale_of(&old),
+            Subresource::Main | Subresource::Status => old.clone(),
+        };
+        match patch {
+            Patch::Json(operations) => patch::json(&mut new, operations)?,
+            Patch::Merge(fields) => patch::merge(&mut new, fields),
+            Patch::Strategic(_) if ty.custom => {
+                return Err(Status::new(
+                    Reason::UnsupportedMediaType,
+                    "the body of the request was in an unknown format - accepted media types include: \
+                     application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml",
+                ));
+            }
+            Patch::Strategic(fields) => {
+                patch::strategic(&mut new, fields, &Schema::new(ty, None), &mut Vec::new());
+            }
+            Patch::Apply { .. } => {}
+        }
+        if options.subresource == Subresource::Scale {
+            new = with_replicas(&old, new.pointer("/spec/replicas"));
+        } else {
+            new = self.incoming(ty, namespace, Some(name), new)?;
+        }
+        self.replace(ty, old, new, options, true)
+    }
+
+    fn apply(
+        &mut self,
+        ty: &ResourceType,
+        namespace: &str,
+        name: &str,
+        applied: &Value,
+        force: bool,
+        options: &WriteOptions,
+    ) -> Result<Written, Status> {
+        if options.manager.is_empty() {
+            return Err(Status::new(
+                Reason::BadRequest,
+                "PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: Required value: is required for apply patch",
+            ));
+        }
+        if applied.pointer("/metadata/managedFields").is_some_and(|m| !m.is_null()) {
+            return Err(Status::new(Reason::BadRequest, "metadata.managedFields must be nil"));
+        }
+        let mut wanted = applied.clone();
+        if options.subresource == Subresource::Main
+            && ty.has_status()
+            && let Some(wanted) = wanted.as_object_mut()
+        {
+            wanted.remove("status");
+        }
+        if let Some(metadata) = wanted.get_mut("metadata").and_then(Value::as_object_mut) {
+            metadata.remove("creationTimestamp");
+        }
+        let wanted = self.incoming(ty, namespace, Some(name), wanted)?;
+        let live = self.get(ty, namespace, name).ok().cloned();
+        let definition = self.definition(ty).cloned();
+        let schema = Schema::new(ty, definition.as_ref());
+        let (api_version, time) = (ty.api_version(), store::time_text(self.world.now()));
+        let who = Writer {
+            manager: &options.manager,
+            subresource: options.subresource,
+            api_version: &api_version,
+            time: &time,
+        };
+        let mut merged = managed::apply(live.as_ref(), &wanted, &schema, &who, force)?;
+        match live {
+            None if text(&wanted, "/metadata/uid").is_empty() => {
+                merged["apiVersion"] = json!(api_version);
+                self.insert(ty, namespace, merged, options, false)
+            }
+            None => Err(Status::not_found(ty, name)),
+            Some(live) => self.replace(ty, live, merged, options, false),
+        }
     }
 
     /// Deletes an object, or marks it as being deleted where finalizers hold
@@ -137,29 +221,87 @@ impl Cluster<'_> {
         name: &str,
         options: &DeleteOptions,
     ) -> Result<Value, Status> {
-        let old = self.get(ty, namespace, name)?.clone();
-        if !options.dry_run {
-            store::remove(self.world, &Key::of(ty, namespace, name));
+        let mut old = self.get(ty, namespace, name)?.clone();
+        for (wanted, field, words) in [
+            (&options.uid, "/metadata/uid", "UID"),
+            (&options.resource_version, "/metadata/resourceVersion", "ResourceVersion"),
+        ] {
+            let found = text(&old, field);
+            if let Some(wanted) = wanted.as_ref().filter(|w| **w != found) {
+                let why = format!(
+                    "the {words} in the precondition ({wanted}) does not match the {words} in record ({found}). \
+                     The object might have been deleted and then recreated"
+                );
+                return Err(Status::conflict(ty, name, &why));
+            }
+        }
+        let key = Key::of(ty, namespace, name);
+        let is_namespace = ty.is("", "namespaces");
+        if is_namespace && LASTING.contains(&name) {
+            return Err(Status::forbidden(ty, name, "this namespace may not be deleted"));
+        }
+        if options.dry_run {
+            return Ok(old);
+        }
+        if options.propagation == Propagation::Orphan {
+            self.orphan(&text(&old, "/metadata/uid"));
+        }
+        let held = old.pointer("/metadata/finalizers/0").is_some();
+        if !held && !is_namespace {
+            store::remove(self.world, &key);
+            return Ok(old);
+        }
+        if old.pointer("/metadata/deletionTimestamp").is_none() {
+            old["metadata"]["deletionTimestamp"] = json!(store::time_text(self.world.now()));
+            if is_namespace {
+                old["status"]["phase"] = json!("Terminating");
+            } else {
+                old["metadata"]["deletionGracePeriodSeconds"] = json!(0);
+                bump_generation(ty, &mut old);
+            }
+            old = store::put(self.world, &key, old);
         }
         Ok(old)
     }
 
-    /// Lets the controllers, the scheduler and the kubelets act until nothing
-    /// changes any more at the present time. Cheap when nothing changed. To be
-    /// called after writes and after the time has moved.
-    pub fn reconcile(&mut self) {}
-
-    /// When something is due that only needs time to pass, for example a slow
-    /// pod's readiness.
-    pub fn next_due(&self) -> Option<jiff::Timestamp> {
-        None
+    /// Takes the owner out of all that it owns.
+    fn orphan(&mut self, uid: &str) {
+        for key in store::owned(self.world, uid) {
+            let Some(mut child) = self.world.get(key.as_str()).cloned() else { continue };
+            if let Some(owners) =
+                child.pointer_mut("/metadata/ownerReferences").and_then(Value::as_array_mut)
+            {
+                owners.retain(|o| o.get("uid").and_then(Value::as_str) != Some(uid));
+                store::put(self.world, &key, child);
+            }
+        }
     }
 
-    pub(super) fn prepare(&mut self) {
-        if self.world.get(store::BORN).is_some() {
-            return;
-        }
-        let now = self.world.now().to_string();
-        self.world.put(store::BORN, Value::from(now));
+    /// The `Scale` object of an object that can be scaled.
+    pub fn scale_of(object: &Value) -> Value {
+        let labels = object.pointer("/spec/selector/matchLabels").and_then(Value::as_object);
+        let selector: Vec<String> = labels
+            .into_iter()
+            .flatten()
+            .map(|(name, value)| format!("{name}={}", value.as_str().unwrap_or_default()))
+            .collect();
+        let metadata =
+            |name: &str| object.pointer(&format!("/metadata/{name}")).cloned().unwrap_or_default();
+        json!({
+            "apiVersion": "autoscaling/v1",
+            "kind": "Scale",
+            "metadata": {
+                "name": metadata("name"),
+                "namespace": metadata("namespace"),
+                "uid": metadata("uid"),
+                "resourceVersion": metadata("resourceVersion"),
+                "creationTimestamp": metadata("creationTimestamp"),
+            },
+            "spec": {"replicas": object.pointer("/spec/replicas").cloned().unwrap_or_else(|| json!(0))},
+            "status": {
+                "replicas": object.pointer("/status/replicas").cloned().unwrap_or_else(|| json!(0)),
+                "selector": selector.join(","),
+            },
+        })
     }
 }
