@@ -6,8 +6,16 @@
 //! the world's changes. Nothing here knows manifests, plans or state.
 
 pub mod aws;
+pub mod charts;
 pub mod cluster;
 pub mod file;
+pub mod files;
+pub mod flags;
+pub mod helm;
+pub mod kubectl;
+mod merging;
+mod passing;
+pub mod reach;
 pub mod world;
 
 /// What a simulated command answers, in the shape of a finished process.
