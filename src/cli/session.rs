@@ -12,12 +12,13 @@ use super::progress::Progress;
 use super::{complain, print_json, tell};
 use crate::engine::event::{Event, Observer};
 use crate::engine::{Engine, Targets};
-use crate::exec::docker::Docker;
 use crate::exec::gateway::Gateway;
 use crate::exec::local::Local;
 use crate::exec::sandbox::SandboxExec;
 use crate::exec::{Exec, Surroundings};
-use crate::manifest::{self, Stack, VariableInputs};
+use crate::manifest;
+use crate::manifest::stack::Stack;
+use crate::manifest::variables::VariableInputs;
 use crate::plan::Plan;
 use crate::sandbox::Sandbox;
 use crate::store::{LocalStore, LockInfo};
@@ -64,31 +65,26 @@ pub(crate) fn load_for(options: &StackOptions, plan: &Plan) -> anyhow::Result<Op
         .variables
         .iter()
         .filter(|(_, value)| !value.has_sensitive() && !value.has_unknown() && !value.is_null())
-        .map(|(name, value)| (name.clone(), value.clone()))
+        .map(|(name, value)| match value {
+            Value::String(text) => format!("{name}={text}"),
+            other => format!("{name}={other}"),
+        })
         .collect();
     load_with(options, planned)
 }
 
-fn load_with(
-    options: &StackOptions,
-    planned: Vec<(String, Value)>,
-) -> anyhow::Result<Option<Arc<Stack>>> {
-    let mut inputs = VariableInputs {
-        planned,
-        arguments: options.vars.clone(),
+fn load_with(options: &StackOptions, planned: Vec<String>) -> anyhow::Result<Option<Arc<Stack>>> {
+    let inputs = VariableInputs {
+        assignments: planned.into_iter().chain(options.vars.iter().cloned()).collect(),
+        files: options.var_files.clone(),
         sandbox: options.exec == Some(ExecMode::Sandbox),
-        ..VariableInputs::default()
+        region: None,
     };
-    for path in &options.var_files {
-        let bytes = std::fs::read(path)
-            .with_context(|| format!("can't read the variable file {}", path.display()))?;
-        inputs.files.push((path.display().to_string(), bytes));
-    }
-    match manifest::load(&options.dir, &inputs) {
+    match manifest::load::load(&options.dir, &inputs) {
         Ok(stack) => Ok(Some(Arc::new(stack))),
         Err(diagnostics) => {
             if options.output.json {
-                print_json(&serde_json::json!({ "diagnostics": diagnostics.to_json() }))?;
+                print_json(&serde_json::json!({ "diagnostics": diagnostics }))?;
             }
             drop(std::io::Write::write_all(
                 &mut anstream::stderr().lock(),
@@ -104,9 +100,9 @@ fn load_with(
 /// How the tools are run.
 fn mode(stack: &Stack, options: &StackOptions) -> ExecMode {
     options.exec.unwrap_or(match stack.toolbox.exec {
-        manifest::ExecMode::Docker => ExecMode::Docker,
-        manifest::ExecMode::Local => ExecMode::Local,
-        manifest::ExecMode::Sandbox => ExecMode::Sandbox,
+        manifest::stack::ExecMode::Docker => ExecMode::Docker,
+        manifest::stack::ExecMode::Local => ExecMode::Local,
+        manifest::stack::ExecMode::Sandbox => ExecMode::Sandbox,
     })
 }
 
@@ -178,7 +174,7 @@ impl Session {
         let exec: Box<dyn Exec> = {
             let _context = runtime.enter();
             match mode {
-                ExecMode::Docker => Box::new(Docker::new(surroundings.clone(), notices.clone())?),
+                ExecMode::Docker => todo!(),
                 ExecMode::Local => Box::new(Local::new(surroundings.clone())?),
                 ExecMode::Sandbox => Box::new(SandboxExec::new(
                     Sandbox::open(&world_path(&options.state_dir))?,

@@ -19,6 +19,7 @@ pub mod local;
 mod process;
 pub mod redact;
 pub mod retry;
+pub mod sandbox;
 mod session;
 
 use std::future::Future;

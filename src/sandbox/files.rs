@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::path::{Path, PathBuf};
 
 /// Read access to the files that a command's arguments name.
 pub trait Files {
@@ -17,18 +18,27 @@ pub trait Files {
     fn list(&self, dir: &str) -> io::Result<Vec<String>>;
 }
 
-/// The real file system.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Disk;
+/// The real file system, seen from a directory.
+#[derive(Debug, Clone, Default)]
+pub struct Disk {
+    directory: PathBuf,
+}
+
+impl Disk {
+    /// The file system, with relative paths below a directory.
+    pub fn below(directory: &Path) -> Self {
+        Self { directory: directory.to_owned() }
+    }
+}
 
 impl Files for Disk {
     fn read(&self, path: &str) -> io::Result<Vec<u8>> {
-        std::fs::read(path)
+        std::fs::read(self.directory.join(path))
     }
 
     fn list(&self, dir: &str) -> io::Result<Vec<String>> {
         let mut names = Vec::new();
-        for entry in std::fs::read_dir(dir)? {
+        for entry in std::fs::read_dir(self.directory.join(dir))? {
             let entry = entry?;
             // A name that is not text cannot be written in a command either.
             let Ok(mut name) = entry.file_name().into_string() else { continue };
