@@ -1,0 +1,16 @@
+//! Manifests: YAML text to typed resources, with the place of every key.
+
+pub mod diagnostic;
+mod encoding;
+mod links;
+pub mod load;
+pub mod node;
+pub mod resource;
+mod scalar;
+pub mod schema;
+mod shape;
+pub mod source;
+pub mod stack;
+pub mod template;
+pub mod variables;
+pub mod yaml;

@@ -1,0 +1,98 @@
+//! The spec of the document `kind: Stack`, as types that only describe: its
+//! JSON Schema is made from them.
+//!
+//! This module must not read anything.
+#![expect(dead_code, reason = "most fields are read as values with places, not as these types")]
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::Value as Json;
+
+use super::stack::ExecMode;
+use super::variables::VariableType;
+
+/// The spec of the document `kind: Stack`.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct StackSpec {
+    /// The variables, by name.
+    #[serde(default)]
+    pub(super) variables: BTreeMap<String, VariableSpec>,
+    /// The phases, in order.
+    #[serde(default)]
+    phases: Vec<PhaseSpec>,
+    /// Where the tools run.
+    #[serde(default)]
+    toolbox: Option<ToolboxSpec>,
+    /// How the Kubernetes cluster is reached.
+    #[serde(default)]
+    kubernetes: Option<KubernetesSpec>,
+    /// Where the state goes.
+    #[serde(default)]
+    state: Option<StateSpec>,
+}
+
+/// A phase: a named group of resources.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PhaseSpec {
+    /// The name that `metadata.phase` and `dependsOn` use.
+    name: String,
+    /// What the phase brings.
+    description: Option<String>,
+}
+
+/// Where the tools run.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ToolboxSpec {
+    /// The image that holds `aws`, `helm` and `kubectl`.
+    image: Option<String>,
+    /// How commands are run: docker, local or sandbox. docker if left out.
+    #[serde(default)]
+    exec: ExecMode,
+}
+
+/// How the Kubernetes cluster is reached.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct KubernetesSpec {
+    /// The name of the EKS cluster, or a reference to it.
+    #[schemars(length(min = 1))]
+    cluster: String,
+}
+
+/// Where the state goes.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct StateSpec {
+    /// The directory. `state` if left out.
+    #[schemars(length(min = 1))]
+    path: Option<String>,
+}
+
+/// The declaration of a variable. Without a default it must be given.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct VariableSpec {
+    /// The type: string, number, bool or list. A string if left out.
+    #[serde(default, rename = "type")]
+    pub(super) kind: VariableType,
+    /// The value where none is given. null: the variable may stay without a
+    /// value. It may refer to other variables, the account and the region.
+    #[serde(default)]
+    pub(super) default: Json,
+    /// The value that the sandbox supplies where none is given.
+    #[serde(default)]
+    pub(super) sandbox_value: Json,
+    /// A regular expression that the whole text (each member of a list) must
+    /// match.
+    pub(super) pattern: Option<String>,
+    /// What the variable is for.
+    pub(super) description: Option<String>,
+    /// Whether the value is never to be shown.
+    #[serde(default)]
+    pub(super) sensitive: bool,
+}

@@ -1,0 +1,414 @@
+//! The document `kind: Stack`, and the stack as a whole.
+//!
+//! A stack is one directory of manifests with its variables and phases. What
+//! is declared once for all resources is here: variables, phases, toolbox,
+//! Kubernetes access and where the state goes. This module must not read files.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use schemars::{JsonSchema, Schema, schema_for};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::diagnostic::{Diagnostic, Diagnostics, nearest, quote};
+use super::node::Node;
+use super::resource::{Resource, not_a_name};
+use super::schema::{SpecSchema, Subject};
+use super::shape::{self, VariableSpec};
+use super::source::{Sources, Span};
+use super::template::{self, Found, Resolution, Translator};
+use super::variables::{Declaration, compile};
+use super::yaml;
+use crate::adapter::Problem;
+use crate::address::{Address, Reference, is_name};
+use crate::value::{Digest, Path, Value};
+
+/// A directory of manifests, read and checked.
+#[derive(Debug)]
+pub struct Stack {
+    /// Its name.
+    pub name: String,
+    /// Its phases, in order.
+    pub phases: Vec<Phase>,
+    /// The values of its variables. What depends on the account or the region
+    /// is unknown until these are known; what is sensitive is marked.
+    pub variables: BTreeMap<String, Value>,
+    /// Where the tools run.
+    pub toolbox: Toolbox,
+    /// The cluster that Kubernetes commands talk to: its name, unknown while a
+    /// reference in it is. `None`: there is none.
+    pub cluster: Option<Value>,
+    /// The directory that the state goes to.
+    pub state_path: String,
+    /// What should exist, by address.
+    pub resources: Vec<Resource>,
+    /// The digest of all that the manifests mean: of no comment, file name or
+    /// order, and of no secret.
+    pub digest: Digest,
+    pub(super) sources: Arc<Sources>,
+}
+
+/// A named group of resources.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Phase {
+    /// Its name.
+    pub name: String,
+    /// What it brings, for people.
+    pub description: Option<String>,
+}
+
+/// Where the tools run.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct Toolbox {
+    /// The image that holds the tools; needed to run them in Docker.
+    pub image: Option<String>,
+    /// How commands are run, unless the command line says otherwise.
+    pub exec: ExecMode,
+}
+
+/// How commands are run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ExecMode {
+    /// In one toolbox container.
+    #[default]
+    Docker,
+    /// With the tools on PATH.
+    Local,
+    /// On the simulated account.
+    Sandbox,
+}
+
+/// What is known of the account besides the manifests.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Facts<'a> {
+    /// The AWS account.
+    pub account: Option<&'a str>,
+    /// The AWS region.
+    pub region: Option<&'a str>,
+}
+
+impl Stack {
+    /// The resource of an address.
+    pub fn resource(&self, address: &Address) -> Option<&Resource> {
+        let found = self.resources.binary_search_by(|resource| resource.address.cmp(address));
+        found.ok().and_then(|index| self.resources.get(index))
+    }
+
+    /// The file and line where a resource is declared.
+    pub fn place(&self, resource: &Resource) -> (&str, usize) {
+        let span = resource.origin.span;
+        (self.sources.name(span.file), self.sources.position(span).line)
+    }
+
+    /// Puts what is known in place of the references in a value: variables,
+    /// account and region from the stack and the facts, outputs as `outputs`
+    /// says.
+    ///
+    /// # Errors
+    /// References that will never be known, and values that can't be put into
+    /// a text.
+    pub fn resolve(
+        &self,
+        value: &Value,
+        facts: Facts<'_>,
+        outputs: &mut dyn FnMut(&Address, &str) -> Resolution,
+    ) -> Result<Value, Vec<Problem>> {
+        let known = |fact: Option<&str>| {
+            fact.map_or(Resolution::Unknown, |fact| Resolution::Known(Value::from(fact)))
+        };
+        let mut early = |reference: &Reference| match reference {
+            Reference::AccountId => known(facts.account),
+            Reference::Region => known(facts.region),
+            // The values of variables refer to nothing else.
+            Reference::Variable(_) | Reference::Output { .. } => Resolution::Unknown,
+        };
+        template::resolve(value, &mut |reference| match reference {
+            Reference::Variable(name) => match self.variables.get(name) {
+                Some(value) => template::resolve(value, &mut early)
+                    .map_or(Resolution::Unknown, Resolution::Known),
+                None => Resolution::Invalid(format!("no variable {} is declared", quote(name))),
+            },
+            Reference::AccountId | Reference::Region => early(reference),
+            Reference::Output { target, attribute } => outputs(target, attribute),
+        })
+    }
+
+    /// Shows problems that were found later, in a spec, at the place in the
+    /// manifests that they are about.
+    pub fn diagnose(&self, problems: &[(Address, Problem)]) -> Diagnostics {
+        // Each file is read again once, and only now: places of every value
+        // need much room, and almost always nobody asks.
+        let mut by_file: BTreeMap<_, Vec<(&Resource, &Problem)>> = BTreeMap::new();
+        let mut list = Vec::new();
+        for (address, problem) in problems {
+            match self.resource(address) {
+                Some(resource) => {
+                    by_file.entry(resource.origin.span.file).or_default().push((resource, problem));
+                }
+                None => list.push(
+                    Diagnostic::anywhere(format!("{address}: {}", problem.summary))
+                        .maybe_help(problem.help.clone()),
+                ),
+            }
+        }
+        for (file, problems) in by_file {
+            let documents = yaml::parse(&self.sources, file).documents;
+            for (resource, problem) in problems {
+                let spec =
+                    documents.get(resource.origin.document).and_then(|node| node.entry("spec"));
+                let (span, key) = match spec {
+                    Some(spec) => (point(&spec.value, spec.key_span, &problem.path), Some(spec)),
+                    None => (resource.origin.span, None),
+                };
+                debug_assert!(key.is_some(), "a resource has a spec");
+                list.push(
+                    Diagnostic::at(span, problem.summary.clone()).maybe_help(problem.help.clone()),
+                );
+            }
+        }
+        Diagnostics::new(Arc::clone(&self.sources), list)
+    }
+}
+
+/// Where to point in a spec for something wrong at a path.
+pub(super) fn point(spec: &Node, outer: Span, path: &Path) -> Span {
+    if path.segments().is_empty() { outer } else { spec.point(path) }
+}
+
+/// The JSON Schema of the spec of the document `kind: Stack`.
+pub fn schema() -> Schema {
+    schema_for!(shape::StackSpec)
+}
+
+/// What the document `kind: Stack` declares, before variables have values.
+#[derive(Debug)]
+pub(super) struct StackDocument {
+    pub(super) name: String,
+    pub(super) declarations: Vec<Declaration>,
+    pub(super) phases: Vec<Phase>,
+    /// Toolbox, Kubernetes and state as values with their references.
+    pub(super) settings: Value,
+    /// The references in these.
+    pub(super) found: Vec<Found>,
+    node: Node,
+}
+
+/// Reads the document `kind: Stack`.
+pub(super) fn read(
+    name: String,
+    node: Node,
+    sources: &Sources,
+    wrong: &mut Vec<Diagnostic>,
+) -> StackDocument {
+    let mut nothing = |_: &Reference| Resolution::Unknown;
+    let mut translator = Translator::new(sources, &mut nothing);
+    let mut document = StackDocument {
+        name,
+        declarations: Vec::new(),
+        phases: Vec::new(),
+        settings: Value::map(),
+        found: Vec::new(),
+        node,
+    };
+    let Some(spec) = document.node.entry("spec") else { return document };
+    let value = translator.value(&spec.value);
+    wrong.append(&mut translator.diagnostics);
+    let found = std::mem::take(&mut translator.found);
+    let subject = Subject {
+        what: super::resource::STACK_KIND,
+        value: &value,
+        node: &spec.value,
+        outer: spec.key_span,
+        sources,
+    };
+    match SpecSchema::new(&schema()) {
+        Ok(schema) => wrong.extend(schema.check(&subject).diagnostics),
+        Err(why) => wrong.push(Diagnostic::anywhere(format!("the schema of Stack: {why}"))),
+    }
+    document.declarations = declarations(&spec.value, &value, &found, wrong);
+    document.phases = phases(&spec.value, wrong);
+    let in_variables = spec.value.entry("variables").map(|entry| range_of(&entry.value));
+    let is_setting = |found: &&Found| {
+        in_variables.is_none_or(|(start, end)| found.span.start < start || found.span.start > end)
+    };
+    document.found = found.iter().filter(is_setting).cloned().collect();
+    document.settings = value;
+    document
+}
+
+/// The first and the last byte of a node.
+fn range_of(node: &Node) -> (u32, u32) {
+    (node.span.start, node.span.end())
+}
+
+fn declarations(
+    spec: &Node,
+    value: &Value,
+    found: &[Found],
+    wrong: &mut Vec<Diagnostic>,
+) -> Vec<Declaration> {
+    let entries = spec.get("variables").map_or(&[][..], Node::entries);
+    let mut declarations = Vec::new();
+    for entry in entries {
+        let name = &entry.key;
+        let is_variable_name = name.starts_with(|c: char| c.is_ascii_alphabetic())
+            && name.len() <= 63
+            && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
+        if !is_variable_name {
+            wrong.push(
+                Diagnostic::at(entry.key_span, "not a valid name of a variable")
+                    .label(format!("{} can't be a name", quote(name)))
+                    .help("a letter, then letters, digits, `_` and `-`, 63 characters at most"),
+            );
+        }
+        let value = value.get("variables").and_then(|variables| variables.get(name));
+        let field = |key: &str| value.and_then(|value| value.get(key));
+        let place =
+            |key: &str| entry.value.entry(key).map_or(entry.key_span, super::node::Entry::point);
+        // What the schema has refused is told; the name still counts.
+        let variable: VariableSpec =
+            value.and_then(|value| value.to_spec().ok()).unwrap_or_default();
+        if let Some(pattern) = &variable.pattern
+            && let Err(why) = compile(pattern)
+        {
+            wrong.push(
+                Diagnostic::at(place("pattern"), "not a regular expression")
+                    .label(why.lines().last().unwrap_or_default().to_owned()),
+            );
+        }
+        let (start, end) = range_of(&entry.value);
+        let own = found.iter().filter(|found| (start..=end).contains(&found.span.start));
+        declarations.push(Declaration {
+            name: name.clone(),
+            name_span: entry.key_span,
+            default: field("default").cloned(),
+            sandbox_value: field("sandboxValue").cloned(),
+            default_span: place("default"),
+            sandbox_span: place("sandboxValue"),
+            pattern_span: place("pattern"),
+            found: own.cloned().collect(),
+            spec: variable,
+        });
+    }
+    declarations
+}
+
+fn phases(spec: &Node, wrong: &mut Vec<Diagnostic>) -> Vec<Phase> {
+    let mut phases: Vec<Phase> = Vec::new();
+    let mut seen: BTreeMap<&str, Span> = BTreeMap::new();
+    for member in spec.get("phases").map_or(&[][..], Node::members) {
+        let Some(node) = member.get("name") else { continue };
+        let Some(name) = node.as_text() else { continue };
+        if !is_name(name) {
+            wrong.push(not_a_name(node.span, name));
+        }
+        if let Some(first) = seen.insert(name, node.span) {
+            wrong.push(
+                Diagnostic::at(node.span, "a phase that is declared twice")
+                    .label("again here")
+                    .related(first, "first here")
+                    .help("keep one of them"),
+            );
+            continue;
+        }
+        let description = member.get("description").and_then(Node::as_text).map(str::to_owned);
+        phases.push(Phase { name: name.to_owned(), description });
+    }
+    phases
+}
+
+/// What the stack says once for all resources, with variables in place.
+#[derive(Debug, Default)]
+pub(super) struct Settings {
+    pub(super) toolbox: Toolbox,
+    pub(super) cluster: Option<Value>,
+    pub(super) state_path: String,
+}
+
+impl StackDocument {
+    /// The settings, with what `lookup` knows in place of references.
+    pub(super) fn settings(
+        &self,
+        lookup: &mut dyn FnMut(&Reference) -> Resolution,
+        wrong: &mut Vec<Diagnostic>,
+    ) -> Settings {
+        let mut text = |path: [&str; 2], late: bool| {
+            let value = self.settings.get(path[0])?.get(path[1])?;
+            let path = Path::new(path[0]).join(path[1]);
+            let span = self.node.get("spec").map_or(self.node.span, |spec| spec.point(&path));
+            let why = match template::resolve(value, lookup) {
+                Ok(Value::Unknown(_)) if late => return template::resolve(value, lookup).ok(),
+                Ok(value @ Value::String(_)) => return Some(value),
+                // Told of by the schema, or of an undeclared variable.
+                Ok(Value::Null) => return None,
+                Ok(Value::Unknown(_)) => "only variables can be known here".to_owned(),
+                Ok(Value::Sensitive(_)) => "a sensitive value would be shown here".to_owned(),
+                Ok(other) => format!("expected a text, found {}", template::type_name(&other)),
+                Err(problems) => problems
+                    .into_iter()
+                    .map(|problem| problem.summary)
+                    .collect::<Vec<_>>()
+                    .join("; "),
+            };
+            wrong.push(Diagnostic::at(span, "a setting that can't be used").label(why));
+            None
+        };
+        let image = text(["toolbox", "image"], false);
+        let cluster = text(["kubernetes", "cluster"], true);
+        let state = text(["state", "path"], false);
+        let exec = self.settings.get("toolbox").and_then(|toolbox| toolbox.get("exec"));
+        Settings {
+            toolbox: Toolbox {
+                image: image.as_ref().and_then(Value::as_str).map(str::to_owned),
+                exec: exec.and_then(|exec| exec.to_spec().ok()).unwrap_or_default(),
+            },
+            cluster,
+            state_path: state.as_ref().and_then(Value::as_str).unwrap_or("state").to_owned(),
+        }
+    }
+}
+
+/// The digest of what a stack means.
+pub(super) fn digest(stack: &Stack) -> Digest {
+    let resources: Vec<_> = stack
+        .resources
+        .iter()
+        .map(|resource| {
+            // One digest each: the whole of a large stack is never one text.
+            let meaning = json!({
+                "address": resource.address,
+                "phase": resource.phase,
+                "external": resource.external,
+                "spec": resource.spec,
+                "dependsOn": resource.depends_on,
+                "lifecycle": resource.lifecycle,
+            });
+            Digest::of(meaning.to_string().as_bytes())
+        })
+        .collect();
+    let meaning = json!({
+        "name": stack.name,
+        "phases": stack.phases,
+        "variables": stack.variables,
+        "toolbox": stack.toolbox,
+        "cluster": stack.cluster,
+        "statePath": stack.state_path,
+        "resources": resources,
+    });
+    Digest::of(meaning.to_string().as_bytes())
+}
+
+/// The error for a phase that is not declared.
+pub(super) fn unknown_phase(span: Span, name: &str, phases: &[Phase]) -> Diagnostic {
+    let names: BTreeSet<&str> = phases.iter().map(|phase| phase.name.as_str()).collect();
+    let help = match nearest(name, names.iter().copied()) {
+        Some(near) => format!("did you mean {}?", quote(near)),
+        None if names.is_empty() => "declare it in the Stack: `phases: [{name: ...}]`".to_owned(),
+        None => format!("the phases are {}", super::schema::list(names.into_iter(), "and")),
+    };
+    Diagnostic::at(span, "unknown phase")
+        .label(format!("{} is not a phase of the stack", quote(name)))
+        .help(help)
+}

@@ -1,0 +1,608 @@
+//! References in texts: `${...}`.
+//!
+//! A text that is exactly one reference takes the value with its type; in a
+//! longer text, texts, numbers and truth values are put in. `$${` stands for a
+//! literal `${`. A text whose references are not all known stays as written, as
+//! an unknown value, so it can be resolved again later, from the beginning.
+//! This module must not know where values come from: it asks.
+
+use std::ops::Range;
+
+use super::diagnostic::{Diagnostic, quote};
+use super::node::{Content, Node};
+use super::source::{Sources, Span};
+use crate::adapter::Problem;
+use crate::address::Reference;
+use crate::value::{Map, Path, Value};
+
+/// The longest text that references may grow to, in bytes.
+const MAX_TEXT: usize = 4 * 1024 * 1024;
+/// The most parts that references may put into the manifests of one document.
+const MAX_PARTS: usize = 1_000_000;
+
+/// What a reference stands for, as far as it is known.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Resolution {
+    /// This value; parts of it may still be unknown.
+    Known(Value),
+    /// It can't be known yet.
+    Unknown,
+    /// It will never be known; why.
+    Invalid(String),
+}
+
+/// A piece of a text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Part {
+    /// Text that stands for itself; escapes are undone.
+    Text(String),
+    /// A reference.
+    Reference(Reference),
+}
+
+/// A piece of a text, and which bytes of the text it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Piece {
+    /// What it is.
+    pub part: Part,
+    /// Where in the text it stands.
+    pub range: Range<usize>,
+}
+
+/// A mistake in a text, and which bytes of the text it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mistake {
+    /// What is wrong.
+    pub summary: String,
+    /// The likely fix.
+    pub help: Option<String>,
+    /// Where in the text it stands.
+    pub range: Range<usize>,
+}
+
+/// The pieces of a text.
+///
+/// # Errors
+/// Every reference that is not closed or not a reference.
+pub fn parse(text: &str) -> Result<Vec<Piece>, Vec<Mistake>> {
+    let mut pieces: Vec<Piece> = Vec::new();
+    let mut mistakes = Vec::new();
+    let mut literal = String::new();
+    let mut begin = 0;
+    let mut at = 0;
+    while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
+        if rest.starts_with("$${") {
+            literal.push_str("${");
+            at += 3;
+        } else if let Some(inside) = rest.strip_prefix("${") {
+            if !literal.is_empty() {
+                let part = Part::Text(std::mem::take(&mut literal));
+                pieces.push(Piece { part, range: begin..at });
+            }
+            let Some(len) = inside.find(['}', '{']).filter(|len| inside[*len..].starts_with('}'))
+            else {
+                mistakes.push(Mistake {
+                    summary: "a reference that is not closed".into(),
+                    help: Some("close it with `}`, or write `$${` for a literal `${`".into()),
+                    range: at..at + 2,
+                });
+                break;
+            };
+            let range = at..at + 2 + len + 1;
+            match inside[..len].parse::<Reference>() {
+                Ok(reference) => {
+                    pieces.push(Piece { part: Part::Reference(reference), range: range.clone() });
+                }
+                Err(why) => mistakes.push(mistake(&inside[..len], &why, range.clone())),
+            }
+            at = range.end;
+            begin = at;
+        } else {
+            let len = rest.chars().next().map_or(1, char::len_utf8);
+            // Up to the next dollar sign nothing can begin.
+            let len =
+                rest.get(len..).and_then(|rest| rest.find('$')).map_or(rest.len(), |to| len + to);
+            literal.push_str(&rest[..len]);
+            at += len;
+        }
+    }
+    if !mistakes.is_empty() {
+        return Err(mistakes);
+    }
+    if !literal.is_empty() {
+        pieces.push(Piece { part: Part::Text(literal), range: begin..text.len() });
+    }
+    Ok(pieces)
+}
+
+fn mistake(inside: &str, why: &str, range: Range<usize>) -> Mistake {
+    let trimmed = inside.trim();
+    if trimmed != inside && trimmed.parse::<Reference>().is_ok() {
+        return Mistake {
+            summary: "a reference with spaces inside".into(),
+            help: Some(format!("write `${{{trimmed}}}`")),
+            range,
+        };
+    }
+    Mistake { summary: "not a reference".into(), help: Some(why.to_owned()), range }
+}
+
+/// The pieces of a text of which it is known that it may hold references;
+/// `None` where there is nothing to resolve.
+fn pieces_of(text: &str) -> Option<Result<Vec<Piece>, Vec<Mistake>>> {
+    text.contains("${").then(|| parse(text))
+}
+
+/// Puts what is known in place of the references in a value.
+///
+/// Only unknown parts are looked into: a text that is already known stands for
+/// itself, even where it holds `${`.
+///
+/// # Errors
+/// References that will never be known, and values that can't be put into a
+/// text, each with its path.
+pub fn resolve(
+    value: &Value,
+    lookup: &mut dyn FnMut(&Reference) -> Resolution,
+) -> Result<Value, Vec<Problem>> {
+    let mut problems = Vec::new();
+    let resolved = resolve_at(value, &Path::default(), lookup, &mut problems);
+    if problems.is_empty() { Ok(resolved) } else { Err(problems) }
+}
+
+fn resolve_at(
+    value: &Value,
+    path: &Path,
+    lookup: &mut dyn FnMut(&Reference) -> Resolution,
+    problems: &mut Vec<Problem>,
+) -> Value {
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.clone(),
+        Value::List(list) => {
+            let members = list.iter().enumerate();
+            Value::List(
+                members
+                    .map(|(index, value)| {
+                        resolve_at(value, &path.join(index.to_string()), lookup, problems)
+                    })
+                    .collect(),
+            )
+        }
+        Value::Map(map) => Value::Map(
+            map.iter()
+                .map(|(key, value)| {
+                    (key.clone(), resolve_at(value, &path.join(key), lookup, problems))
+                })
+                .collect(),
+        ),
+        Value::Sensitive(inner) => match resolve_at(inner, path, lookup, problems) {
+            already @ Value::Sensitive(_) => already,
+            plain => Value::Sensitive(Box::new(plain)),
+        },
+        Value::Unknown(text) => match parse(text) {
+            Ok(pieces) if pieces.iter().any(|piece| matches!(piece.part, Part::Reference(_))) => {
+                resolve_text(text, &pieces, lookup).unwrap_or_else(|mistakes| {
+                    problems.extend(mistakes.into_iter().map(|mistake| Problem {
+                        path: path.clone(),
+                        summary: mistake.summary,
+                        help: mistake.help,
+                    }));
+                    value.clone()
+                })
+            }
+            // An expression of someone else's: nothing that can be looked up.
+            Ok(_) | Err(_) => value.clone(),
+        },
+    }
+}
+
+/// The value of a text with its references.
+fn resolve_text(
+    text: &str,
+    pieces: &[Piece],
+    lookup: &mut dyn FnMut(&Reference) -> Resolution,
+) -> Result<Value, Vec<Mistake>> {
+    let mut mistakes = Vec::new();
+    let mut whole = String::new();
+    let mut unknown = false;
+    let mut sensitive = false;
+    for piece in pieces {
+        if whole.len() > MAX_TEXT {
+            mistakes.push(Mistake {
+                summary: format!("a text that grows beyond {MAX_TEXT} bytes"),
+                help: Some("variables that repeat variables grow without bound".into()),
+                range: 0..text.len(),
+            });
+            break;
+        }
+        let reference = match &piece.part {
+            Part::Text(text) => {
+                whole.push_str(text);
+                continue;
+            }
+            Part::Reference(reference) => reference,
+        };
+        let value = match lookup(reference) {
+            Resolution::Known(Value::Unknown(_)) | Resolution::Unknown => {
+                unknown = true;
+                continue;
+            }
+            Resolution::Known(value) => value,
+            Resolution::Invalid(why) => {
+                mistakes.push(Mistake { summary: why, help: None, range: piece.range.clone() });
+                continue;
+            }
+        };
+        if pieces.len() == 1 {
+            return Ok(value);
+        }
+        let mut part = &value;
+        while let Value::Sensitive(inner) = part {
+            sensitive = true;
+            part = inner;
+        }
+        match part {
+            Value::String(text) => whole.push_str(text),
+            Value::Number(number) => whole.push_str(&number.to_string()),
+            Value::Bool(truth) => whole.push_str(&truth.to_string()),
+            Value::Unknown(_) | Value::Sensitive(_) => unknown = true,
+            Value::Null | Value::List(_) | Value::Map(_) => mistakes.push(Mistake {
+                summary: format!("{} can't be put into a text", type_name(part)),
+                help: Some(format!("let {reference} be the whole text")),
+                range: piece.range.clone(),
+            }),
+        }
+    }
+    if !mistakes.is_empty() {
+        return Err(mistakes);
+    }
+    Ok(match (unknown, sensitive) {
+        (true, _) => Value::Unknown(text.to_owned()),
+        (false, true) => Value::Sensitive(Box::new(Value::String(whole))),
+        (false, false) => Value::String(whole),
+    })
+}
+
+/// What kind of thing a value is, for a message.
+pub(super) fn type_name(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "nothing",
+        Value::Bool(_) => "a truth value",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a text",
+        Value::List(_) => "a list",
+        Value::Map(_) => "a map",
+        Value::Unknown(_) => "a value that is not known yet",
+        Value::Sensitive(_) => "a sensitive value",
+    }
+}
+
+/// The references in the unknown parts of a value, each with its path.
+pub fn references(value: &Value) -> impl Iterator<Item = (Path, Reference)> {
+    let mut found = Vec::new();
+    collect(value, &Path::default(), &mut found);
+    found.into_iter()
+}
+
+fn collect(value: &Value, path: &Path, found: &mut Vec<(Path, Reference)>) {
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        Value::List(list) => {
+            for (index, value) in list.iter().enumerate() {
+                collect(value, &path.join(index.to_string()), found);
+            }
+        }
+        Value::Map(map) => {
+            for (key, value) in map {
+                collect(value, &path.join(key), found);
+            }
+        }
+        Value::Sensitive(inner) => collect(inner, path, found),
+        Value::Unknown(text) => {
+            for piece in parse(text).into_iter().flatten() {
+                if let Part::Reference(reference) = piece.part {
+                    found.push((path.clone(), reference));
+                }
+            }
+        }
+    }
+}
+
+/// How much room a value takes: its nodes, and its texts by the hundred bytes.
+fn parts(value: &Value) -> usize {
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => 1,
+        Value::String(text) | Value::Unknown(text) => 1 + text.len() / 100,
+        Value::List(list) => 1 + list.iter().map(parts).sum::<usize>(),
+        Value::Map(map) => 1 + map.values().map(parts).sum::<usize>(),
+        Value::Sensitive(inner) => parts(inner),
+    }
+}
+
+/// The value of a node as it stands, with `${` as a text like any other: for
+/// files of variables.
+pub(super) fn literal(node: &Node) -> Value {
+    match &node.content {
+        Content::Null => Value::Null,
+        Content::Bool(truth) => Value::Bool(*truth),
+        Content::Number(number) => Value::Number(number.clone()),
+        Content::Text(text) => Value::String(text.clone()),
+        Content::List(members) => Value::List(members.iter().map(literal).collect()),
+        Content::Map(entries) => Value::Map(
+            entries.iter().map(|entry| (entry.key.clone(), literal(&entry.value))).collect(),
+        ),
+    }
+}
+
+/// A text of which some references are known: those are put in place, and what
+/// they stand for is escaped where it needs to be. Gives a text that means the
+/// same once the rest is known.
+pub(super) fn resolve_partly(
+    text: &str,
+    lookup: &mut dyn FnMut(&Reference) -> Resolution,
+) -> String {
+    let mut partly = String::new();
+    for piece in parse(text).unwrap_or_default() {
+        match piece.part {
+            Part::Text(text) => partly.push_str(&escape(&text)),
+            Part::Reference(reference) => match lookup(&reference) {
+                Resolution::Known(Value::String(text)) => partly.push_str(&escape(&text)),
+                Resolution::Known(Value::Number(number)) => partly.push_str(&number.to_string()),
+                Resolution::Known(Value::Bool(truth)) => partly.push_str(&truth.to_string()),
+                Resolution::Known(Value::Unknown(text)) => partly.push_str(&text),
+                Resolution::Known(
+                    Value::Null | Value::List(_) | Value::Map(_) | Value::Sensitive(_),
+                )
+                | Resolution::Unknown
+                | Resolution::Invalid(_) => partly.push_str(&reference.to_string()),
+            },
+        }
+    }
+    partly
+}
+
+fn escape(text: &str) -> String {
+    text.replace("${", "$${")
+}
+
+/// A reference and where it was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// The reference.
+    pub reference: Reference,
+    /// Where it was written.
+    pub span: Span,
+}
+
+/// Turns nodes into values, and keeps what it meets on the way.
+pub struct Translator<'a> {
+    sources: &'a Sources,
+    lookup: &'a mut dyn FnMut(&Reference) -> Resolution,
+    /// What is wrong with the texts.
+    pub diagnostics: Vec<Diagnostic>,
+    /// The references, in the order of the file.
+    pub found: Vec<Found>,
+    parts: usize,
+}
+
+impl<'a> Translator<'a> {
+    /// Asks `lookup` for what is known early.
+    pub fn new(sources: &'a Sources, lookup: &'a mut dyn FnMut(&Reference) -> Resolution) -> Self {
+        Self { sources, lookup, diagnostics: Vec::new(), found: Vec::new(), parts: 0 }
+    }
+
+    /// The value of a node.
+    pub fn value(&mut self, node: &Node) -> Value {
+        match &node.content {
+            Content::Null => Value::Null,
+            Content::Bool(truth) => Value::Bool(*truth),
+            Content::Number(number) => Value::Number(number.clone()),
+            Content::Text(text) => self.text(text, node.span),
+            Content::List(members) => {
+                Value::List(members.iter().map(|member| self.value(member)).collect())
+            }
+            Content::Map(entries) => {
+                let mut map = Map::new();
+                for entry in entries {
+                    let value = self.value(&entry.value);
+                    if let Some(key) = self.key(&entry.key, entry.key_span)
+                        && map.insert(key.clone(), value).is_some()
+                    {
+                        self.diagnostics.push(
+                            Diagnostic::at(
+                                entry.key_span,
+                                format!("the key {} stands twice", quote(&key)),
+                            )
+                            .label("the same key, once its references are known"),
+                        );
+                    }
+                }
+                Value::Map(map)
+            }
+        }
+    }
+
+    fn text(&mut self, text: &str, span: Span) -> Value {
+        let resolved = match pieces_of(text) {
+            None => return Value::String(text.to_owned()),
+            Some(Err(mistakes)) => Err(mistakes),
+            Some(Ok(pieces)) => {
+                self.note(text, &pieces, span);
+                resolve_text(text, &pieces, self.lookup)
+            }
+        };
+        match resolved {
+            Ok(value) => {
+                let before = self.parts;
+                self.parts = before.saturating_add(parts(&value));
+                if self.parts <= MAX_PARTS {
+                    return value;
+                }
+                if before <= MAX_PARTS {
+                    self.diagnostics.push(Diagnostic::at(
+                        span,
+                        format!("references put more than {MAX_PARTS} values into this document"),
+                    ));
+                }
+                Value::Unknown(text.to_owned())
+            }
+            Err(mistakes) => {
+                self.wrong(text, mistakes, span);
+                Value::Unknown(text.to_owned())
+            }
+        }
+    }
+
+    fn note(&mut self, text: &str, pieces: &[Piece], span: Span) {
+        for piece in pieces {
+            if let Part::Reference(reference) = &piece.part {
+                let span = self.sources.within(span, text, &piece.range);
+                self.found.push(Found { reference: reference.clone(), span });
+            }
+        }
+    }
+
+    fn wrong(&mut self, text: &str, mistakes: Vec<Mistake>, span: Span) {
+        for mistake in mistakes {
+            let span = self.sources.within(span, text, &mistake.range);
+            self.diagnostics.push(Diagnostic::at(span, mistake.summary).maybe_help(mistake.help));
+        }
+    }
+
+    /// A key; the references in it must be known now and fit to be shown.
+    fn key(&mut self, text: &str, span: Span) -> Option<String> {
+        let pieces = match pieces_of(text) {
+            None => return Some(text.to_owned()),
+            Some(Err(mistakes)) => {
+                self.wrong(text, mistakes, span);
+                return None;
+            }
+            Some(Ok(pieces)) => pieces,
+        };
+        self.note(text, &pieces, span);
+        let why = match resolve_text(text, &pieces, self.lookup) {
+            Ok(Value::String(key)) => return Some(key),
+            Ok(Value::Number(number)) => return Some(number.to_string()),
+            Ok(Value::Unknown(_)) => "this is not known before the apply",
+            Ok(Value::Sensitive(_)) => "this is sensitive, and keys are shown",
+            Ok(Value::Null | Value::Bool(_) | Value::List(_) | Value::Map(_)) => {
+                "this is not a text"
+            }
+            Err(mistakes) => {
+                self.wrong(text, mistakes, span);
+                return None;
+            }
+        };
+        // What is not declared is told elsewhere; don't tell it twice.
+        let variables_only = pieces.iter().all(|piece| {
+            !matches!(piece.part, Part::Reference(Reference::Output { .. } | Reference::AccountId))
+        });
+        if !variables_only || why.contains("sensitive") || why.contains("not a text") {
+            self.diagnostics.push(
+                Diagnostic::at(span, "a key can't be known before it is needed")
+                    .label(why)
+                    .help("only variables and ${region} may stand in a key"),
+            );
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn lookup(reference: &Reference) -> Resolution {
+        match reference {
+            Reference::Variable(name) => match name.as_str() {
+                "text" => Resolution::Known(Value::from("a${b")),
+                "number" => Resolution::Known(Value::from(3)),
+                "truth" => Resolution::Known(Value::from(true)),
+                "list" => Resolution::Known(Value::from_json(&json!(["x", 1]))),
+                "null" => Resolution::Known(Value::Null),
+                "secret" => Resolution::Known(Value::Sensitive(Box::new(Value::from("s3cret")))),
+                "later" => Resolution::Known(Value::Unknown("x-${account.id}".into())),
+                _ => Resolution::Invalid(format!("no variable `{name}`")),
+            },
+            Reference::AccountId | Reference::Output { .. } => Resolution::Unknown,
+            Reference::Region => Resolution::Known(Value::from("eu-west-1")),
+        }
+    }
+
+    fn resolved(text: &str) -> Result<Value, Vec<String>> {
+        resolve(&Value::Unknown(text.into()), &mut lookup)
+            .map_err(|problems| problems.into_iter().map(|problem| problem.summary).collect())
+    }
+
+    #[test]
+    fn references_are_resolved_by_their_place_in_the_text() {
+        let text = |text: &str| Ok(Value::from(text));
+        for (from, to) in [
+            ("${var.number}", Ok(Value::from(3))),
+            ("${var.truth}", Ok(Value::from(true))),
+            ("${var.null}", Ok(Value::Null)),
+            ("${var.list}", Ok(Value::from_json(&json!(["x", 1])))),
+            ("n${var.number}-${var.truth}", text("n3-true")),
+            ("${region}${region}", text("eu-west-1eu-west-1")),
+            ("<${var.text}>", text("<a${b>")),
+            ("$${x}-${region}", text("${x}-eu-west-1")),
+            ("$$${x}${region}", text("$${x}eu-west-1")),
+            ("cost: $5 ${region}", text("cost: $5 eu-west-1")),
+            ("${account.id}", Ok(Value::Unknown("${account.id}".into()))),
+            ("${var.later}", Ok(Value::Unknown("${var.later}".into()))),
+            ("a$${b}${var.later}", Ok(Value::Unknown("a$${b}${var.later}".into()))),
+            ("${IamRole.a.arn}-${region}", Ok(Value::Unknown("${IamRole.a.arn}-${region}".into()))),
+            ("<${var.list}>", Err(vec!["a list can't be put into a text".into()])),
+            ("<${var.null}>", Err(vec!["nothing can't be put into a text".into()])),
+            ("<${var.x}>", Err(vec!["no variable `x`".into()])),
+        ] {
+            assert_eq!(resolved(from), to, "{from}");
+        }
+    }
+
+    #[test]
+    fn a_sensitive_part_makes_the_whole_text_sensitive() {
+        let Ok(Value::Sensitive(inner)) = resolved("a-${var.secret}-${region}") else { panic!() };
+        assert_eq!(*inner, Value::from("a-s3cret-eu-west-1"));
+        assert!(matches!(resolved("${var.secret}"), Ok(Value::Sensitive(_))));
+        assert!(matches!(resolved("${var.secret}${account.id}"), Ok(Value::Unknown(_))));
+    }
+
+    #[test]
+    fn texts_that_are_known_stand_for_themselves() {
+        let value = Value::from("${var.number}");
+        assert_eq!(resolve(&value, &mut lookup).unwrap(), value);
+    }
+
+    #[test]
+    fn mistakes_have_their_place_in_the_text() {
+        for (text, at, summary) in [
+            ("ab${var.x", 2, "a reference that is not closed"),
+            ("${var.x ${var.y}", 0, "a reference that is not closed"),
+            ("é${nothing}", 2, "not a reference"),
+            ("${IamRole.a}", 0, "not a reference"),
+            ("${aws:username}", 0, "not a reference"),
+            ("a ${ var.x }", 2, "a reference with spaces inside"),
+        ] {
+            let mistakes = parse(text).unwrap_err();
+            assert_eq!(
+                (mistakes[0].range.start, mistakes[0].summary.as_str()),
+                (at, summary),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn references_of_a_value_have_their_path() {
+        let value = Value::Map(Map::from([
+            ("a".into(), Value::List(vec![Value::Unknown("${region}-${account.id}".into())])),
+            ("b".into(), Value::from("${region}")),
+        ]));
+        let found: Vec<_> =
+            references(&value).map(|(path, reference)| format!("{path} {reference}")).collect();
+        assert_eq!(found, ["a.0 ${region}", "a.0 ${account.id}"]);
+    }
+}

@@ -1,0 +1,512 @@
+//! The variables of a stack: what is declared, what is given, and what follows.
+//!
+//! A value comes from, in this order: `--var`, the last `--var-file` that has
+//! it, the default, and in the sandbox the value that the declaration keeps
+//! for it. A sensitive value shows in no message, and the lines of a variable
+//! file never show at all. This module must not read files or the environment.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jsonschema::Validator;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Value as Json, json};
+
+use super::diagnostic::{Diagnostic, nearest, quote};
+use super::node::{Content, Node};
+use super::scalar::plain;
+use super::shape::VariableSpec;
+use super::source::{Sources, Span};
+use super::template::{self, Found, Resolution, literal, type_name};
+use crate::address::Reference;
+use crate::value::Value;
+
+/// The longest value of a variable, in bytes.
+const MAX_VALUE: usize = 64 * 1024;
+
+/// The type of a variable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum VariableType {
+    /// A text.
+    #[default]
+    String,
+    /// A number.
+    Number,
+    /// true or false.
+    Bool,
+    /// A list of texts, numbers and truth values.
+    List,
+}
+
+impl VariableType {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::String => "a text",
+            Self::Number => "a number",
+            Self::Bool => "true or false",
+            Self::List => "a list",
+        }
+    }
+
+    /// Whether a value is of this type. What is not known yet is: it ends up
+    /// in a text.
+    fn fits(self, value: &Value) -> bool {
+        let is_scalar = |value: &Value| {
+            matches!(
+                value,
+                Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Unknown(_)
+            )
+        };
+        match value {
+            Value::Null | Value::Unknown(_) => true,
+            Value::Sensitive(inner) => self.fits(inner),
+            Value::String(_) => self == Self::String,
+            Value::Number(_) => self == Self::Number,
+            Value::Bool(_) => self == Self::Bool,
+            Value::List(members) => self == Self::List && members.iter().all(is_scalar),
+            Value::Map(_) => false,
+        }
+    }
+
+    /// The value of an argument.
+    fn parse(self, text: &str) -> Option<Value> {
+        match self {
+            Self::String => Some(Value::from(text)),
+            Self::Number => match plain(text) {
+                Ok(Content::Number(number)) => Some(Value::Number(number)),
+                Ok(_) | Err(_) => None,
+            },
+            Self::Bool => match text {
+                "true" => Some(Value::Bool(true)),
+                "false" => Some(Value::Bool(false)),
+                _ => None,
+            },
+            Self::List if text.trim().is_empty() => Some(Value::List(Vec::new())),
+            Self::List if text.trim_start().starts_with('[') => {
+                let json: Json = serde_json::from_str(text).ok()?;
+                Some(Value::from_json(&json)).filter(|value| self.fits(value))
+            }
+            Self::List => Some(Value::List(
+                text.split(',').map(|member| Value::from(member.trim())).collect(),
+            )),
+        }
+    }
+}
+
+/// A declared variable, with the places of what may be wrong.
+#[derive(Debug)]
+pub(super) struct Declaration {
+    pub(super) name: String,
+    pub(super) name_span: Span,
+    pub(super) spec: VariableSpec,
+    pub(super) default: Option<Value>,
+    pub(super) sandbox_value: Option<Value>,
+    /// Where to point for default, sandbox value and pattern.
+    pub(super) default_span: Span,
+    pub(super) sandbox_span: Span,
+    pub(super) pattern_span: Span,
+    /// The references in the default.
+    pub(super) found: Vec<Found>,
+}
+
+/// The variables that are given, and how the stack is run.
+#[derive(Debug, Clone, Default)]
+pub struct VariableInputs {
+    /// Assignments `NAME=VALUE`, as `--var` takes them; a later one wins.
+    pub assignments: Vec<String>,
+    /// Files of variables, as `--var-file` takes them; a later one wins.
+    pub files: Vec<std::path::PathBuf>,
+    /// Whether the sandbox supplies values.
+    pub sandbox: bool,
+    /// The region, once it is known.
+    pub region: Option<String>,
+}
+
+/// Where a value was given.
+#[derive(Debug, Clone, Copy)]
+enum Given {
+    Argument,
+    File(Span),
+    Default(Span),
+    Sandbox(Span),
+}
+
+/// Gives every declared variable its value.
+///
+/// One that has none is unknown, so that the rest can still be checked.
+pub(super) fn assign(
+    declarations: &[Declaration],
+    inputs: &VariableInputs,
+    files: &[Node],
+    sources: &Sources,
+    wrong: &mut Vec<Diagnostic>,
+) -> BTreeMap<String, Value> {
+    let mut assigner = Assigner {
+        by_name: declarations.iter().map(|one| (one.name.as_str(), one)).collect(),
+        sources,
+        wrong,
+    };
+    let mut given = assigner.given(inputs, files);
+    for declaration in declarations {
+        let name = declaration.name.as_str();
+        if given.contains_key(name) {
+            continue;
+        }
+        let fallback = match (&declaration.default, &declaration.sandbox_value) {
+            // Where there is no default, or it says "none".
+            (None | Some(Value::Null), Some(value)) if inputs.sandbox => {
+                Some((value.clone(), Given::Sandbox(declaration.sandbox_span)))
+            }
+            (Some(value), _) => Some((value.clone(), Given::Default(declaration.default_span))),
+            (None, _) => None,
+        };
+        match fallback {
+            Some(fallback) => {
+                given.insert(name, fallback);
+            }
+            None => assigner.missing(declaration),
+        }
+    }
+    let mut values = BTreeMap::new();
+    for name in assigner.order(&given) {
+        let Some(declaration) = assigner.by_name.get(name).copied() else { continue };
+        let unknown = || Value::Unknown(Reference::Variable(name.to_owned()).to_string());
+        let value = match given.remove(name) {
+            Some((value, place)) => {
+                assigner.value(declaration, &value, place, inputs, &values).unwrap_or_else(unknown)
+            }
+            None => unknown(),
+        };
+        values.insert(name.to_owned(), value);
+    }
+    values
+}
+
+struct Assigner<'a> {
+    by_name: BTreeMap<&'a str, &'a Declaration>,
+    sources: &'a Sources,
+    wrong: &'a mut Vec<Diagnostic>,
+}
+
+impl<'a> Assigner<'a> {
+    fn given(
+        &mut self,
+        inputs: &VariableInputs,
+        files: &[Node],
+    ) -> BTreeMap<&'a str, (Value, Given)> {
+        let mut given = BTreeMap::new();
+        for file in files {
+            if !matches!(file.content, Content::Map(_)) {
+                self.wrong.push(
+                    Diagnostic::at(file.span, "a file of variables that is not a map")
+                        .help("write `NAME: VALUE` lines"),
+                );
+            }
+            for entry in file.entries() {
+                match self.by_name.get_key_value(entry.key.as_str()) {
+                    Some((name, _)) => {
+                        let place = Given::File(entry.point());
+                        given.insert(*name, (literal(&entry.value), place));
+                    }
+                    None => {
+                        let diagnostic = self.undeclared(&entry.key);
+                        self.wrong.push(Diagnostic { span: Some(entry.key_span), ..diagnostic });
+                    }
+                }
+            }
+        }
+        for assignment in &inputs.assignments {
+            let Some((name, text)) = assignment.split_once('=') else {
+                // The text may be a secret: it is not shown.
+                self.wrong.push(
+                    Diagnostic::anywhere("a --var without `=`").help("write `--var NAME=VALUE`"),
+                );
+                continue;
+            };
+            let Some((name, declaration)) = self.by_name.get_key_value(name.trim()) else {
+                let diagnostic = self.undeclared(name.trim());
+                self.wrong.push(diagnostic);
+                continue;
+            };
+            match declaration.spec.kind.parse(text) {
+                Some(value) => {
+                    given.insert(*name, (value, Given::Argument));
+                }
+                None => {
+                    let expected = declaration.spec.kind.as_str();
+                    let shown = if declaration.spec.sensitive {
+                        String::new()
+                    } else {
+                        format!(", not {}", quote(text))
+                    };
+                    let summary = format!("--var {name}: must be {expected}{shown}");
+                    self.wrong
+                        .push(Diagnostic::anywhere(summary).maybe_help(describe(declaration)));
+                    given.insert(
+                        *name,
+                        (Value::Unknown(format!("${{var.{name}}}")), Given::Argument),
+                    );
+                }
+            }
+        }
+        given
+    }
+
+    fn undeclared(&self, name: &str) -> Diagnostic {
+        let known = self.by_name.keys().copied();
+        let help = nearest(name, known).map(|near| format!("did you mean {}?", quote(near)));
+        let help = help.or_else(|| {
+            let known = super::schema::list(self.by_name.keys().copied(), "and");
+            Some(if known.is_empty() {
+                "the stack declares no variables".to_owned()
+            } else {
+                format!("the stack declares {known}")
+            })
+        });
+        Diagnostic::anywhere(format!("no variable {} is declared", quote(name))).maybe_help(help)
+    }
+
+    fn missing(&mut self, declaration: &Declaration) {
+        let name = &declaration.name;
+        let mut diagnostic =
+            Diagnostic::at(declaration.name_span, format!("the variable `{name}` has no value"))
+                .help(format!("pass `--var {name}=VALUE`, or set it in a --var-file"));
+        diagnostic.label.clone_from(&declaration.spec.description);
+        self.wrong.push(diagnostic);
+    }
+
+    /// The names in an order in which each comes after those that its default
+    /// refers to.
+    fn order(&mut self, given: &BTreeMap<&'a str, (Value, Given)>) -> Vec<&'a str> {
+        let needs: BTreeMap<&'a str, BTreeSet<&'a str>> = self
+            .by_name
+            .iter()
+            .map(|(name, declaration)| {
+                let is_default = matches!(given.get(name), Some((_, Given::Default(_))));
+                let found = if is_default { declaration.found.as_slice() } else { &[] };
+                let needed = found.iter().filter_map(|found| match &found.reference {
+                    Reference::Variable(other) => {
+                        self.by_name.get_key_value(other.as_str()).map(|(name, _)| *name)
+                    }
+                    Reference::AccountId | Reference::Region | Reference::Output { .. } => None,
+                });
+                (*name, needed.collect())
+            })
+            .collect();
+        let mut waiting: BTreeMap<&str, usize> =
+            needs.iter().map(|(name, needed)| (*name, needed.len())).collect();
+        let mut needed_by: BTreeMap<&'a str, Vec<&'a str>> = BTreeMap::new();
+        for (name, needed) in &needs {
+            for other in needed {
+                needed_by.entry(other).or_default().push(name);
+            }
+        }
+        let mut order: Vec<&'a str> =
+            needs.iter().filter(|(_, needed)| needed.is_empty()).map(|(name, _)| *name).collect();
+        let mut next = 0;
+        while let Some(name) = order.get(next).copied() {
+            next += 1;
+            for other in needed_by.get(name).into_iter().flatten() {
+                if let Some(count) = waiting.get_mut(other) {
+                    *count -= 1;
+                    if *count == 0 {
+                        order.push(other);
+                    }
+                }
+            }
+        }
+        let mut rest: BTreeSet<&'a str> =
+            waiting.into_iter().filter(|(_, count)| *count > 0).map(|(name, _)| name).collect();
+        // What is left waits for a circle; each step goes to one that is needed
+        // and left, so it ends in one.
+        while let Some(start) = rest.first().copied() {
+            let mut way = vec![start];
+            while let Some(next) = way.last().and_then(|name| {
+                needs.get(name)?.iter().copied().find(|other| rest.contains(other))
+            }) {
+                if let Some(begin) = way.iter().position(|name| *name == next) {
+                    self.circle(way.get(begin..).unwrap_or_default());
+                    break;
+                }
+                way.push(next);
+            }
+            for name in way {
+                rest.remove(name);
+            }
+        }
+        order
+    }
+
+    fn circle(&mut self, names: &[&str]) {
+        let place = |name: &str| self.by_name.get(name).map(|one| one.default_span);
+        let Some((first, others)) = names.split_first() else { return };
+        let Some(span) = place(first) else { return };
+        let mut chain: Vec<String> = names.iter().map(|name| format!("var.{name}")).collect();
+        chain.push(format!("var.{first}"));
+        let mut diagnostic = Diagnostic::at(span, "variables refer to each other in a circle")
+            .label(format!("the default of `{first}`"))
+            .help(format!("{}: give one of them a value", chain.join(" -> ")));
+        for name in others {
+            if let Some(span) = place(name) {
+                diagnostic = diagnostic.related(span, format!("the default of `{name}`"));
+            }
+        }
+        self.wrong.push(diagnostic);
+    }
+
+    /// The value of a variable, once those that it refers to have theirs;
+    /// `None` where there is something wrong with it.
+    fn value(
+        &mut self,
+        declaration: &Declaration,
+        given: &Value,
+        place: Given,
+        inputs: &VariableInputs,
+        values: &BTreeMap<String, Value>,
+    ) -> Option<Value> {
+        let mut lookup = |reference: &Reference| match reference {
+            Reference::Variable(name) => values
+                .get(name)
+                .map_or(Resolution::Unknown, |value| Resolution::Known(value.clone())),
+            Reference::Region => inputs
+                .region
+                .as_ref()
+                .map_or(Resolution::Unknown, |region| Resolution::Known(region.as_str().into())),
+            Reference::AccountId | Reference::Output { .. } => Resolution::Unknown,
+        };
+        let value = match template::resolve(given, &mut lookup) {
+            Ok(value) => flatten(value, &mut lookup),
+            Err(problems) => {
+                for problem in problems {
+                    let diagnostic = self.at(declaration, place, problem.summary);
+                    self.wrong.push(diagnostic.maybe_help(problem.help));
+                }
+                return None;
+            }
+        };
+        if !declaration.spec.kind.fits(&value) {
+            let expected = declaration.spec.kind.as_str();
+            let found = match &value {
+                Value::List(_) => "a list of lists or maps",
+                other => type_name(other),
+            };
+            let mut diagnostic = self
+                .at(
+                    declaration,
+                    place,
+                    format!("the variable `{}` must be {expected}", declaration.name),
+                )
+                .label(format!("found {found}"))
+                .maybe_help(describe(declaration));
+            if matches!(
+                (declaration.spec.kind, &value),
+                (VariableType::String, Value::Number(_) | Value::Bool(_))
+            ) {
+                diagnostic.help = Some("quote it".to_owned());
+            }
+            self.wrong.push(diagnostic);
+            return None;
+        }
+        if size(&value) > MAX_VALUE {
+            let summary =
+                format!("the value of `{}` is longer than {MAX_VALUE} bytes", declaration.name);
+            let diagnostic = self.at(declaration, place, summary);
+            self.wrong.push(diagnostic);
+            return None;
+        }
+        if !self.matches(declaration, &value, place) {
+            return None;
+        }
+        let is_sensitive = declaration.spec.sensitive && !value.is_null();
+        Some(match value {
+            already @ Value::Sensitive(_) => already,
+            value if is_sensitive => Value::Sensitive(Box::new(value)),
+            value => value,
+        })
+    }
+
+    /// Whether every text of a value matches the pattern.
+    fn matches(&mut self, declaration: &Declaration, value: &Value, place: Given) -> bool {
+        let Some(pattern) = &declaration.spec.pattern else { return true };
+        // A pattern that can't be compiled has been told of.
+        let Ok(validator) = compile(pattern) else { return true };
+        let mut value = value;
+        let mut sensitive = declaration.spec.sensitive;
+        while let Value::Sensitive(inner) = value {
+            value = inner;
+            sensitive = true;
+        }
+        let members = value.as_list().unwrap_or(std::slice::from_ref(value));
+        let wrong = members.iter().find(|member| {
+            member.as_str().is_some_and(|text| !validator.is_valid(&Json::String(text.to_owned())))
+        });
+        let Some(wrong) = wrong.and_then(Value::as_str) else { return true };
+        let name = &declaration.name;
+        let summary = format!("the value of the variable `{name}` does not match its pattern");
+        let found = if sensitive { "the value".to_owned() } else { quote(wrong) };
+        let mut diagnostic = self
+            .at(declaration, place, summary)
+            .label(format!("{found} does not match"))
+            .help(describe(declaration).unwrap_or_default());
+        if !matches!(place, Given::Default(_) | Given::Sandbox(_)) {
+            diagnostic = diagnostic.related(declaration.pattern_span, "the pattern");
+        }
+        if diagnostic.span.is_none() {
+            diagnostic.summary =
+                format!("--var {name}: {found} does not match the pattern of the variable");
+        }
+        self.wrong.push(diagnostic);
+        false
+    }
+
+    fn at(&self, declaration: &Declaration, place: Given, summary: String) -> Diagnostic {
+        match place {
+            Given::Argument => Diagnostic::anywhere(summary),
+            Given::File(span) | Given::Default(span) | Given::Sandbox(span) => {
+                debug_assert!(!self.sources.name(span.file).is_empty(), "{}", declaration.name);
+                Diagnostic::at(span, summary)
+            }
+        }
+    }
+}
+
+/// Puts the references that remain in a value in terms of account and region
+/// only, so that no variable needs another one any more.
+fn flatten(value: Value, lookup: &mut dyn FnMut(&Reference) -> Resolution) -> Value {
+    match value {
+        Value::Unknown(text) => Value::Unknown(template::resolve_partly(&text, lookup)),
+        Value::List(members) => {
+            Value::List(members.into_iter().map(|member| flatten(member, lookup)).collect())
+        }
+        other => other,
+    }
+}
+
+fn size(value: &Value) -> usize {
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => 8,
+        Value::String(text) | Value::Unknown(text) => text.len(),
+        Value::List(members) => members.iter().map(|member| 8 + size(member)).sum(),
+        Value::Map(map) => map.iter().map(|(key, value)| key.len() + size(value)).sum(),
+        Value::Sensitive(inner) => size(inner),
+    }
+}
+
+/// What a variable is for, and what it must look like.
+fn describe(declaration: &Declaration) -> Option<String> {
+    let pattern =
+        declaration.spec.pattern.as_ref().map(|pattern| format!("pattern {}", quote(pattern)));
+    let parts: Vec<String> = declaration.spec.description.iter().cloned().chain(pattern).collect();
+    (!parts.is_empty()).then(|| format!("`{}`: {}", declaration.name, parts.join("; ")))
+}
+
+/// Compiles a pattern, so that it must match a whole text.
+pub(super) fn compile(pattern: &str) -> Result<Validator, String> {
+    let schema = json!({ "type": "string", "pattern": format!("^(?:{pattern})$") });
+    // The engine without backtracking: no pattern takes long.
+    jsonschema::options()
+        .with_pattern_options(jsonschema::PatternOptions::regex())
+        .build(&schema)
+        .map_err(|error| error.to_string())
+}

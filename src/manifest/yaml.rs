@@ -1,0 +1,740 @@
+//! YAML text to trees of nodes: the only user of the YAML crate.
+//!
+//! It reads the crate's events rather than its serde side, because manifests
+//! need the place of every key and value, both places of a duplicate key, and
+//! more than one error a file. The rules are stricter than YAML's: keys are
+//! texts and unique, the tags are those of the core schema, there are no merge
+//! keys and no directives, and what is not seen may not stand in a key. Limits
+//! hold before anything is built: bytes, depth, and nodes after the aliases
+//! are put in place.
+
+use std::collections::BTreeMap;
+
+use serde_yaml::granit_parser::{
+    ErrorKind, Event, Options, Parser, ScalarStyle, ScanError, Span as YamlSpan, StrInput, Tag,
+};
+
+use super::diagnostic::{Diagnostic, is_invisible, quote};
+use super::node::{Content, Entry, Node};
+use super::scalar::plain;
+use super::source::{FileId, Sources, Span, byte_offset};
+
+/// The deepest nesting of lists and maps.
+pub const MAX_DEPTH: usize = 64;
+/// The most nodes of one file, aliases put in place.
+pub const MAX_NODES: usize = 1_000_000;
+/// The most text that aliases may repeat, in bytes.
+const MAX_REPEATED_BYTES: usize = 16 * 1024 * 1024;
+/// So many errors of one file are told.
+const MAX_ERRORS: usize = 100;
+
+/// What was read of a file.
+#[derive(Debug, Default)]
+pub struct Parsed {
+    /// The documents that could be read, in order; empty ones are left out.
+    pub documents: Vec<Node>,
+    /// What is wrong.
+    pub diagnostics: Vec<Diagnostic>,
+    /// Whether a document could not be read to its end, so that there may be
+    /// names in it that nobody knows of.
+    pub incomplete: bool,
+}
+
+/// Reads the documents of a file. A document that can't be read does not hide
+/// the next one.
+pub fn parse(sources: &Sources, file: FileId) -> Parsed {
+    let text = sources.text(file);
+    let mut options = Options::default();
+    options.disallow_directives = true;
+    options.emit_unresolved_aliases = true;
+    options.flow_nesting_limit = MAX_DEPTH;
+    options.block_nesting_limit = MAX_DEPTH;
+    options.set_emit_comments(false);
+    let mut parser = Parser::new_from_str_with_options(text, options);
+    let mut reader = Reader { text, file, parsed: Parsed::default(), nodes: 0, repeated: 0 };
+    loop {
+        let fatal = match reader.document(&mut parser) {
+            Ok(true) => continue,
+            Ok(false) => break,
+            Err(diagnostic) => diagnostic,
+        };
+        reader.parsed.incomplete = true;
+        reader.parsed.diagnostics.push(*fatal);
+        if reader.parsed.diagnostics.len() >= MAX_ERRORS {
+            break;
+        }
+        match parser.proceed_next_document() {
+            Ok(true) => {}
+            Ok(false) | Err(_) => break,
+        }
+    }
+    reader.parsed
+}
+
+type Fatal = Box<Diagnostic>;
+
+struct Reader<'a> {
+    text: &'a str,
+    file: FileId,
+    parsed: Parsed,
+    nodes: usize,
+    repeated: usize,
+}
+
+/// A list or map that is being read.
+struct Frame {
+    begin: Span,
+    anchor: usize,
+    content: Open,
+}
+
+enum Open {
+    List(Vec<Node>),
+    Map { entries: Vec<Entry>, key: Key },
+}
+
+/// What of an entry has been read.
+enum Key {
+    /// The key comes next.
+    Awaited,
+    /// The value comes next.
+    Read(String, Span),
+    /// The value comes next, and is left out: its key was wrong.
+    Refused,
+}
+
+/// What an alias puts in its place, with what that costs.
+struct Anchor {
+    node: Node,
+    nodes: usize,
+    bytes: usize,
+    depth: usize,
+}
+
+impl Reader<'_> {
+    fn span(&self, span: &YamlSpan) -> Span {
+        let range = span.byte_range().unwrap_or(0..0);
+        let end = range.end.min(self.text.len());
+        let start = range.start.min(end);
+        Span { file: self.file, start: byte_offset(start), len: byte_offset(end - start) }
+    }
+
+    fn problem(&mut self, diagnostic: Diagnostic) -> Result<(), Fatal> {
+        if self.parsed.diagnostics.len() + 1 >= MAX_ERRORS {
+            let span = diagnostic.span.unwrap_or(Span::start_of(self.file));
+            return Err(Box::new(Diagnostic::at(
+                span,
+                format!("more than {MAX_ERRORS} errors in this file; the rest is not read"),
+            )));
+        }
+        self.parsed.diagnostics.push(diagnostic);
+        Ok(())
+    }
+
+    fn count(&mut self, nodes: usize, span: Span) -> Result<(), Fatal> {
+        self.nodes = self.nodes.saturating_add(nodes);
+        if self.nodes > MAX_NODES {
+            return Err(Box::new(
+                Diagnostic::at(span, format!("more than {MAX_NODES} nodes, aliases put in place"))
+                    .help("aliases that repeat aliases grow without bound: write it without them"),
+            ));
+        }
+        Ok(())
+    }
+
+    /// Reads one document; `false` at the end of the file.
+    fn document<'t>(&mut self, parser: &mut Parser<'t, StrInput<'t>>) -> Result<bool, Fatal> {
+        let mut frames: Vec<Frame> = Vec::new();
+        let mut anchors: BTreeMap<usize, Anchor> = BTreeMap::new();
+        while let Some(next) = parser.next_event() {
+            let (event, place) = next.map_err(|error| Box::new(self.syntax_error(&error)))?;
+            let span = self.span(&place);
+            let (node, anchor) = match event {
+                Event::StreamStart | Event::DocumentStart(..) | Event::Anchor(..) => continue,
+                Event::Comment(..) => continue,
+                Event::StreamEnd => return Ok(false),
+                Event::DocumentEnd => return Ok(true),
+                Event::SequenceStart(_, anchor, tag) => {
+                    self.open(&mut frames, span, anchor, Open::List(Vec::new()))?;
+                    self.collection_tag(tag.as_deref(), "seq", &place, span)?;
+                    continue;
+                }
+                Event::MappingStart(_, anchor, tag) => {
+                    let content = Open::Map { entries: Vec::new(), key: Key::Awaited };
+                    self.open(&mut frames, span, anchor, content)?;
+                    self.collection_tag(tag.as_deref(), "map", &place, span)?;
+                    continue;
+                }
+                Event::SequenceEnd | Event::MappingEnd => {
+                    let Some(frame) = frames.pop() else { continue };
+                    let content = match frame.content {
+                        Open::List(members) => Content::List(members),
+                        Open::Map { entries, .. } => Content::Map(self.unique(entries)?),
+                    };
+                    (Node { span: frame.begin.to(span), content }, frame.anchor)
+                }
+                Event::Scalar(text, style, anchor, tag) => {
+                    self.count(1, span)?;
+                    let at_key = matches!(
+                        frames.last(),
+                        Some(Frame { content: Open::Map { key: Key::Awaited, .. }, .. })
+                    );
+                    if at_key && style == ScalarStyle::Plain && text == "<<" {
+                        self.problem(Diagnostic::at(span, "merge keys are not supported").help(
+                            "write the fields out, or give the whole value an alias: \
+                                 `field: *name`",
+                        ))?;
+                        if let Some(Frame { content: Open::Map { key, .. }, .. }) =
+                            frames.last_mut()
+                        {
+                            *key = Key::Refused;
+                        }
+                        continue;
+                    }
+                    let content = self.scalar(&text, style, tag.as_deref(), &place, span)?;
+                    (Node { span, content }, anchor)
+                }
+                Event::Alias(id) => (self.alias(&anchors, id, frames.len(), span)?, 0),
+                Event::UnresolvedAlias(name) => {
+                    self.problem(
+                        Diagnostic::at(span, "an alias without an anchor")
+                            .label("no anchor of this name stands before it in this document")
+                            .help(format!(
+                                "write `&{name}` before the value to repeat, or quote the text"
+                            )),
+                    )?;
+                    (Node { span, content: Content::Null }, 0)
+                }
+                // The crate may add events. Leaving one out could lose structure.
+                _ => {
+                    return Err(Box::new(Diagnostic::at(span, "this is not understood")));
+                }
+            };
+            if anchor > 0 {
+                let (nodes, bytes, depth) = size(&node);
+                self.repeated = self.repeated.saturating_add(bytes);
+                self.check_repeated(span)?;
+                self.count(nodes, span)?;
+                anchors.insert(anchor, Anchor { node: node.clone(), nodes, bytes, depth });
+            }
+            self.put(&mut frames, node)?;
+        }
+        Ok(false)
+    }
+
+    fn check_repeated(&self, span: Span) -> Result<(), Fatal> {
+        if self.repeated > MAX_REPEATED_BYTES {
+            return Err(Box::new(
+                Diagnostic::at(
+                    span,
+                    format!("aliases repeat more than {MAX_REPEATED_BYTES} bytes of text"),
+                )
+                .help("write it without aliases"),
+            ));
+        }
+        Ok(())
+    }
+
+    fn open(
+        &mut self,
+        frames: &mut Vec<Frame>,
+        begin: Span,
+        anchor: usize,
+        content: Open,
+    ) -> Result<(), Fatal> {
+        self.count(1, begin)?;
+        if frames.len() >= MAX_DEPTH {
+            return Err(Box::new(too_deep(begin)));
+        }
+        frames.push(Frame { begin, anchor, content });
+        Ok(())
+    }
+
+    /// Puts a node where the open list or map, or the file, awaits it.
+    fn put(&mut self, frames: &mut [Frame], node: Node) -> Result<(), Fatal> {
+        let Some(frame) = frames.last_mut() else {
+            if node.content != Content::Null {
+                self.parsed.documents.push(node);
+            }
+            return Ok(());
+        };
+        match &mut frame.content {
+            Open::List(members) => members.push(node),
+            Open::Map { entries, key } => match std::mem::replace(key, Key::Awaited) {
+                Key::Read(name, key_span) => {
+                    entries.push(Entry { key: name, key_span, value: node });
+                }
+                Key::Refused => {}
+                Key::Awaited => match self.key(node)? {
+                    Some((name, span)) => *key = Key::Read(name, span),
+                    None => *key = Key::Refused,
+                },
+            },
+        }
+        Ok(())
+    }
+
+    fn key(&mut self, node: Node) -> Result<Option<(String, Span)>, Fatal> {
+        let span = node.span;
+        let found = node.type_name();
+        let Content::Text(name) = node.content else {
+            let help = match node.content {
+                Content::Bool(_) | Content::Number(_) | Content::Null => {
+                    let written = self.text.get(span.start as usize..span.end() as usize);
+                    format!("quote it: \"{}\"", written.unwrap_or("").trim())
+                }
+                Content::Text(_) | Content::List(_) | Content::Map(_) => {
+                    "a text that begins with `{`, `[` or `*` must be quoted".into()
+                }
+            };
+            self.problem(Diagnostic::at(span, "a key that is not a text").label(found).help(help))?;
+            return Ok(None);
+        };
+        if let Some(c) = name.chars().find(|c| is_invisible(*c) || c.is_control()) {
+            self.problem(
+                Diagnostic::at(
+                    span,
+                    format!("a key with the invisible character U+{:04X}", u32::from(c)),
+                )
+                .label(format!("reads {}", quote(&name)))
+                .help("remove the character"),
+            )?;
+            return Ok(None);
+        }
+        Ok(Some((name, span)))
+    }
+
+    /// Leaves each key once and tells of the others.
+    fn unique(&mut self, entries: Vec<Entry>) -> Result<Vec<Entry>, Fatal> {
+        let mut order: Vec<usize> = (0..entries.len()).collect();
+        let key = |index: &usize| entries.get(*index).map(|entry| entry.key.as_str());
+        order.sort_by(|a, b| (key(a), a).cmp(&(key(b), b)));
+        let mut again = Vec::new();
+        let mut first = None;
+        for index in order {
+            match first {
+                Some(kept) if key(&kept) == key(&index) => again.push((kept, index)),
+                _ => first = Some(index),
+            }
+        }
+        if again.is_empty() {
+            return Ok(entries);
+        }
+        again.sort_unstable_by_key(|(_, index)| *index);
+        for (kept, index) in &again {
+            if let (Some(kept), Some(entry)) = (entries.get(*kept), entries.get(*index)) {
+                self.problem(
+                    Diagnostic::at(
+                        entry.key_span,
+                        format!("the key {} stands twice", quote(&entry.key)),
+                    )
+                    .label("again here")
+                    .related(kept.key_span, "first here")
+                    .help("keep one of them"),
+                )?;
+            }
+        }
+        let mut index = 0;
+        let mut entries = entries;
+        entries.retain(|_| {
+            index += 1;
+            !again.iter().any(|(_, duplicate)| *duplicate == index - 1)
+        });
+        Ok(entries)
+    }
+
+    fn alias(
+        &mut self,
+        anchors: &BTreeMap<usize, Anchor>,
+        id: usize,
+        depth: usize,
+        span: Span,
+    ) -> Result<Node, Fatal> {
+        let Some(anchor) = anchors.get(&id) else {
+            return Err(Box::new(
+                Diagnostic::at(span, "an alias inside the value that it repeats")
+                    .help("write the value out"),
+            ));
+        };
+        self.count(anchor.nodes, span)?;
+        self.repeated = self.repeated.saturating_add(anchor.bytes);
+        self.check_repeated(span)?;
+        if depth + anchor.depth > MAX_DEPTH {
+            return Err(Box::new(too_deep(span)));
+        }
+        Ok(anchor.node.clone())
+    }
+
+    fn collection_tag(
+        &mut self,
+        tag: Option<&Tag>,
+        expected: &str,
+        place: &YamlSpan,
+        span: Span,
+    ) -> Result<(), Fatal> {
+        match tag.map(Tag::core_suffix) {
+            None => Ok(()),
+            Some(Some(suffix)) if suffix == expected => Ok(()),
+            Some(_) => self.wrong_tag(place, span),
+        }
+    }
+
+    fn wrong_tag(&mut self, place: &YamlSpan, span: Span) -> Result<(), Fatal> {
+        let span = place.tag_span().map_or(span, |place| self.span(&place));
+        let written = self.text.get(span.start as usize..span.end() as usize).unwrap_or("");
+        let help = match written {
+            "!Ref" | "!Sub" | "!GetAtt" => "write a reference instead: ${Kind.name.attribute}",
+            _ => "remove it; a text that begins with `!` must be quoted",
+        };
+        let summary = format!("the tag {} is not supported here", quote(written));
+        self.problem(Diagnostic::at(span, summary).help(help))
+    }
+
+    fn scalar(
+        &mut self,
+        text: &str,
+        style: ScalarStyle,
+        tag: Option<&Tag>,
+        place: &YamlSpan,
+        span: Span,
+    ) -> Result<Content, Fatal> {
+        if let Some(c) = text.chars().find(|c| c.is_control() && !matches!(c, '\n' | '\t')) {
+            self.problem(
+                Diagnostic::at(
+                    span,
+                    format!("a text with the control character U+{:04X}", u32::from(c)),
+                )
+                .help("of the control characters only line feed and tab are allowed"),
+            )?;
+            return Ok(Content::Null);
+        }
+        let resolved = match tag.map(|tag| (tag.core_suffix(), tag.parts())) {
+            None if style == ScalarStyle::Plain => plain(text),
+            None | Some((Some("str"), _) | (None, ("" | "!", "" | "!"))) => {
+                Ok(Content::Text(text.to_owned()))
+            }
+            Some((Some(suffix @ ("int" | "float" | "bool" | "null")), _)) => {
+                let content = plain(text);
+                let fits = matches!(
+                    (suffix, &content),
+                    ("int" | "float", Ok(Content::Number(_)))
+                        | ("bool", Ok(Content::Bool(_)))
+                        | ("null", Ok(Content::Null))
+                        | (_, Err(_))
+                );
+                if !fits {
+                    self.problem(
+                        Diagnostic::at(span, format!("the tag `!!{suffix}` does not fit"))
+                            .label(format!("not of type {suffix}"))
+                            .help("remove the tag"),
+                    )?;
+                }
+                content
+            }
+            Some(_) => {
+                self.wrong_tag(place, span)?;
+                Ok(Content::Text(text.to_owned()))
+            }
+        };
+        match resolved {
+            Ok(content) => Ok(content),
+            Err(why) => {
+                self.problem(
+                    Diagnostic::at(span, "a number that can't be kept")
+                        .label(why)
+                        .help("if it is a text, quote it"),
+                )?;
+                Ok(Content::Null)
+            }
+        }
+    }
+
+    fn syntax_error(&self, error: &ScanError) -> Diagnostic {
+        let at = error.marker().byte_offset().unwrap_or(0).min(self.text.len());
+        let c = self.text.get(at..).and_then(|text| text.chars().next());
+        let len = c.filter(|c| *c != '\n').map_or(0, char::len_utf8);
+        let span = Span { file: self.file, start: byte_offset(at), len: byte_offset(len) };
+        let (summary, help) = match error.kind() {
+            ErrorKind::TabNotAllowed
+            | ErrorKind::TabInBlockIndentation
+            | ErrorKind::TabInIndentation
+            | ErrorKind::TabAtBlockScalarStart
+            | ErrorKind::TabInPlainScalar => {
+                return Diagnostic::at(self.tab(span), "a tab where YAML wants spaces")
+                    .label("a tab")
+                    .help("indent with spaces");
+            }
+            ErrorKind::RecursionLimitExceeded => return too_deep(span),
+            ErrorKind::DirectiveDisallowed => (
+                "a YAML directive".into(),
+                "remove the line; a text that begins with `%` must be quoted",
+            ),
+            ErrorKind::UnclosedQuotedScalar => {
+                ("a quote that is not closed".into(), "close it, or quote the text otherwise")
+            }
+            ErrorKind::InvalidIndentation
+            | ErrorKind::ExpectedBlockMappingKey
+            | ErrorKind::MappingValueNotAllowed
+            | ErrorKind::SimpleKeyExpected
+            | ErrorKind::ExpectedBlockSequenceEntry => (
+                format!("this is not YAML: {}", error.kind()),
+                "look at the indentation of this line and the one before, for `key: value` on \
+                 one line, and for a text that holds `: ` and must be quoted",
+            ),
+            ErrorKind::UnexpectedCharacter { character } => (
+                format!("this is not YAML: unexpected character {}", quote(&character.to_string())),
+                "quote the text",
+            ),
+            // The crate adds kinds at any time; each explains itself.
+            kind => (format!("this is not YAML: {kind}"), "look at this line and the one before"),
+        };
+        Diagnostic::at(span, summary).help(help)
+    }
+
+    /// The tab on the line that an error is about.
+    fn tab(&self, span: Span) -> Span {
+        let at = span.start as usize;
+        let begin = self.text.get(..at).and_then(|text| text.rfind('\n')).map_or(0, |at| at + 1);
+        let end = self
+            .text
+            .get(at..)
+            .and_then(|text| text.find('\n'))
+            .map_or(self.text.len(), |to| at + to);
+        let line = self.text.get(begin..end).unwrap_or("");
+        match line.find('\t') {
+            Some(tab) => Span { start: byte_offset(begin + tab), len: 1, ..span },
+            None => span,
+        }
+    }
+}
+
+fn too_deep(span: Span) -> Diagnostic {
+    Diagnostic::at(span, format!("lists and maps are nested more than {MAX_DEPTH} deep"))
+        .help("write it flatter")
+}
+
+/// How many nodes, bytes of text and levels a node has.
+fn size(node: &Node) -> (usize, usize, usize) {
+    let inner: Vec<(usize, usize, usize)> = match &node.content {
+        Content::Null | Content::Bool(_) | Content::Number(_) => return (1, 0, 0),
+        Content::Text(text) => return (1, text.len(), 0),
+        Content::List(members) => members.iter().map(size).collect(),
+        Content::Map(entries) => entries
+            .iter()
+            .map(|entry| {
+                let (nodes, bytes, depth) = size(&entry.value);
+                (nodes + 1, bytes + entry.key.len(), depth)
+            })
+            .collect(),
+    };
+    let sum = inner
+        .iter()
+        .fold((0, 0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1, std::cmp::max(sum.2, one.2)));
+    (sum.0 + 1, sum.1, sum.2 + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value as Json, json};
+
+    use super::*;
+
+    fn json(node: &Node) -> Json {
+        match &node.content {
+            Content::Null => Json::Null,
+            Content::Bool(truth) => json!(truth),
+            Content::Number(number) => json!(number),
+            Content::Text(text) => json!(text),
+            Content::List(members) => members.iter().map(json).collect(),
+            Content::Map(entries) => {
+                entries.iter().map(|entry| (entry.key.clone(), json(&entry.value))).collect()
+            }
+        }
+    }
+
+    /// The documents of a text, and what is wrong as `line:column summary`.
+    fn read(text: &str) -> (Vec<Json>, Vec<String>) {
+        let mut sources = Sources::default();
+        let file = sources.add("a.yaml", text);
+        let parsed = parse(&sources, file);
+        let wrong = parsed.diagnostics.iter().map(|diagnostic| {
+            let position = sources.position(diagnostic.span.unwrap());
+            format!("{}:{} {}", position.line, position.column, diagnostic.summary)
+        });
+        (parsed.documents.iter().map(json).collect(), wrong.collect())
+    }
+
+    fn good(text: &str) -> Json {
+        let (documents, wrong) = read(text);
+        assert_eq!(wrong, Vec::<String>::new(), "{text}");
+        assert_eq!(documents.len(), 1, "{text}");
+        documents[0].clone()
+    }
+
+    #[test]
+    fn plain_texts_have_the_types_of_the_core_schema() {
+        for (text, expected) in [
+            ("~", json!(null)),
+            ("null", json!(null)),
+            ("", json!(null)),
+            ("true", json!(true)),
+            ("False", json!(false)),
+            ("yes", json!("yes")),
+            ("no", json!("no")),
+            ("on", json!("on")),
+            ("off", json!("off")),
+            ("y", json!("y")),
+            ("NO", json!("NO")),
+            ("0", json!(0)),
+            ("-0", json!(0)),
+            ("12", json!(12)),
+            ("+12", json!(12)),
+            ("-12", json!(-12)),
+            ("012345678901", json!("012345678901")),
+            ("-012", json!("-012")),
+            ("00", json!("00")),
+            ("0.5", json!(0.5)),
+            ("00.5", json!("00.5")),
+            ("1.10", json!(1.1)),
+            ("1.", json!(1.0)),
+            (".5", json!(0.5)),
+            (".", json!(".")),
+            ("1e3", json!(1000.0)),
+            ("1e", json!("1e")),
+            ("01e3", json!("01e3")),
+            ("0x1F", json!(31)),
+            ("0o17", json!(15)),
+            ("0x", json!("0x")),
+            ("0b11", json!("0b11")),
+            ("1_000", json!("1_000")),
+            ("1:20", json!("1:20")),
+            ("2012-10-17", json!("2012-10-17")),
+            ("1.2.3", json!("1.2.3")),
+            ("18446744073709551615", json!(u64::MAX)),
+            ("'012'", json!("012")),
+            ("\"true\"", json!("true")),
+            ("!!str 12", json!("12")),
+            ("! 12", json!("12")),
+            ("!!int 12", json!(12)),
+            ("${var.x}", json!("${var.x}")),
+            ("arn:aws:iam::aws:policy/X", json!("arn:aws:iam::aws:policy/X")),
+        ] {
+            assert_eq!(good(&format!("v: {text}\n"))["v"], expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn structures_anchors_and_documents_are_read() {
+        assert_eq!(
+            good("a: &x {b: [1, two]}\nc: *x\nd:\n- e: |\n    f\n    g\n"),
+            json!({"a": {"b": [1, "two"]}, "c": {"b": [1, "two"]}, "d": [{"e": "f\ng\n"}]})
+        );
+        let (documents, wrong) = read("---\n---\na: 1\n---\n# nothing\n---\nb: 2\n...\n");
+        assert_eq!((documents, wrong), (vec![json!({"a": 1}), json!({"b": 2})], vec![]));
+        assert_eq!(good("a: 1\r\nb: x\r\n"), json!({"a": 1, "b": "x"}));
+    }
+
+    #[test]
+    fn errors_have_their_place() {
+        for (text, expected) in [
+            ("a: 1\nb: 2\na: 3\n", vec!["3:1 the key `a` stands twice"]),
+            (
+                "a: {b: 1, b: 2, \"b\": 3}",
+                vec!["1:11 the key `b` stands twice", "1:17 the key `b` stands twice"],
+            ),
+            (
+                "a: !Ref b\nc: !!set {}\n",
+                vec![
+                    "1:4 the tag `!Ref` is not supported here",
+                    "2:4 the tag `!!set` is not supported here",
+                ],
+            ),
+            ("a: !!int x\n", vec!["1:10 the tag `!!int` does not fit"]),
+            ("a: &x {b: 1}\nc:\n  <<: *x\n", vec!["3:3 merge keys are not supported"]),
+            (
+                "1: a\ntrue: b\n~: c\n[d]: e\n",
+                vec![
+                    "1:1 a key that is not a text",
+                    "2:1 a key that is not a text",
+                    "3:1 a key that is not a text",
+                    "4:1 a key that is not a text",
+                ],
+            ),
+            (
+                "a: .inf\nb: -.INF\nc: .nan\nd: 1e999\ne: 99999999999999999999\n",
+                vec![
+                    "1:4 a number that can't be kept",
+                    "2:4 a number that can't be kept",
+                    "3:4 a number that can't be kept",
+                    "4:4 a number that can't be kept",
+                    "5:4 a number that can't be kept",
+                ],
+            ),
+            ("a: *x\nb: 1\n", vec!["1:4 an alias without an anchor"]),
+            ("a: &x [*x]\n", vec!["1:8 an alias inside the value that it repeats"]),
+            ("a:\n\tb: 1\n", vec!["2:1 a tab where YAML wants spaces"]),
+            ("a: \"x\\0y\"\n", vec!["1:4 a text with the control character U+0000"]),
+            ("a: \"\\e[31m\"\n", vec!["1:4 a text with the control character U+001B"]),
+            ("\"a\u{200b}b\": 1\n", vec!["1:1 a key with the invisible character U+200B"]),
+            ("\"a\\u202eb\": 1\n", vec!["1:1 a key with the invisible character U+202E"]),
+            ("%YAML 1.1\n---\na: 1\n", vec!["1:1 a YAML directive"]),
+        ] {
+            assert_eq!(read(text).1, expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_broken_document_does_not_hide_the_others() {
+        let (documents, wrong) = read("a: [1\n---\nb: 1\nb: 2\n---\nc: 'x\n---\nd: 1\n");
+        assert_eq!(documents.len(), 2, "{documents:?}");
+        assert_eq!(wrong.len(), 3, "{wrong:?}");
+        assert!(wrong[1].starts_with("4:1 the key `b`"), "{wrong:?}");
+    }
+
+    #[test]
+    fn limits_hold() {
+        let mut bomb = String::from("a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n");
+        for level in 1..=9 {
+            let alias = format!("*a{}", level - 1);
+            let list = vec![alias; 10].join(",");
+            bomb.push_str(&format!("a{level}: &a{level} [{list}]\n"));
+        }
+        let wrong = read(&bomb).1;
+        assert_eq!(wrong.len(), 1, "{wrong:?}");
+        assert!(wrong[0].contains("more than 1000000 nodes"), "{wrong:?}");
+
+        let text = "x".repeat(1_000_000);
+        let repeat = format!("a: &a {text}\nb: [{}]\n", vec!["*a"; 1000].join(","));
+        assert!(read(&repeat).1[0].contains("aliases repeat more than"));
+
+        for deep in ["[".repeat(100_000), "{a: ".repeat(100), "- ".repeat(100)] {
+            let wrong = read(&deep).1;
+            assert!(wrong[0].contains("nested more than 64 deep"), "{wrong:?}");
+        }
+        let deepest = format!("{}{}", "[".repeat(64), "]".repeat(64));
+        assert_eq!(read(&deepest).1, Vec::<String>::new());
+
+        let many = "a: 1\n".repeat(1000);
+        assert_eq!(read(&many).1.len(), MAX_ERRORS);
+    }
+
+    #[test]
+    fn every_key_and_value_has_its_place() {
+        let text = "a: one\nb:\n  - 'two'\n  - {c: 3}\nd: |\n  x\ne: {}\n";
+        let mut sources = Sources::default();
+        let file = sources.add("a.yaml", text);
+        let node = parse(&sources, file).documents.remove(0);
+        let at = |path: &[&str]| {
+            let path: Vec<_> = path.iter().map(|segment| (*segment).to_owned()).collect();
+            let located = node.locate(&path);
+            (sources.slice(located.point), located.key.map(|key| sources.slice(key)))
+        };
+        assert_eq!(at(&["a"]), ("one", Some("a")));
+        assert_eq!(at(&["b"]), ("b", Some("b")));
+        assert_eq!(at(&["b", "0"]), ("'two'", None));
+        assert_eq!(at(&["b", "two"]), ("'two'", None));
+        assert_eq!(at(&["b", "1", "c"]), ("3", Some("c")));
+        assert_eq!(at(&["d"]), ("x\n", Some("d")));
+        assert_eq!(at(&["e", "nothing"]), ("e", Some("e")));
+    }
+}
