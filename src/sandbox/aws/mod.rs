@@ -55,6 +55,9 @@ To see help text, you can run:
 /// Exit code for a command line that the CLI refuses.
 const REFUSED: i32 = 252;
 
+/// Exit code for any other failure of the CLI itself.
+const FAILED: i32 = 255;
+
 /// Exit code for an error that the service answers.
 const SERVICE_ERROR: i32 = 254;
 
@@ -69,12 +72,14 @@ pub fn run(world: &mut World, args: &[String], stdin: &[u8]) -> Output {
 }
 
 fn refuse(refusal: &Refusal) -> Output {
-    let text = match refusal {
-        Refusal::Arguments(complaint) => format!("\n{USAGE}\naws: error: {complaint}\n"),
-        Refusal::Unknown(complaint) => format!("\n{USAGE}\n{complaint}\n"),
-        Refusal::Parameter(complaint) => format!("\n{complaint}\n"),
-    };
-    Output::failed(REFUSED, text)
+    match refusal {
+        Refusal::Arguments(complaint) => {
+            Output::failed(REFUSED, format!("\n{USAGE}\naws: error: {complaint}\n"))
+        }
+        Refusal::Unknown(complaint) => Output::failed(REFUSED, format!("\n{USAGE}\n{complaint}\n")),
+        Refusal::Parameter(complaint) => Output::failed(REFUSED, format!("\n{complaint}\n")),
+        Refusal::Unexpected(complaint) => Output::failed(FAILED, format!("\n{complaint}\n")),
+    }
 }
 
 fn call(world: &mut World, invocation: &Invocation) -> Output {
@@ -94,7 +99,7 @@ fn call(world: &mut World, invocation: &Invocation) -> Output {
             })
         }
         Ok(Answer::Printed(text)) => Output::ok(text),
-        Ok(Answer::Refused(code, text)) => Output::failed(code, text),
+        Ok(Answer::Failed(text)) => Output::failed(FAILED, format!("\n{text}\n")),
         Err(fault) => Output::failed(
             SERVICE_ERROR,
             format!(

@@ -244,7 +244,6 @@ fn check_principal(
     trusted: &mut BTreeMap<String, String>,
 ) -> Result<(), Fault> {
     match principal {
-        Value::String(all) if all == "*" => Ok(()),
         Value::Object(kinds) if !kinds.is_empty() => {
             for (kind, value) in kinds {
                 for name in texts(value)? {
@@ -253,9 +252,10 @@ fn check_principal(
             }
             Ok(())
         }
-        Value::String(name) => {
-            Err(malformed(format!("Invalid principal in policy: \"STAR\":\"{name}\"")))
-        }
+        // Anyone is written {"AWS": "*"}; the bare star is refused in a trust policy.
+        Value::String(name) => Err(malformed(format!(
+            "AssumeRolepolicy contained an invalid principal: \"STAR\":\"{name}\"."
+        ))),
         Value::Object(_) => Err(malformed("Missing required field Principal")),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) => Err(syntax_error()),
     }
