@@ -9,6 +9,11 @@
 //! Services keep everything in the world, below their own first segment, with
 //! the region second where the service is regional. They take the time from the
 //! world and ids from its counters. Nothing here does I/O.
+//!
+//! Error codes are AWS's throughout, and so are the messages that a program may
+//! look at. A few messages are the sandbox's own words, where AWS's could not be
+//! looked up (entries of node types, pod identity associations that are not
+//! there, tags that are too long); nothing should match on those.
 
 mod args;
 mod ec2;
