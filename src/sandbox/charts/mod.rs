@@ -147,6 +147,12 @@ impl Chart {
         format!("{}-{}", self.metadata.name, self.metadata.version)
     }
 
+    /// The same chart with other defaults.
+    #[must_use]
+    pub fn with_defaults(&self, defaults: Value) -> Self {
+        Self { defaults, ..self.clone() }
+    }
+
     /// The objects of a release with these values (defaults included), in the
     /// order in which they are installed.
     pub fn render(&self, release: Release<'_>, values: &Value) -> Vec<Rendered> {
