@@ -57,8 +57,9 @@ pub struct Command {
     pub tool: Tool,
     /// Its arguments, without the program's name. Never a secret.
     pub args: Vec<String>,
-    /// A JSON document for its standard input. It may hold secrets, and parts
-    /// that only the apply knows.
+    /// What goes to its standard input: a text as it is, anything else as one
+    /// JSON document. It may hold secrets, and parts that only the apply knows.
+    /// Without it the tool reads from the null device.
     pub stdin: Option<Value>,
     /// Whether it changes anything.
     pub effect: Effect,
@@ -257,10 +258,12 @@ impl Answer {
         let rest = &self.stderr[start + "An error occurred (".len()..];
         let (code, rest) = rest.split_once(") when calling the ")?;
         let (operation, rest) = rest.split_once(" operation")?;
-        let (_, message) = rest.split_once(": ").unwrap_or(("", rest));
+        // After retries the CLI puts "(reached max retries: N)" before the colon.
+        let rest = rest.split_once(')').filter(|_| rest.starts_with(" (")).map_or(rest, |(_, r)| r);
+        let message = rest.trim_start_matches(':');
         Some(ServiceError {
             code: code.to_owned(),
-            operation: operation.split(' ').next().unwrap_or(operation).to_owned(),
+            operation: operation.to_owned(),
             message: message.trim().to_owned(),
         })
     }

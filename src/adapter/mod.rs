@@ -19,6 +19,11 @@ use serde::{Deserialize, Serialize};
 use crate::command::{Answer, Command};
 use crate::value::{Map, Path, Value};
 
+mod eks;
+mod iam;
+mod iam_document;
+mod iam_rules;
+
 /// Declares the closed list of kinds: `Kind => adapter`.
 macro_rules! kinds {
     ($($kind:ident => $module:ident),+ $(,)?) => {

@@ -1,11 +1,19 @@
 //! The three-way diff: desired, prior and live values to field changes.
 //!
 //! Pure functions over values, driven by the rules that the adapters'
-//! attributes name. This module must not know any kind.
+//! attributes name. What we own is what the manifests declare now or declared
+//! when last applied; the rest of a live object is *foreign*: reported, never
+//! changed, unless the attribute is exclusive. This module must not know any
+//! kind.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::value::{Path, Value};
+use crate::adapter::{Attribute, OnChange, Rule};
+use crate::value::{Map, Path, Value};
+
+pub mod policy;
 
 /// One field that differs between what is desired and what is live.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,4 +44,285 @@ pub enum Origin {
     Both,
     /// Not known: the state does not remember what was applied.
     Undetermined,
+}
+
+impl Origin {
+    /// The word for people.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Change => "change",
+            Self::Drift => "drift",
+            Self::Both => "change and drift",
+            Self::Undetermined => "change or drift",
+        }
+    }
+}
+
+/// Something on a live object that no manifest declares.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Foreign {
+    /// Where it is.
+    pub path: Path,
+    /// What it is, where that is more than the path says.
+    pub value: Option<Value>,
+}
+
+/// The three sides of one object.
+#[derive(Debug, Clone, Copy)]
+pub struct Sides<'a> {
+    /// What the manifests ask for.
+    pub desired: &'a Map,
+    /// What was applied last; `None` when the state does not know the object.
+    pub prior: Option<&'a Map>,
+    /// What is there.
+    pub live: &'a Map,
+}
+
+/// What a comparison found.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Comparison {
+    /// The differences, in path order.
+    pub changes: Vec<FieldChange>,
+    /// What is left alone.
+    pub foreign: Vec<Foreign>,
+}
+
+impl Comparison {
+    /// Whether desired and live are the same as far as the manifests say.
+    pub fn is_equal(&self) -> bool {
+        self.changes.is_empty()
+    }
+}
+
+/// Compares the three sides by the rules of the attributes. Fields at or below
+/// a path in `ignore` are not compared.
+pub fn compare(
+    attributes: &[Attribute],
+    exclusive: &BTreeSet<&'static str>,
+    sides: Sides<'_>,
+    ignore: &[Path],
+) -> Comparison {
+    let mut found = Comparison::default();
+    for attribute in attributes {
+        let mut walk = Walk {
+            found: &mut found,
+            has_prior: sides.prior.is_some(),
+            exclusive: exclusive.contains(attribute.name),
+            replace: attribute.on_change == OnChange::Replace,
+        };
+        let three = Three {
+            desired: declared(sides.desired.get(attribute.name)),
+            prior: declared(sides.prior.and_then(|prior| prior.get(attribute.name))),
+            live: declared(sides.live.get(attribute.name)),
+        };
+        walk.attribute(attribute.rule, &Path::new(attribute.name), three);
+    }
+    found.changes.retain(|change| !ignore.iter().any(|path| change.path.starts_with(path)));
+    found.changes.sort_by(|a, b| a.path.cmp(&b.path));
+    found.foreign.sort_by(|a, b| a.path.cmp(&b.path));
+    found
+}
+
+/// A `Null` declares nothing.
+fn declared(value: Option<&Value>) -> Option<&Value> {
+    value.filter(|value| !value.is_null())
+}
+
+/// The three sides of one field.
+#[derive(Clone, Copy)]
+struct Three<'a> {
+    desired: Option<&'a Value>,
+    prior: Option<&'a Value>,
+    live: Option<&'a Value>,
+}
+
+impl<'a> Three<'a> {
+    /// The sides of an entry of the maps.
+    fn entry(self, key: &str) -> Self {
+        let of = |value: Option<&'a Value>| declared(value.and_then(|value| value.get(key)));
+        Self { desired: of(self.desired), prior: of(self.prior), live: of(self.live) }
+    }
+
+    /// The keys of the maps on any side.
+    fn keys(self) -> BTreeSet<&'a str> {
+        [self.desired, self.prior, self.live]
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_map)
+            .flat_map(|map| map.keys().map(String::as_str))
+            .collect()
+    }
+}
+
+struct Walk<'f> {
+    found: &'f mut Comparison,
+    has_prior: bool,
+    exclusive: bool,
+    replace: bool,
+}
+
+type Equal = fn(&Value, &Value) -> bool;
+
+fn exactly(a: &Value, b: &Value) -> bool {
+    match (a, b) {
+        (Value::Sensitive(a), b) => exactly(a, b),
+        (a, Value::Sensitive(b)) => exactly(a, b),
+        (Value::List(a), Value::List(b)) => {
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| exactly(a, b))
+        }
+        (Value::Map(a), Value::Map(b)) => {
+            a.len() == b.len() && a.iter().all(|(key, a)| b.get(key).is_some_and(|b| exactly(a, b)))
+        }
+        (Value::Unknown(_), _) | (_, Value::Unknown(_)) => false,
+        _ => a == b,
+    }
+}
+
+impl Walk<'_> {
+    fn attribute(&mut self, rule: Rule, path: &Path, three: Three<'_>) {
+        // A collection that is not known yet can't be compared entry by entry.
+        let unknown = matches!(three.desired, Some(Value::Unknown(_)));
+        match rule {
+            Rule::Exact => self.field(path, three, exactly),
+            Rule::PolicyDocument => self.field(path, three, policy::equal),
+            _ if unknown => self.field(path, three, exactly),
+            Rule::Set => self.set(path, three),
+            Rule::Entries => self.entries(path, three, exactly),
+            Rule::PolicyDocuments => self.entries(path, three, policy::equal),
+            Rule::NestedEntries => {
+                for key in three.keys() {
+                    self.entries(&path.join(key), three.entry(key), exactly);
+                }
+            }
+            Rule::Tree => self.tree(path, three),
+            Rule::KubernetesObjects => self.tree(path, three),
+        }
+    }
+
+    /// A field that is owned as a whole.
+    fn field(&mut self, path: &Path, three: Three<'_>, equal: Equal) {
+        match (three.desired, three.live) {
+            (Some(desired), Some(live)) if equal(desired, live) => {}
+            (Some(desired), live) => {
+                let origin = self.origin(desired, three.prior, live, equal);
+                self.change(path, three, origin);
+            }
+            // No longer declared: what we set goes away; what someone else has
+            // put in its place meanwhile is theirs.
+            (None, Some(live)) if three.prior.is_some_and(|prior| equal(prior, live)) => {
+                self.change(path, three, Origin::Change);
+            }
+            (None, _) => {}
+        }
+    }
+
+    fn set(&mut self, path: &Path, three: Three<'_>) {
+        let desired = members(three.desired);
+        let prior = members(three.prior);
+        let live = members(three.live);
+        for (name, member) in &desired {
+            if !live.contains_key(name) {
+                let drift = prior.contains_key(name);
+                let origin = if drift { Origin::Drift } else { Origin::Change };
+                let three = Three { desired: Some(member), prior: None, live: None };
+                self.change(&path.join(name.clone()), three, origin);
+            }
+        }
+        for (name, member) in live {
+            if desired.contains_key(&name) {
+                continue;
+            }
+            let prior = prior.get(&name).copied();
+            let three = Three { desired: None, prior, live: Some(member) };
+            self.undeclared(&path.join(name.clone()), three, None);
+        }
+    }
+
+    fn entries(&mut self, path: &Path, three: Three<'_>, equal: Equal) {
+        for key in three.keys() {
+            let (path, entry) = (path.join(key), three.entry(key));
+            match (entry.desired, entry.live) {
+                (None, Some(live)) => {
+                    self.undeclared(&path, entry, Some(live));
+                }
+                _ => self.field(&path, entry, equal),
+            }
+        }
+    }
+
+    /// A live member that the manifests do not declare.
+    fn undeclared(&mut self, path: &Path, three: Three<'_>, shown: Option<&Value>) {
+        if three.prior.is_some() {
+            self.change(path, three, Origin::Change);
+        } else if self.exclusive {
+            let origin = if self.has_prior { Origin::Drift } else { Origin::Change };
+            self.change(path, three, origin);
+        } else {
+            self.found.foreign.push(Foreign { path: path.clone(), value: shown.cloned() });
+        }
+    }
+
+    /// A tree that is owned as a whole, compared leaf by leaf.
+    fn tree(&mut self, path: &Path, three: Three<'_>) {
+        let is_map = |value: Option<&Value>| value.is_none_or(|value| value.as_map().is_some());
+        if is_map(three.desired) && is_map(three.live) {
+            for key in three.keys() {
+                self.tree(&path.join(key), three.entry(key));
+            }
+            return;
+        }
+        match (three.desired, three.live) {
+            (None, Some(_)) => {
+                let ours = three.prior.is_some() || !self.has_prior;
+                let origin = if ours { Origin::Change } else { Origin::Drift };
+                self.change(path, three, origin);
+            }
+            _ => self.field(path, three, exactly),
+        }
+    }
+
+    fn origin(
+        &self,
+        desired: &Value,
+        prior: Option<&Value>,
+        live: Option<&Value>,
+        equal: Equal,
+    ) -> Origin {
+        let Some(prior) = prior else { return Origin::Change };
+        if prior.has_sensitive() || desired.has_sensitive() {
+            return Origin::Undetermined;
+        }
+        let drifted = !live.is_some_and(|live| equal(prior, live));
+        match (drifted, !equal(prior, desired)) {
+            (true, true) => Origin::Both,
+            (true, false) => Origin::Drift,
+            (false, _) => Origin::Change,
+        }
+    }
+
+    fn change(&mut self, path: &Path, three: Three<'_>, origin: Origin) {
+        let Three { desired: after, prior, live: before } = three;
+        // What is sensitive when written is sensitive when read back.
+        let hide = |value: &Value| match value {
+            Value::Sensitive(_) => value.clone(),
+            other => Value::Sensitive(Box::new(other.clone())),
+        };
+        let secret = [prior, after].into_iter().flatten().any(Value::has_sensitive);
+        self.found.changes.push(FieldChange {
+            path: path.clone(),
+            before: if secret { before.map(hide) } else { before.cloned() },
+            after: after.cloned(),
+            origin,
+            replace: self.replace,
+        });
+    }
+}
+
+/// The members of a set, by the text that stands for each.
+fn members(value: Option<&Value>) -> BTreeMap<String, &Value> {
+    let list = value.and_then(Value::as_list).unwrap_or_default();
+    list.iter()
+        .map(|member| (member.as_str().map_or_else(|| member.to_string(), str::to_owned), member))
+        .collect()
 }

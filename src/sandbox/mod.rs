@@ -5,7 +5,9 @@
 //! `kubectl`) parses the argv and reads or changes the `World`; the file keeps
 //! the world's changes. Nothing here knows manifests, plans or state.
 
+pub mod aws;
 pub mod cluster;
+pub mod file;
 pub mod world;
 
 /// What a simulated command answers, in the shape of a finished process.

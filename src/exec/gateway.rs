@@ -1,0 +1,392 @@
+//! The one way from the engine to an executor: reads are remembered, few
+//! commands run at once, what is transient is repeated, logins and tokens are
+//! there before a command needs them, and nothing that says it reads can write.
+//! It must not know how commands are run, nor what they are for.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{OnceCell, Semaphore};
+use tokio::time::{Instant, sleep};
+
+use crate::command::{Answer, Command, Effect, Password, RegistryLogin, Tool};
+use crate::value::Value;
+
+use super::explain::explain;
+use super::redact::Redactor;
+use super::retry::{self, Class, Jitter};
+use super::session::{self, Session, Token};
+use super::{ClusterAccess, Exec, ExecError, Notices, PrivateFile, Surroundings};
+
+/// How long after a `create-*` call its object may not be visible everywhere.
+const VISIBLE_AFTER: Duration = Duration::from_secs(60);
+/// How long to wait before a token that could not be renewed is tried again.
+const RENEWAL_PAUSE: Duration = Duration::from_secs(20);
+
+type Outcome = Result<Answer, ExecError>;
+
+/// A command that was started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Started {
+    /// The argv, as a person would type it.
+    pub command: String,
+    /// The tool.
+    pub tool: Tool,
+    /// Whether it changes anything.
+    pub effect: Effect,
+    /// Whether the gateway itself asked for it: a login or a token.
+    pub session: bool,
+}
+
+/// Who asks for a command.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum For {
+    Engine,
+    Session,
+}
+
+/// Runs commands for the engine.
+pub struct Gateway {
+    exec: Box<dyn Exec>,
+    // With a kubeconfig of the user's, access to the cluster is the user's.
+    own_kubeconfig: bool,
+    permits: Semaphore,
+    memo: Mutex<BTreeMap<String, Arc<OnceCell<Outcome>>>>,
+    session: Session,
+    cluster: Mutex<Option<ClusterAccess>>,
+    redactor: Mutex<Redactor>,
+    trace: Mutex<Vec<Started>>,
+    jitter: Mutex<Jitter>,
+    told: Mutex<BTreeSet<String>>,
+    // When something was last created, by service.
+    created: Mutex<BTreeMap<String, Instant>>,
+    notices: Notices,
+}
+
+impl std::fmt::Debug for Gateway {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Gateway").finish_non_exhaustive()
+    }
+}
+
+impl Gateway {
+    /// A gateway in front of an executor that was made with the same
+    /// surroundings. At most `parallelism` commands run at once (at least one).
+    pub fn new(
+        exec: Box<dyn Exec>,
+        surroundings: &Surroundings,
+        parallelism: usize,
+        notices: Notices,
+    ) -> Self {
+        let mut redactor = Redactor::default();
+        for (name, value) in &surroundings.environment {
+            let secret = ["SECRET", "TOKEN", "PASSWORD"].iter().any(|word| name.contains(word));
+            if secret && !name.ends_with("_FILE") {
+                redactor.protect_text(value);
+            }
+        }
+        Self {
+            exec,
+            own_kubeconfig: surroundings.kubeconfig.is_some(),
+            permits: Semaphore::new(parallelism.clamp(1, Semaphore::MAX_PERMITS)),
+            memo: Mutex::default(),
+            session: Session::default(),
+            cluster: Mutex::default(),
+            redactor: Mutex::new(redactor),
+            trace: Mutex::default(),
+            jitter: Mutex::new(Jitter::of_run(&surroundings.run)),
+            told: Mutex::default(),
+            created: Mutex::default(),
+            notices,
+        }
+    }
+
+    /// Runs a read, or hands out what the same read has answered since the
+    /// last [`Gateway::forget`]. However many ask at once, it runs once.
+    ///
+    /// # Errors
+    /// `NotARead` for anything not known to only read; else as [`Exec::run`].
+    /// A failed read is remembered too.
+    pub async fn read(&self, command: &Command) -> Outcome {
+        check_read(command)?;
+        let cell = Arc::clone(lock(&self.memo).entry(command.key()).or_default());
+        cell.get_or_init(|| self.repeat(command, For::Engine)).await.clone()
+    }
+
+    /// Runs a read now, whatever is remembered, and remembers nothing.
+    ///
+    /// # Errors
+    /// As [`Gateway::read`].
+    pub async fn read_fresh(&self, command: &Command) -> Outcome {
+        check_read(command)?;
+        self.repeat(command, For::Engine).await
+    }
+
+    /// Forgets what reads have answered: the next refresh asks again.
+    pub fn forget(&self) {
+        lock(&self.memo).clear();
+    }
+
+    /// Runs a command that changes something. It is repeated only where the
+    /// answer proves that nothing happened.
+    ///
+    /// # Errors
+    /// As [`Exec::run`]. After any error but `ToolMissing`, `NotARead` and
+    /// `InputUnknown` the outcome is unknown: read what is there.
+    pub async fn write(&self, command: &Command) -> Outcome {
+        let outcome = self.repeat(command, For::Engine).await;
+        if retry::is_create(command) && outcome.as_ref().is_ok_and(Answer::succeeded) {
+            lock(&self.created).insert(service(command), Instant::now());
+        }
+        outcome
+    }
+
+    /// Names the cluster that `helm` and `kubectl` are for. Without effect
+    /// where the user gave a kubeconfig.
+    pub fn set_cluster(&self, access: ClusterAccess) {
+        *lock(&self.cluster) = Some(access);
+    }
+
+    /// Hides every sensitive part of a value in what [`Gateway::show`] shows.
+    /// The standard inputs of commands are protected already.
+    pub fn protect(&self, value: &Value) {
+        lock(&self.redactor).protect(value);
+    }
+
+    /// A tool's words as a person may see them: without secrets of this run
+    /// and without terminal escapes. Answers themselves stay as they came.
+    pub fn show(&self, text: &str) -> String {
+        lock(&self.redactor).show(text)
+    }
+
+    /// The commands started so far, in order.
+    pub fn trace(&self) -> Vec<Started> {
+        lock(&self.trace).clone()
+    }
+
+    /// How many processes of a tool were started so far.
+    pub fn started(&self, tool: Tool) -> usize {
+        lock(&self.trace).iter().filter(|started| started.tool == tool).count()
+    }
+
+    /// Ends what the run has started. No command may run after it.
+    pub async fn close(&self) {
+        self.exec.close().await;
+    }
+
+    async fn repeat(&self, command: &Command, asks: For) -> Outcome {
+        let began = Instant::now();
+        let mut runs = 0;
+        loop {
+            if asks == For::Engine {
+                self.prepare(command).await?;
+            }
+            let answer = self.run(command, asks).await?;
+            runs += 1;
+            let class = retry::classify(command, &answer);
+            let after_create = lock(&self.created)
+                .get(&service(command))
+                .is_some_and(|at| at.elapsed() < VISIBLE_AFTER);
+            let Some(patience) = retry::patience(class, command, after_create) else {
+                return Ok(answer);
+            };
+            let pause = lock(&self.jitter).pause(&patience, runs);
+            if runs >= patience.runs || began.elapsed() + pause > patience.total {
+                return Ok(answer);
+            }
+            if class == Class::Unauthenticated {
+                if !self.brings_token(command) {
+                    return Ok(answer);
+                }
+                *self.session.token.lock().await = None;
+            } else {
+                self.tell_once(reason_to_wait(class));
+            }
+            sleep(pause).await;
+        }
+    }
+
+    async fn run(&self, command: &Command, asks: For) -> Outcome {
+        // What the session needs waits for nobody: others wait for it.
+        let _permit = match asks {
+            For::Engine => Some(self.permits.acquire().await.map_err(ExecError::failed)?),
+            For::Session => None,
+        };
+        if let Some(document) = &command.stdin {
+            self.protect(document);
+        }
+        lock(&self.trace).push(Started {
+            command: command.to_string(),
+            tool: command.tool,
+            effect: command.effect,
+            session: asks == For::Session,
+        });
+        let run = self.exec.run(command);
+        if !self.brings_token(command) {
+            return run.await;
+        }
+        tokio::select! {
+            outcome = run => outcome,
+            never = self.keep_token() => match never {},
+        }
+    }
+
+    /// Sees to what a command needs: a login, a token.
+    async fn prepare(&self, command: &Command) -> Result<(), ExecError> {
+        if !self.exec.needs_access() {
+            return Ok(());
+        }
+        if let Some(login) = &command.login {
+            self.log_in(login).await?;
+        }
+        if self.brings_token(command) {
+            self.ready_token().await?;
+        }
+        Ok(())
+    }
+
+    fn brings_token(&self, command: &Command) -> bool {
+        self.exec.needs_access() && !self.own_kubeconfig && session::needs_cluster(command)
+    }
+
+    /// Logs Helm in to a registry, once per host and user.
+    async fn log_in(&self, login: &RegistryLogin) -> Result<(), ExecError> {
+        let key = (login.host.clone(), login.username.clone());
+        let mut done = self.session.logins.lock().await;
+        if done.contains(&key) {
+            return Ok(());
+        }
+        match self.try_log_in(login).await {
+            Err(ExecError::Failed { why }) if login.password == Password::EcrPublic => {
+                self.tell_once(&format!("{why}; charts are pulled from there without a login"));
+            }
+            other => other?,
+        }
+        done.insert(key);
+        Ok(())
+    }
+
+    async fn try_log_in(&self, login: &RegistryLogin) -> Result<(), ExecError> {
+        let failed = |answer: &Answer| {
+            ExecError::failed(format!("no login to {}: {}", login.host, self.failure(answer)))
+        };
+        let password = match (&login.password, session::password_command(login)) {
+            (Password::Given(password), _) => Value::Sensitive(Box::new(password.clone())),
+            (_, Some(command)) => {
+                let answer = Box::pin(self.repeat(&command, For::Session)).await?;
+                if !answer.succeeded() {
+                    return Err(failed(&answer));
+                }
+                Value::Sensitive(Box::new(Value::from(answer.stdout.trim())))
+            }
+            (Password::Ecr | Password::EcrPublic, None) => Value::Null,
+        };
+        let command = session::login_command(login, &password)?;
+        let answer = Box::pin(self.repeat(&command, For::Session)).await?;
+        if answer.succeeded() { Ok(()) } else { Err(failed(&answer)) }
+    }
+
+    /// Sees to a token that is good for a while, and to the kubeconfig that
+    /// uses it.
+    async fn ready_token(&self) -> Result<(), ExecError> {
+        let access = lock(&self.cluster).clone().ok_or_else(|| {
+            ExecError::failed(
+                "no cluster is known; set `spec.kubernetes.cluster` in the Stack, or pass \
+                 --kubeconfig",
+            )
+        })?;
+        let mut token = self.session.token.lock().await;
+        let same = token.as_ref().is_some_and(|token| token.access == access);
+        if same && token.as_ref().is_some_and(|token| token.good_for() > 0) {
+            return Ok(());
+        }
+        let command = session::token_command(&access);
+        let answer = Box::pin(self.repeat(&command, For::Session)).await?;
+        let (text, expires) = answer
+            .json()
+            .ok()
+            .filter(|_| answer.succeeded())
+            .and_then(|json| session::parse_token(&json))
+            .ok_or_else(|| {
+                let why = self.failure(&answer);
+                ExecError::failed(format!("no token for the cluster {}: {why}", access.name))
+            })?;
+        lock(&self.redactor).protect_text(&text);
+        self.exec.store(PrivateFile::Token, &text).await?;
+        if !same {
+            let kubeconfig = session::kubeconfig(&access, PrivateFile::Token.name());
+            self.exec.store(PrivateFile::Kubeconfig, &kubeconfig).await?;
+        }
+        *token = Some(Token { access, expires });
+        Ok(())
+    }
+
+    /// Renews the token for as long as a command runs that uses it.
+    async fn keep_token(&self) -> Infallible {
+        loop {
+            let good_for = self.session.token.lock().await.as_ref().map_or(0, Token::good_for);
+            sleep(Duration::from_secs(good_for).max(Duration::from_secs(1))).await;
+            if let Err(error) = self.ready_token().await {
+                self.tell_once(&format!("the cluster's token could not be renewed: {error}"));
+                sleep(RENEWAL_PAUSE).await;
+            }
+        }
+    }
+
+    /// What a failed answer of a session command says, in a line.
+    fn failure(&self, answer: &Answer) -> String {
+        let text = explain(answer).map_or_else(
+            || {
+                let last = answer.stderr.lines().rev().find(|line| !line.trim().is_empty());
+                last.map_or_else(|| format!("exit code {}", answer.code), str::to_owned)
+            },
+            |explanation| format!("{}; {}", explanation.cause, explanation.fix),
+        );
+        self.show(&text)
+    }
+
+    fn tell_once(&self, notice: &str) {
+        if lock(&self.told).insert(notice.to_owned()) {
+            (self.notices)(notice);
+        }
+    }
+}
+
+fn check_read(command: &Command) -> Result<(), ExecError> {
+    match command.effect {
+        Effect::Read if command.is_known_read() => Ok(()),
+        Effect::Read | Effect::Write => Err(ExecError::NotARead),
+    }
+}
+
+fn reason_to_wait(class: Class) -> &'static str {
+    match class {
+        Class::Throttled => "there are too many calls for the service; lkh waits and repeats",
+        Class::Settling | Class::Missing => {
+            "something just made is not visible everywhere yet; lkh waits for it"
+        }
+        Class::Busy => "another change is going on at the service; lkh waits for its end",
+        Class::DeleteConflict => "something still hangs on what is deleted; lkh waits a little",
+        Class::Success
+        | Class::Transient
+        | Class::Unreachable
+        | Class::Unauthenticated
+        | Class::Final => "a service does not answer as it should; lkh tries again",
+    }
+}
+
+/// What a create and a later call have in common when one depends on the other.
+fn service(command: &Command) -> String {
+    let service = command.args.first().map_or("", String::as_str);
+    format!("{} {service}", command.tool.program())
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // What is behind these locks is whole after every statement.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,477 @@
+//! What an answer means for running the command again: pure classification by
+//! error code *and* message, and how long each class is worth waiting for.
+//!
+//! A write is repeated only where the answer proves that nothing happened.
+//! Everything else about a failed write is for the engine, which looks at what
+//! is there. This module must not run, sleep or read a clock.
+
+use std::time::Duration;
+
+use crate::command::{Answer, Command, Effect, ServiceError, Tool};
+
+/// What an answer means for running the same command again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Class {
+    /// It did what it was told.
+    Success,
+    /// Refused because of too many calls: nothing happened.
+    Throttled,
+    /// The service or the API server failed by itself; it may have acted.
+    Transient,
+    /// No connection, or a connection that broke; the service may have acted.
+    Unreachable,
+    /// Refused because something just made is not visible everywhere yet, such
+    /// as a new role: nothing happened.
+    Settling,
+    /// Refused because another change is going on: nothing happened.
+    Busy,
+    /// A delete was refused because something still hangs on the object.
+    DeleteConflict,
+    /// What the command is about does not exist, or not yet everywhere.
+    Missing,
+    /// The cluster did not accept the token.
+    Unauthenticated,
+    /// Running it again would change nothing.
+    Final,
+}
+
+/// How long a class is worth waiting for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Patience {
+    /// The most runs of the command, the first one included.
+    pub runs: u32,
+    /// No new run begins after this time since the first one began.
+    pub total: Duration,
+    /// The upper bound of the first pause; it doubles with every run.
+    pub first: Duration,
+    /// The upper bound of every pause.
+    pub longest: Duration,
+}
+
+const fn patience_of(runs: u32, total: u64, first_millis: u64, longest: u64) -> Patience {
+    Patience {
+        runs,
+        total: Duration::from_secs(total),
+        first: Duration::from_millis(first_millis),
+        longest: Duration::from_secs(longest),
+    }
+}
+
+/// How long to go on with a command that was answered with this class.
+/// `after_create`: this run has just made something in the same service, so
+/// that what is missing may only not be visible yet.
+pub fn patience(class: Class, command: &Command, after_create: bool) -> Option<Patience> {
+    match (class, command.effect) {
+        (Class::Throttled, Effect::Read) => Some(patience_of(8, 60, 1_000, 15)),
+        (Class::Throttled, Effect::Write) => Some(patience_of(12, 120, 1_000, 20)),
+        (Class::Transient, Effect::Read) => Some(patience_of(4, 30, 500, 5)),
+        // `aws` has tried for seconds itself; two quick runs more.
+        (Class::Unreachable, Effect::Read) => Some(patience_of(3, 10, 300, 1)),
+        (Class::Settling, Effect::Write) => Some(patience_of(u32::MAX, 120, 2_000, 8)),
+        (Class::Busy, Effect::Write) => Some(patience_of(u32::MAX, 180, 1_000, 10)),
+        (Class::DeleteConflict, Effect::Write) if is_delete(command) => {
+            Some(patience_of(u32::MAX, 30, 2_000, 6))
+        }
+        (Class::Missing, Effect::Write) if after_create && !is_delete(command) => {
+            Some(patience_of(u32::MAX, 30, 1_000, 5))
+        }
+        // With a new token, which the gateway gets: once.
+        (Class::Unauthenticated, Effect::Read) => Some(patience_of(2, 120, 0, 0)),
+        (Class::Unauthenticated, Effect::Write) if command.tool == Tool::Kubectl => {
+            Some(patience_of(2, 120, 0, 0))
+        }
+        (
+            Class::Success
+            | Class::Transient
+            | Class::Unreachable
+            | Class::Settling
+            | Class::Busy
+            | Class::DeleteConflict
+            | Class::Missing
+            | Class::Unauthenticated
+            | Class::Final,
+            _,
+        ) => None,
+    }
+}
+
+fn is_delete(command: &Command) -> bool {
+    command.args.get(1).is_some_and(|operation| operation.starts_with("delete-"))
+}
+
+/// Whether a successful command made something new: what it made may not be
+/// visible everywhere for a while.
+pub fn is_create(command: &Command) -> bool {
+    command.tool == Tool::Aws
+        && command.effect == Effect::Write
+        && command.args.get(1).is_some_and(|operation| operation.starts_with("create-"))
+}
+
+/// Classifies an answer.
+pub fn classify(command: &Command, answer: &Answer) -> Class {
+    // `kubectl diff` tells differences by its exit code.
+    let differences = command.tool == Tool::Kubectl
+        && command.args.first().is_some_and(|word| word == "diff")
+        && answer.code == 1;
+    if answer.succeeded() || differences {
+        return Class::Success;
+    }
+    match command.tool {
+        Tool::Aws => answer
+            .service_error()
+            .map_or_else(|| of_aws_client(&answer.stderr), |error| of_service(&error)),
+        Tool::Helm | Tool::Kubectl => of_cluster(command.tool, command.effect, &answer.stderr),
+    }
+}
+
+/// A service's error. Throttling and transient codes are those of botocore's
+/// standard retry mode; the rest is what the services' models and the
+/// providers of other tools know.
+fn of_service(error: &ServiceError) -> Class {
+    let message = error.message.to_ascii_lowercase();
+    let says = |part: &str| message.contains(part);
+    match error.code.as_str() {
+        "Throttling" | "ThrottlingException" | "ThrottledException" | "RequestThrottled"
+        | "RequestThrottledException" | "TooManyRequestsException" | "RequestLimitExceeded"
+        | "BandwidthLimitExceeded" | "SlowDown" | "EC2ThrottledException"
+        // Unlike `LimitExceeded`, which is IAM's quota.
+        | "LimitExceededException" | "429" => Class::Throttled,
+        "RequestTimeout" | "RequestTimeoutException" | "PriorRequestNotComplete"
+        | "InternalError" | "InternalFailure" | "InternalServerError" | "InternalServerException"
+        | "ServiceFailure" | "ServiceFailureException" | "ServerException"
+        | "ServiceUnavailable" | "ServiceUnavailableException" | "Unavailable" | "500" | "502"
+        | "503" | "504" => Class::Transient,
+        "MalformedPolicyDocument" | "MalformedPolicyDocumentException" | "MalformedPolicy"
+            if says("invalid principal in policy") =>
+        {
+            Class::Settling
+        }
+        "InvalidParameterException"
+            if says("the specified principalarn is invalid: invalid principal")
+                || says("role provided in the request does not exist")
+                || (error.operation.ends_with("Addon")
+                    && (says("does not exist") || says("create_failed"))) =>
+        {
+            Class::Settling
+        }
+        "ConcurrentModification" | "ConcurrentModificationException"
+        | "EntityTemporarilyUnmodifiable" | "ResourcePropagationDelayException"
+        | "OperationAborted" => Class::Busy,
+        "DeleteConflict" => Class::DeleteConflict,
+        "NoSuchEntity" | "ResourceNotFoundException" => Class::Missing,
+        code if code.starts_with("Invalid") && code.ends_with(".NotFound") => Class::Missing,
+        _ => Class::Final,
+    }
+}
+
+/// What `aws` says when no service answered.
+fn of_aws_client(stderr: &str) -> Class {
+    const NO_CONNECTION: [&str; 7] = [
+        "Could not connect to the endpoint URL",
+        "Connect timeout on endpoint URL",
+        "Read timeout on endpoint URL",
+        "Connection was closed before we received a valid response",
+        "Failed to connect to proxy URL",
+        "Connection reset by peer",
+        "Failed to establish a new connection",
+    ];
+    if NO_CONNECTION.iter().any(|text| stderr.contains(text)) {
+        Class::Unreachable
+    } else {
+        Class::Final
+    }
+}
+
+/// What `kubectl` and `helm` say.
+fn of_cluster(tool: Tool, effect: Effect, stderr: &str) -> Class {
+    let says_one = |texts: &[&str]| texts.iter().any(|text| stderr.contains(text));
+    let login = says_one(&[
+        "You must be logged in to the server",
+        "asked for the client to provide credentials",
+    ]);
+    // A chart registry's 401 has nothing to do with the cluster's token.
+    let unauthorized =
+        stderr.contains("Unauthorized") && !says_one(&["401", "fetch", "registry", "oci://"]);
+    // An admission webhook that does not answer refuses the object.
+    let webhook = tool == Tool::Kubectl
+        && effect == Effect::Write
+        && stderr.contains("failed calling webhook")
+        && says_one(&["connection refused", "no endpoints available", "context deadline exceeded"]);
+    if login || unauthorized {
+        Class::Unauthenticated
+    } else if webhook {
+        Class::Settling
+    } else if says_one(&["(TooManyRequests)", "toomanyrequests", "Too Many Requests"]) {
+        Class::Throttled
+    } else if says_one(&[
+        "(ServiceUnavailable)",
+        "(InternalError)",
+        "(Timeout)",
+        "(ServerTimeout)",
+        "etcdserver: ",
+        "Bad Gateway",
+        "Service Unavailable",
+        "Gateway Timeout",
+    ]) {
+        Class::Transient
+    } else if says_one(&[
+        "connection refused",
+        "connection reset by peer",
+        "no such host",
+        "i/o timeout",
+        "TLS handshake timeout",
+        "network is unreachable",
+        "unexpected EOF",
+        "Unable to connect to the server",
+        "http2: client connection lost",
+    ]) {
+        Class::Unreachable
+    } else {
+        Class::Final
+    }
+}
+
+/// Pauses with full jitter: each is anywhere between nothing and a bound that
+/// doubles. The numbers follow from the run's name, so a run can be repeated.
+#[derive(Debug, Clone)]
+pub struct Jitter(u64);
+
+impl Jitter {
+    /// The numbers of this run.
+    pub fn of_run(run: &str) -> Self {
+        // FNV-1a: every name gets its own row of numbers.
+        Self(run.bytes().fold(0xcbf2_9ce4_8422_2325, |state, byte| {
+            (state ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        }))
+    }
+
+    /// The pause after the command has run `runs` times.
+    pub fn pause(&mut self, patience: &Patience, runs: u32) -> Duration {
+        let doubled = 1_u32.checked_shl(runs.saturating_sub(1)).unwrap_or(u32::MAX);
+        let bound = patience.first.saturating_mul(doubled).min(patience.longest);
+        let millis = u64::try_from(bound.as_millis()).unwrap_or(u64::MAX);
+        Duration::from_millis(self.next() % millis.saturating_add(1))
+    }
+
+    // SplitMix64.
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn service(code: &str, operation: &str, message: &str) -> Answer {
+        Answer {
+            code: 254,
+            stdout: String::new(),
+            stderr: format!(
+                "\nAn error occurred ({code}) when calling the {operation} operation: {message}\n"
+            ),
+        }
+    }
+
+    #[test]
+    fn service_errors_by_code_and_message() {
+        use Class::{
+            Busy, DeleteConflict, Final, Missing, Settling, Throttled, Transient, Unreachable,
+        };
+        let table = [
+            ("Throttling", "ListRoles", "Rate exceeded", Throttled),
+            ("TooManyRequestsException", "DescribeCluster", "", Throttled),
+            ("RequestLimitExceeded", "CreateTags", "", Throttled),
+            ("SlowDown", "PutObject", "", Throttled),
+            ("429", "X", "", Throttled),
+            // IAM's quota is no throttling.
+            ("LimitExceeded", "CreatePolicyVersion", "Cannot exceed quota", Final),
+            ("ResourceLimitExceededException", "CreateAddon", "", Final),
+            ("ServiceUnavailableException", "DescribeAddon", "", Transient),
+            ("503", "HeadBucket", "Service Unavailable", Transient),
+            (
+                "MalformedPolicyDocument",
+                "CreateRole",
+                "Invalid principal in policy: \"AWS\":\"arn:aws:iam::1:role/x\"",
+                Settling,
+            ),
+            ("MalformedPolicyDocument", "CreateRole", "Syntax errors in policy.", Final),
+            (
+                "InvalidParameterException",
+                "CreateAccessEntry",
+                "The specified principalArn is invalid: invalid principal.",
+                Settling,
+            ),
+            (
+                "InvalidParameterException",
+                "CreatePodIdentityAssociation",
+                "Role provided in the request does not exist.",
+                Settling,
+            ),
+            (
+                "InvalidParameterException",
+                "CreatePodIdentityAssociation",
+                "Trust policy of the role provided is invalid",
+                Final,
+            ),
+            ("InvalidParameterException", "CreateAddon", "Role does not exist", Settling),
+            ("InvalidParameterException", "CreateCluster", "subnet does not exist", Final),
+            ("ResourcePropagationDelayException", "CreateNodegroup", "", Busy),
+            ("ConcurrentModification", "UpdateAssumeRolePolicy", "", Busy),
+            ("EntityTemporarilyUnmodifiable", "UpdateRole", "", Busy),
+            ("OperationAborted", "CreateBucket", "", Busy),
+            ("ResourceInUseException", "CreateAccessEntry", "already in use", Final),
+            ("DeleteConflict", "DeleteRole", "must detach all policies first", DeleteConflict),
+            ("NoSuchEntity", "GetRole", "", Missing),
+            ("InvalidGroup.NotFound", "CreateTags", "", Missing),
+            ("AccessDenied", "GetRole", "", Final),
+            ("ValidationError", "CreateRole", "", Final),
+        ];
+        for (code, operation, message, class) in table {
+            let command = Command::read(Tool::Aws, &["iam", "get-role"]);
+            assert_eq!(
+                classify(&command, &service(code, operation, message)),
+                class,
+                "{code} {message}"
+            );
+        }
+        let command = Command::read(Tool::Aws, &["iam", "get-role"]);
+        let lost = Answer {
+            code: 255,
+            stderr: "\nCould not connect to the endpoint URL: \"http://127.0.0.1:9/\"\n".into(),
+            ..Answer::default()
+        };
+        assert_eq!(classify(&command, &lost), Unreachable);
+        let usage = Answer { code: 2, stderr: "aws: error: argument".into(), ..Answer::default() };
+        assert_eq!(classify(&command, &usage), Final);
+    }
+
+    #[test]
+    fn cluster_errors_by_text() {
+        use Class::{Final, Settling, Success, Throttled, Transient, Unauthenticated, Unreachable};
+        let table = [
+            (
+                Tool::Kubectl,
+                Effect::Read,
+                "error: You must be logged in to the server (Unauthorized)",
+                Unauthenticated,
+            ),
+            (
+                Tool::Helm,
+                Effect::Read,
+                "Error: query: failed to query with labels: Unauthorized",
+                Unauthenticated,
+            ),
+            (
+                Tool::Helm,
+                Effect::Read,
+                "Error: Kubernetes cluster unreachable: the server has asked for the client to provide credentials",
+                Unauthenticated,
+            ),
+            (
+                Tool::Helm,
+                Effect::Read,
+                "Error: failed to fetch https://charts.example.com/index.yaml : 401 Unauthorized",
+                Final,
+            ),
+            (
+                Tool::Kubectl,
+                Effect::Read,
+                "The connection to the server 127.0.0.1:1 was refused - did you specify the right host or port?\ndial tcp 127.0.0.1:1: connect: connection refused",
+                Unreachable,
+            ),
+            (
+                Tool::Kubectl,
+                Effect::Read,
+                "Unable to connect to the server: dial tcp: lookup x: no such host",
+                Unreachable,
+            ),
+            (
+                Tool::Kubectl,
+                Effect::Read,
+                "Error from server (ServiceUnavailable): the server is currently unable to handle the request",
+                Transient,
+            ),
+            (
+                Tool::Kubectl,
+                Effect::Read,
+                "Error from server (TooManyRequests): storage is (re)initializing",
+                Throttled,
+            ),
+            (
+                Tool::Kubectl,
+                Effect::Read,
+                "Error from server (NotFound): pods \"x\" not found",
+                Final,
+            ),
+            (
+                Tool::Kubectl,
+                Effect::Write,
+                "Error from server (InternalError): Internal error occurred: failed calling webhook \"v.x\": dial tcp 10.0.0.1:443: connect: connection refused",
+                Settling,
+            ),
+            (
+                Tool::Helm,
+                Effect::Write,
+                "Error: UPGRADE FAILED: another operation (install/upgrade/rollback) is in progress",
+                Final,
+            ),
+        ];
+        for (tool, effect, stderr, class) in table {
+            let command = match effect {
+                Effect::Read => Command::read(tool, &["get"]),
+                Effect::Write => Command::write(tool, &["apply"]),
+            };
+            let answer = Answer { code: 1, stderr: stderr.into(), ..Answer::default() };
+            assert_eq!(classify(&command, &answer), class, "{stderr}");
+        }
+        let diff = Command::read(Tool::Kubectl, &["diff", "-f", "-"]);
+        assert_eq!(classify(&diff, &Answer { code: 1, ..Answer::default() }), Success);
+    }
+
+    #[test]
+    fn a_write_is_repeated_only_where_nothing_happened() {
+        let create = Command::write(Tool::Aws, &["iam", "create-role"]);
+        let delete = Command::write(Tool::Aws, &["iam", "delete-role"]);
+        let upgrade = Command::write(Tool::Helm, &["upgrade"]);
+        let read = Command::read(Tool::Aws, &["iam", "get-role"]);
+        for (class, command, repeats) in [
+            (Class::Throttled, &create, true),
+            (Class::Settling, &create, true),
+            (Class::Busy, &create, true),
+            (Class::Transient, &create, false),
+            (Class::Unreachable, &create, false),
+            (Class::DeleteConflict, &create, false),
+            (Class::DeleteConflict, &delete, true),
+            (Class::Unauthenticated, &upgrade, false),
+            (Class::Missing, &read, false),
+            (Class::Transient, &read, true),
+            (Class::Unreachable, &read, true),
+            (Class::Final, &read, false),
+            (Class::Success, &read, false),
+        ] {
+            assert_eq!(patience(class, command, false).is_some(), repeats, "{class:?} {command}");
+        }
+        assert!(patience(Class::Missing, &create, true).is_some());
+        assert!(patience(Class::Missing, &delete, true).is_none());
+    }
+
+    #[test]
+    fn pauses_are_bounded_and_repeatable() {
+        let patience =
+            patience(Class::Throttled, &Command::write(Tool::Aws, &["iam", "create-role"]), false)
+                .unwrap();
+        let pauses = |run: &str| {
+            let mut jitter = Jitter::of_run(run);
+            (1..100).map(|runs| jitter.pause(&patience, runs)).collect::<Vec<_>>()
+        };
+        assert_eq!(pauses("a"), pauses("a"));
+        assert_ne!(pauses("a"), pauses("b"));
+        assert!(pauses("a").iter().all(|pause| *pause <= patience.longest));
+        assert!(pauses("a")[0] <= patience.first);
+    }
+}

@@ -1,0 +1,350 @@
+//! From what is desired, prior and live to the change of one resource.
+//!
+//! The table of the design, and nothing else: pure, no I/O.
+
+use std::collections::BTreeSet;
+
+use super::{Action, Reason};
+use crate::adapter::{
+    Adapter, Blocker, Desired, Health, Live, Object, Operation, Prior, Readiness, Step, Verb,
+};
+use crate::address::Address;
+use crate::diff::{Comparison, FieldChange, Foreign, Sides, compare};
+use crate::value::{Map, Path};
+
+/// What is known of one resource.
+#[derive(Clone, Copy)]
+pub struct Facts<'a> {
+    /// The code for its kind.
+    pub adapter: &'a dyn Adapter,
+    /// What the manifest asks for; `None`: no manifest declares it, or the
+    /// stack is destroyed.
+    pub desired: Option<&'a Desired>,
+    /// What was applied last.
+    pub prior: Option<&'a Prior>,
+    /// What is there; `None`: it can't be read before its dependencies exist.
+    pub live: Option<&'a Live>,
+    /// What is there under the identity that was applied last, when the
+    /// manifest gives it another one.
+    pub old: Option<&'a Live>,
+    /// Whether it is read only.
+    pub external: bool,
+    /// Whether it must never be destroyed.
+    pub prevent_destroy: bool,
+    /// Fields that are not compared.
+    pub ignore: &'a [Path],
+    /// A resource that it is bound to and that is made anew.
+    pub made_anew: Option<&'a Address>,
+    /// Whether the whole stack is destroyed.
+    pub destroy: bool,
+}
+
+/// What is done with one resource.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decision {
+    /// What is done.
+    pub action: Action,
+    /// Why.
+    pub reason: Reason,
+    /// What differs.
+    pub fields: Vec<FieldChange>,
+    /// What is left alone.
+    pub foreign: Vec<Foreign>,
+    /// What a person should know.
+    pub notes: Vec<String>,
+    /// The commands.
+    pub steps: Vec<Step>,
+    /// What stands in the way.
+    pub blockers: Vec<Blocker>,
+}
+
+impl Decision {
+    /// A decision that needs no command.
+    pub fn without_steps(action: Action, reason: Reason) -> Self {
+        Self {
+            action,
+            reason,
+            fields: Vec::new(),
+            foreign: Vec::new(),
+            notes: Vec::new(),
+            steps: Vec::new(),
+            blockers: Vec::new(),
+        }
+    }
+
+    /// Whether another decision is the same as far as the apply goes: a note or
+    /// what others own may differ.
+    pub fn same_effect(&self, planned: &super::Change) -> bool {
+        self.action == planned.action
+            && self.fields.len() <= planned.fields.len()
+            && self.fields.iter().all(|found| {
+                planned.fields.iter().any(|seen| {
+                    seen.path == found.path
+                        && redacted(seen.before.as_ref()) == redacted(found.before.as_ref())
+                        && match (&seen.after, &found.after) {
+                            (Some(seen), Some(found)) => super::covers(seen, found),
+                            (None, None) => true,
+                            _ => false,
+                        }
+                })
+            })
+            // A field of the plan that is not found again was not known then
+            // and turned out to be as it is.
+            && planned.fields.iter().all(|seen| {
+                self.fields.iter().any(|found| found.path == seen.path)
+                    || seen.after.as_ref().is_some_and(crate::value::Value::has_unknown)
+            })
+    }
+}
+
+fn redacted(value: Option<&crate::value::Value>) -> Option<serde_json::Value> {
+    value.map(crate::value::Value::redacted_json)
+}
+
+/// Compares the sides of an object that exists, with what only the tools can
+/// tell of the desired and prior sides.
+pub fn differences(
+    adapter: &dyn Adapter,
+    desired: &Desired,
+    prior: Option<&Prior>,
+    object: &Object,
+    ignore: &[Path],
+) -> Comparison {
+    let mut wanted = desired.attributes.clone();
+    wanted.extend(object.desired.clone());
+    let remembered = match (prior, object.prior.is_empty()) {
+        (None, true) => None,
+        (None, false) => Some(object.prior.clone()),
+        (Some(prior), _) => {
+            let mut attributes = prior.attributes.clone();
+            attributes.extend(object.prior.clone());
+            Some(attributes)
+        }
+    };
+    let sides = Sides { desired: &wanted, prior: remembered.as_ref(), live: &object.attributes };
+    compare(adapter.attributes(), &desired.exclusive, sides, ignore)
+}
+
+/// Decides what is done with one resource.
+pub fn decide(facts: Facts<'_>) -> Decision {
+    match facts.desired {
+        None => undeclared(facts),
+        Some(desired) if facts.external => external(facts, desired),
+        Some(desired) => declared(facts, desired),
+    }
+}
+
+fn external(facts: Facts<'_>, desired: &Desired) -> Decision {
+    let mut decision = Decision::without_steps(Action::NoOp, Reason::External);
+    match facts.live {
+        Some(Live::Present(object)) => {
+            decision.notes.clone_from(&object.notes);
+            match facts.adapter.readiness(desired, object) {
+                Readiness::Ready => {}
+                Readiness::Waiting(blockers) | Readiness::NotReady(blockers) => {
+                    decision.blockers = blockers;
+                }
+            }
+        }
+        Some(Live::Absent) => {
+            decision.reason = Reason::Absent;
+            decision.blockers.push(Blocker {
+                code: "ExternalMissing".into(),
+                message: format!("{} does not exist, and it is external", desired.identity),
+                next: "create it outside of lkh, or correct its name in the manifest".into(),
+            });
+        }
+        None => decision.reason = Reason::IdentityUnknown,
+    }
+    decision
+}
+
+/// Nothing declares it: it goes, or is forgotten.
+fn undeclared(facts: Facts<'_>) -> Decision {
+    let why = if facts.destroy { Reason::Destroyed } else { Reason::NotDeclared };
+    let Some(prior) = facts.prior else {
+        return Decision::without_steps(Action::NoOp, why);
+    };
+    if facts.external {
+        return Decision::without_steps(Action::Forget, Reason::NotOurs);
+    }
+    let object = match facts.live {
+        Some(Live::Present(object)) => object,
+        Some(Live::Absent) | None => {
+            return Decision::without_steps(Action::Forget, Reason::Gone);
+        }
+    };
+    if let Some(why) = facts.adapter.never_deleted() {
+        let reason = Reason::NeverDeleted { why: why.to_owned() };
+        return Decision::without_steps(Action::Forget, reason);
+    }
+    let mut decision = Decision::without_steps(Action::Delete, why);
+    decision.notes.clone_from(&object.notes);
+    decision.add_steps(facts.adapter.steps(&Operation {
+        verb: Verb::Delete,
+        identity: &prior.identity,
+        desired: None,
+        prior: Some(prior),
+        object: Some(object),
+        changes: &[],
+    }));
+    decision.guard(facts.prevent_destroy);
+    decision
+}
+
+fn declared(facts: Facts<'_>, desired: &Desired) -> Decision {
+    let moved = facts
+        .prior
+        .filter(|prior| desired.identity.is_known() && prior.identity != desired.identity);
+    let mut decision = match facts.live {
+        None => creation(facts, desired, Reason::IdentityUnknown),
+        Some(Live::Absent) => {
+            let reason = match (facts.prior, moved) {
+                (Some(_), None) => Reason::RemovedOutside,
+                _ => Reason::Absent,
+            };
+            creation(facts, desired, reason)
+        }
+        Some(Live::Present(object)) => present(facts, desired, object, moved.is_some()),
+    };
+    if let Some(prior) = moved {
+        // The object under the old identity goes first.
+        if let Some(Live::Present(old)) = facts.old {
+            let after = std::mem::take(&mut decision.steps);
+            decision.action = Action::Replace;
+            decision.reason = Reason::IdentityChanged { before: prior.identity.clone() };
+            if let Some(why) = facts.adapter.never_deleted() {
+                decision.notes.push(format!("{} stays: {why}", prior.identity));
+            } else {
+                decision.add_steps(facts.adapter.steps(&Operation {
+                    verb: Verb::Delete,
+                    identity: &prior.identity,
+                    desired: None,
+                    prior: Some(prior),
+                    object: Some(old),
+                    changes: &[],
+                }));
+                decision.guard(facts.prevent_destroy);
+            }
+            decision.steps.extend(after);
+        }
+    }
+    decision
+}
+
+fn creation(facts: Facts<'_>, desired: &Desired, reason: Reason) -> Decision {
+    let mut decision = Decision::without_steps(Action::Create, reason);
+    let empty = Map::new();
+    let sides = Sides { desired: &desired.attributes, prior: None, live: &empty };
+    decision.fields = compare(facts.adapter.attributes(), &BTreeSet::new(), sides, &[]).changes;
+    decision.add_steps(facts.adapter.steps(&Operation {
+        verb: Verb::Create,
+        identity: &desired.identity,
+        desired: Some(desired),
+        prior: None,
+        object: None,
+        changes: &decision.fields,
+    }));
+    decision
+}
+
+fn present(facts: Facts<'_>, desired: &Desired, object: &Object, moved: bool) -> Decision {
+    // The state's memory is of the object under its old identity.
+    let prior = facts.prior.filter(|_| !moved);
+    let found = differences(facts.adapter, desired, prior, object, facts.ignore);
+    let replaced = found.changes.iter().find(|change| change.replace);
+    let (action, reason) = match (&object.health, replaced, facts.made_anew) {
+        (Health::Outdated(why), _, _) => (Action::Replace, Reason::Outdated { why: why.clone() }),
+        (_, _, Some(address)) => (Action::Replace, Reason::BoundTo { address: address.clone() }),
+        (_, Some(change), None) => {
+            (Action::Replace, Reason::FieldCannotChange { field: change.path.to_string() })
+        }
+        (Health::Broken(why), None, None) => (Action::Repair, Reason::Broken { why: why.clone() }),
+        (Health::Sound | Health::Busy(_), None, None) => match (prior, found.is_equal()) {
+            (None, true) => (Action::Adopt, Reason::ExistsAsDeclared),
+            (None, false) => (Action::Adopt, Reason::ExistsWithDifferences),
+            (Some(_), true) => (Action::NoOp, Reason::AsDeclared),
+            (Some(_), false) => (Action::Update, Reason::FieldsDiffer),
+        },
+    };
+    let mut decision = Decision::without_steps(action, reason);
+    decision.foreign = found.foreign;
+    decision.fields = found.changes;
+    decision.notes.clone_from(&object.notes);
+    let operation = |verb| Operation {
+        verb,
+        identity: &desired.identity,
+        desired: Some(desired),
+        prior,
+        object: Some(object),
+        changes: &[],
+    };
+    let fields = decision.fields.clone();
+    match action {
+        Action::Replace => {
+            decision.add_steps(facts.adapter.steps(&operation(Verb::Delete)));
+            let creation = creation(facts, desired, Reason::Absent);
+            decision.steps.extend(creation.steps);
+            decision.blockers.extend(creation.blockers);
+            decision.guard(facts.prevent_destroy);
+            if let Some(why) = facts.adapter.never_deleted() {
+                decision.block("NeverDeleted", why, "undo the change that calls for a new object");
+            }
+        }
+        Action::Repair => {
+            let operation = Operation { changes: &fields, ..operation(Verb::Repair) };
+            decision.add_steps(facts.adapter.steps(&operation));
+        }
+        Action::Adopt | Action::Update if !fields.is_empty() => {
+            let operation = Operation { changes: &fields, ..operation(Verb::Update) };
+            decision.add_steps(facts.adapter.steps(&operation));
+        }
+        Action::NoOp
+        | Action::Create
+        | Action::Adopt
+        | Action::Update
+        | Action::Delete
+        | Action::Forget
+        | Action::Unknown => {}
+    }
+    if let Health::Busy(why) = &object.health {
+        decision.block("Busy", why, "wait until it is done, then plan again");
+    }
+    if matches!(action, Action::NoOp) || (action == Action::Adopt && fields.is_empty()) {
+        // Nothing to change, but perhaps not ready all the same.
+        match facts.adapter.readiness(desired, object) {
+            Readiness::Ready => {}
+            Readiness::Waiting(blockers) | Readiness::NotReady(blockers) => {
+                decision.blockers.extend(blockers);
+            }
+        }
+    }
+    decision
+}
+
+impl Decision {
+    fn add_steps(&mut self, steps: Result<Vec<Step>, Vec<Blocker>>) {
+        match steps {
+            Ok(steps) => self.steps.extend(steps),
+            Err(blockers) => self.blockers.extend(blockers),
+        }
+    }
+
+    fn block(&mut self, code: &str, message: &str, next: &str) {
+        self.blockers.push(Blocker {
+            code: code.to_owned(),
+            message: message.to_owned(),
+            next: next.to_owned(),
+        });
+    }
+
+    fn guard(&mut self, prevent_destroy: bool) {
+        if prevent_destroy {
+            self.block(
+                "PreventDestroy",
+                "the change would destroy the object, and lifecycle.preventDestroy forbids that",
+                "undo the change, or set lifecycle.preventDestroy to false and apply that first",
+            );
+        }
+    }
+}

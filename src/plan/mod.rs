@@ -1,0 +1,411 @@
+//! The plan: what an apply would do, as data that people review.
+//!
+//! A plan holds no secret and no time, so the same manifests, state and live
+//! objects give the same bytes. `decide` makes one resource's change out of
+//! what is desired, prior and live. Nothing here does I/O or knows how a plan
+//! is shown or carried out.
+
+pub mod decide;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::adapter::{Blocker, Identity, Step};
+use crate::address::Address;
+use crate::diff::{FieldChange, Foreign};
+use crate::value::{Digest, Map, Value};
+
+/// The version of the plan's format that this program writes.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// What an apply would do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Plan {
+    /// The format's version.
+    pub format_version: u32,
+    /// The stack's name.
+    pub stack: String,
+    /// Whether the stack is brought up or taken down.
+    pub mode: Mode,
+    /// The AWS account; empty when no resource needs one.
+    pub account: String,
+    /// The AWS region.
+    pub region: String,
+    /// The state's lineage; `None` while there is no state.
+    pub lineage: Option<String>,
+    /// The state's serial; 0 while there is no state.
+    pub serial: u64,
+    /// The digest of what the manifests mean.
+    pub manifests: Digest,
+    /// The variables, the sensitive ones without their value.
+    pub variables: Map,
+    /// What the plan was limited to; empty: the whole stack.
+    pub targets: Vec<String>,
+    /// The changes, dependencies first.
+    pub changes: Vec<Change>,
+}
+
+/// Whether a stack is brought up or taken down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// Make it as declared.
+    Apply,
+    /// Remove what was applied.
+    Destroy,
+}
+
+/// What happens to one resource.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Change {
+    /// The resource.
+    pub address: Address,
+    /// The phase it belongs to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub phase: Option<String>,
+    /// The object's natural key.
+    pub identity: Identity,
+    /// What is done.
+    pub action: Action,
+    /// Why.
+    pub reason: Reason,
+    /// What differs between desired and live. The apply goes on only if it
+    /// finds exactly these differences again.
+    pub fields: Vec<FieldChange>,
+    /// What others put on the object; left alone.
+    pub foreign: Vec<Foreign>,
+    /// What a person should know.
+    pub notes: Vec<String>,
+    /// The changing commands, in order. No other is run.
+    pub commands: Vec<PlannedCommand>,
+    /// What must be done before.
+    pub depends_on: BTreeSet<Address>,
+    /// Why it can't be carried out, or is not ready though nothing differs.
+    pub blockers: Vec<Blocker>,
+}
+
+/// A changing command, as planned.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PlannedCommand {
+    /// What it does.
+    pub title: String,
+    /// The argv, the program first.
+    pub argv: Vec<String>,
+    /// The document on its standard input, redacted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub input: Option<Value>,
+}
+
+impl PlannedCommand {
+    /// The planned form of a step.
+    pub fn of(step: &Step) -> Self {
+        let program = step.command.tool.program().to_owned();
+        Self {
+            title: step.title.clone(),
+            argv: std::iter::once(program).chain(step.command.args.iter().cloned()).collect(),
+            input: step.command.stdin.clone(),
+        }
+    }
+
+    /// Whether a step is what was planned, where a part that was not known then
+    /// may be anything now.
+    pub fn allows(&self, step: &Step) -> bool {
+        let actual = Self::of(step);
+        self.argv == actual.argv
+            && match (&self.input, &actual.input) {
+                (None, None) => true,
+                (Some(planned), Some(actual)) => covers(planned, actual),
+                _ => false,
+            }
+    }
+}
+
+/// Whether `actual` is `planned` with its unknown parts filled in. Sensitive
+/// parts are not compared: a plan does not hold them.
+pub fn covers(planned: &Value, actual: &Value) -> bool {
+    match (planned, actual) {
+        (Value::Unknown(_), _) => true,
+        (Value::Sensitive(_), actual) => matches!(actual, Value::Sensitive(_)),
+        (Value::List(planned), Value::List(actual)) => {
+            planned.len() == actual.len()
+                && planned.iter().zip(actual).all(|(planned, actual)| covers(planned, actual))
+        }
+        (Value::Map(planned), Value::Map(actual)) => {
+            planned.len() == actual.len()
+                && planned.iter().all(|(key, planned)| {
+                    actual.get(key).is_some_and(|actual| covers(planned, actual))
+                })
+        }
+        _ => planned == actual,
+    }
+}
+
+/// What is done with a resource.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Action {
+    /// Nothing: it is as declared, or only read.
+    NoOp,
+    /// The object is made.
+    Create,
+    /// An object that exists becomes this resource's; fields that differ are
+    /// brought up to date.
+    Adopt,
+    /// Fields are changed in place.
+    Update,
+    /// The object is deleted and made anew.
+    Replace,
+    /// The object is unsound and brought back to health.
+    Repair,
+    /// The object is deleted.
+    Delete,
+    /// The resource leaves the state; the object, if any, stays.
+    Forget,
+    /// It can't be said: the object could not be read.
+    Unknown,
+}
+
+impl Action {
+    /// Whether anything is done, be it only in the state.
+    pub fn is_change(self) -> bool {
+        !matches!(self, Self::NoOp | Self::Unknown)
+    }
+
+    /// The mark that stands before a resource, readable without colour.
+    pub fn symbol(self) -> &'static str {
+        match self {
+            Self::NoOp => " ",
+            Self::Create => "+",
+            Self::Adopt => "=",
+            Self::Update => "~",
+            Self::Replace => "-/+",
+            Self::Repair => "!",
+            Self::Delete => "-",
+            Self::Forget => ".",
+            Self::Unknown => "?",
+        }
+    }
+
+    /// What happens to the resource, as a sentence's end.
+    pub fn phrase(self) -> &'static str {
+        match self {
+            Self::NoOp => "stays as it is",
+            Self::Create => "will be created",
+            Self::Adopt => "will be adopted",
+            Self::Update => "will be updated in-place",
+            Self::Replace => "must be replaced",
+            Self::Repair => "will be repaired",
+            Self::Delete => "will be destroyed",
+            Self::Forget => "will be forgotten",
+            Self::Unknown => "can't be planned",
+        }
+    }
+}
+
+/// Why an action was chosen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase", tag = "code")]
+pub enum Reason {
+    /// It is as declared.
+    AsDeclared,
+    /// It is external and exists.
+    External,
+    /// It does not exist.
+    Absent,
+    /// It was applied, and is gone: someone removed it.
+    RemovedOutside,
+    /// What it is called is only known after its dependencies are applied, so
+    /// it can't exist yet.
+    IdentityUnknown,
+    /// It exists and the state does not know it; nothing differs.
+    ExistsAsDeclared,
+    /// It exists and the state does not know it; fields differ.
+    ExistsWithDifferences,
+    /// Fields differ.
+    FieldsDiffer,
+    /// A field differs that can't be changed on an object that exists.
+    FieldCannotChange {
+        /// The field.
+        field: String,
+    },
+    /// The manifests give the object another identity.
+    IdentityChanged {
+        /// What it was.
+        before: Identity,
+    },
+    /// The object can't work any more.
+    Outdated {
+        /// Why.
+        why: String,
+    },
+    /// Something that it is bound to is made anew.
+    BoundTo {
+        /// What.
+        address: Address,
+    },
+    /// The object is unsound.
+    Broken {
+        /// How.
+        why: String,
+    },
+    /// No manifest declares it any more.
+    NotDeclared,
+    /// The stack is destroyed.
+    Destroyed,
+    /// It is gone already.
+    Gone,
+    /// Objects of this kind are never deleted.
+    NeverDeleted {
+        /// Why.
+        why: String,
+    },
+    /// It is external, so it is not ours to delete.
+    NotOurs,
+    /// The read failed.
+    NotReadable {
+        /// Why.
+        why: String,
+    },
+    /// Something that it depends on can't be planned.
+    DependencyUnknown {
+        /// What.
+        address: Address,
+    },
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AsDeclared => f.write_str("it is as declared"),
+            Self::External => f.write_str("it is external: read, never changed"),
+            Self::Absent => f.write_str("it does not exist"),
+            Self::RemovedOutside => f.write_str("it was removed outside of lkh (drift)"),
+            Self::IdentityUnknown => {
+                f.write_str("what it is called is known after its dependencies are applied")
+            }
+            Self::ExistsAsDeclared => f.write_str("it exists as declared and is not in the state"),
+            Self::ExistsWithDifferences => {
+                f.write_str("it exists, is not in the state, and differs")
+            }
+            Self::FieldsDiffer => f.write_str("it differs from what is declared"),
+            Self::FieldCannotChange { field } => write!(f, "{field} can't be changed in place"),
+            Self::IdentityChanged { before } => write!(f, "it was {before} before"),
+            Self::Outdated { why } | Self::Broken { why } | Self::NeverDeleted { why } => {
+                f.write_str(why)
+            }
+            Self::BoundTo { address } => {
+                write!(f, "it is bound to {address}, which is made anew")
+            }
+            Self::NotDeclared => f.write_str("no manifest declares it any more"),
+            Self::Destroyed => f.write_str("the stack is destroyed"),
+            Self::Gone => f.write_str("it is gone already"),
+            Self::NotOurs => f.write_str("it is external, so it stays"),
+            Self::NotReadable { why } => write!(f, "it could not be read: {why}"),
+            Self::DependencyUnknown { address } => {
+                write!(f, "it depends on {address}, which can't be planned")
+            }
+        }
+    }
+}
+
+/// How many resources a plan does what with.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Summary(pub BTreeMap<Action, usize>);
+
+impl Summary {
+    /// How many resources an action is planned for.
+    pub fn count(&self, action: Action) -> usize {
+        self.0.get(&action).copied().unwrap_or(0)
+    }
+}
+
+impl fmt::Display for Summary {
+    /// The three counts that other tools' reports have come first; a replaced
+    /// resource counts as added and destroyed.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let replaced = self.count(Action::Replace);
+        write!(
+            f,
+            "Plan: {} to add, {} to change, {} to destroy",
+            self.count(Action::Create) + replaced,
+            self.count(Action::Update),
+            self.count(Action::Delete) + replaced
+        )?;
+        for (action, word) in
+            [(Action::Adopt, "adopt"), (Action::Repair, "repair"), (Action::Forget, "forget")]
+        {
+            let count = self.count(action);
+            if count > 0 {
+                write!(f, ", {count} to {word}")?;
+            }
+        }
+        f.write_str(".")
+    }
+}
+
+impl Plan {
+    /// How many resources the plan does what with.
+    pub fn summary(&self) -> Summary {
+        let mut summary = Summary::default();
+        for change in &self.changes {
+            *summary.0.entry(change.action).or_default() += 1;
+        }
+        summary
+    }
+
+    /// Whether an apply would do anything, be it only in the state.
+    pub fn has_changes(&self) -> bool {
+        self.changes.iter().any(|change| change.action.is_change())
+    }
+
+    /// The changes that can't be carried out, and what is not ready.
+    pub fn blocked(&self) -> impl Iterator<Item = &Change> {
+        self.changes
+            .iter()
+            .filter(|change| !change.blockers.is_empty() || change.action == Action::Unknown)
+    }
+
+    /// The change of a resource.
+    pub fn change(&self, address: &Address) -> Option<&Change> {
+        self.changes.iter().find(|change| change.address == *address)
+    }
+
+    /// The digest of the whole plan.
+    pub fn digest(&self) -> Digest {
+        Digest::of(serde_json::to_string(self).unwrap_or_default().as_bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::command::Command;
+
+    #[test]
+    fn a_planned_command_allows_itself_and_what_was_unknown() {
+        let step = |input: Value| {
+            Step::new("create", Command::aws_write("eks", "create-access-entry", input))
+        };
+        let map =
+            |id: Value| Value::Map(Map::from([("roleId".into(), id), ("n".into(), "x".into())]));
+        let planned = PlannedCommand::of(&step(map(Value::Unknown("${a.b.c}".into()))));
+        assert!(planned.allows(&step(map("AROA".into()))));
+        let planned = PlannedCommand::of(&step(map("AROA".into())));
+        assert!(planned.allows(&step(map("AROA".into()))));
+        assert!(!planned.allows(&step(map("AROB".into()))), "another value");
+        assert!(!planned.allows(&step(Value::from_json(&json!({"roleId": "AROA"})))), "less");
+    }
+
+    #[test]
+    fn the_summary_counts_a_replace_twice() {
+        let summary = Summary(BTreeMap::from([(Action::Replace, 1), (Action::Adopt, 2)]));
+        assert_eq!(summary.to_string(), "Plan: 1 to add, 0 to change, 1 to destroy, 2 to adopt.");
+    }
+}

@@ -1,0 +1,69 @@
+//! The kinds of EC2 resources: how their ids begin, and what is said when one
+//! does not exist.
+
+use super::super::model::{Fault, fault};
+
+/// One kind of resource.
+#[derive(Debug)]
+pub struct Kind {
+    /// How the kind's ids begin, without the dash; also its place in keys.
+    pub prefix: &'static str,
+    /// The resource type in tags.
+    pub resource_type: &'static str,
+    /// The error code for an id that does not exist.
+    pub not_found: &'static str,
+    /// The noun in that error: `The NOUN 'ID' does not exist`.
+    pub noun: &'static str,
+}
+
+const fn kind(
+    prefix: &'static str,
+    resource_type: &'static str,
+    not_found: &'static str,
+    noun: &'static str,
+) -> Kind {
+    Kind { prefix, resource_type, not_found, noun }
+}
+
+/// Instances.
+pub const INSTANCE: Kind = kind("i", "instance", "InvalidInstanceID.NotFound", "instance ID");
+/// Launch templates.
+pub const LAUNCH_TEMPLATE: Kind = kind(
+    "lt",
+    "launch-template",
+    "InvalidLaunchTemplateId.NotFound",
+    "specified launch template, with template ID",
+);
+/// Network interfaces.
+pub const NETWORK_INTERFACE: Kind =
+    kind("eni", "network-interface", "InvalidNetworkInterfaceID.NotFound", "networkInterface ID");
+/// Security groups.
+pub const SECURITY_GROUP: Kind =
+    kind("sg", "security-group", "InvalidGroup.NotFound", "security group");
+/// Subnets.
+pub const SUBNET: Kind = kind("subnet", "subnet", "InvalidSubnetID.NotFound", "subnet ID");
+/// Volumes.
+pub const VOLUME: Kind = kind("vol", "volume", "InvalidVolume.NotFound", "volume");
+/// Networks.
+pub const VPC: Kind = kind("vpc", "vpc", "InvalidVpcID.NotFound", "vpc ID");
+
+const KNOWN: [&Kind; 7] =
+    [&INSTANCE, &LAUNCH_TEMPLATE, &NETWORK_INTERFACE, &SECURITY_GROUP, &SUBNET, &VOLUME, &VPC];
+
+/// The kind that an id is of.
+pub fn of(id: &str) -> Option<&'static Kind> {
+    let (prefix, number) = id.split_once('-')?;
+    let known = KNOWN.into_iter().find(|kind| kind.prefix == prefix)?;
+    (!number.is_empty()).then_some(known)
+}
+
+impl Kind {
+    /// EC2's error about ids that do not exist.
+    pub fn missing(&self, ids: &[&str]) -> Fault {
+        let message = match ids {
+            [only] => format!("The {} '{only}' does not exist", self.noun),
+            several => format!("The {}s '{}' do not exist", self.noun, several.join(", ")),
+        };
+        fault(self.not_found, message)
+    }
+}

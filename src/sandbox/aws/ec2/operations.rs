@@ -1,0 +1,90 @@
+//! The table of the EC2 operations.
+
+use super::super::model::{Answer, Call, Fault, Field, Operation, Shape, TEXT, TEXTS, may, need};
+use super::shapes::{
+    LAUNCH_TEMPLATES, NETWORK_INTERFACES, RESERVATIONS, RESOURCE_TAGS, SECURITY_GROUPS, SUBNETS,
+    TAGS, VOLUMES, VPCS,
+};
+use super::{describe, tags};
+
+const fn operation(
+    command: &'static str,
+    name: &'static str,
+    input: &'static [Field],
+    output: &'static [Field],
+    run: fn(&mut Call<'_>) -> Result<Answer, Fault>,
+) -> Operation {
+    Operation { command, name, input, output, run }
+}
+
+const DRY_RUN: Field = may("DryRun", Shape::Flag);
+const FILTERS: Field =
+    may("Filters", Shape::List(&Shape::Structure(&[may("Name", TEXT), may("Values", TEXTS)])));
+
+/// Every operation that the sandbox answers.
+pub const OPERATIONS: &[Operation] = &[
+    operation(
+        "create-tags",
+        "CreateTags",
+        &[DRY_RUN, need("Resources", TEXTS), need("Tags", TAGS)],
+        &[],
+        tags::create,
+    ),
+    operation(
+        "delete-tags",
+        "DeleteTags",
+        &[DRY_RUN, need("Resources", TEXTS), may("Tags", TAGS)],
+        &[],
+        tags::delete,
+    ),
+    operation(
+        "describe-instances",
+        "DescribeInstances",
+        &[may("InstanceIds", TEXTS), DRY_RUN, FILTERS],
+        RESERVATIONS,
+        describe::instances,
+    ),
+    operation(
+        "describe-launch-templates",
+        "DescribeLaunchTemplates",
+        &[DRY_RUN, may("LaunchTemplateIds", TEXTS), may("LaunchTemplateNames", TEXTS), FILTERS],
+        LAUNCH_TEMPLATES,
+        describe::launch_templates,
+    ),
+    operation(
+        "describe-network-interfaces",
+        "DescribeNetworkInterfaces",
+        &[DRY_RUN, may("NetworkInterfaceIds", TEXTS), FILTERS],
+        NETWORK_INTERFACES,
+        describe::network_interfaces,
+    ),
+    operation(
+        "describe-security-groups",
+        "DescribeSecurityGroups",
+        &[may("GroupIds", TEXTS), may("GroupNames", TEXTS), DRY_RUN, FILTERS],
+        SECURITY_GROUPS,
+        describe::security_groups,
+    ),
+    operation(
+        "describe-subnets",
+        "DescribeSubnets",
+        &[FILTERS, may("SubnetIds", TEXTS), DRY_RUN],
+        SUBNETS,
+        describe::subnets,
+    ),
+    operation("describe-tags", "DescribeTags", &[DRY_RUN, FILTERS], RESOURCE_TAGS, tags::describe),
+    operation(
+        "describe-volumes",
+        "DescribeVolumes",
+        &[may("VolumeIds", TEXTS), DRY_RUN, FILTERS],
+        VOLUMES,
+        describe::volumes,
+    ),
+    operation(
+        "describe-vpcs",
+        "DescribeVpcs",
+        &[FILTERS, may("VpcIds", TEXTS), DRY_RUN],
+        VPCS,
+        describe::vpcs,
+    ),
+];

@@ -1,0 +1,106 @@
+//! The simulated `aws`: version 2 of the AWS CLI over the sandbox's world.
+//!
+//! A command line goes one way: `args` finds the operation and reads its
+//! options, `validate` checks the input as the CLI does before it sends
+//! anything, the service's function reads or changes the world, `render` prints
+//! the answer in the order of the output shape. Each service is a table of
+//! operations (`iam`, `eks`, `ec2`, `sts`, `ecr-public`).
+//!
+//! Services keep everything in the world, below their own first segment, with
+//! the region second where the service is regional. They take the time from the
+//! world and ids from its counters. Nothing here does I/O.
+
+mod args;
+mod ec2;
+mod ecr_public;
+mod eks;
+mod facts;
+mod iam;
+mod model;
+mod render;
+mod seed;
+mod shorthand;
+mod sts;
+mod validate;
+
+#[cfg(test)]
+mod tests;
+
+use args::{Format, Invocation, Refusal, Request};
+use model::{Answer, Call, Input, Service};
+
+use crate::sandbox::Output;
+use crate::sandbox::world::World;
+
+pub use ecr_public::PASSWORD as REGISTRY_PASSWORD;
+pub use facts::{ACCOUNT, HOME_REGION};
+pub use seed::{CLUSTER, seed};
+
+/// The services, as the CLI lists them.
+const SERVICES: &[Service] =
+    &[ec2::SERVICE, ecr_public::SERVICE, eks::SERVICE, iam::SERVICE, sts::SERVICE];
+
+/// What `aws --version` prints.
+const VERSION: &str = "aws-cli/2.32.2 Python/3.13.9 Linux/6.1.0 exe/x86_64.sandbox\n";
+
+/// The usage text that precedes a complaint about arguments.
+const USAGE: &str = "usage: aws [options] <command> <subcommand> [<subcommand> ...] [parameters]
+To see help text, you can run:
+
+  aws help
+  aws <command> help
+  aws <command> <subcommand> help
+";
+
+/// Exit code for a command line that the CLI refuses.
+const REFUSED: i32 = 252;
+
+/// Exit code for an error that the service answers.
+const SERVICE_ERROR: i32 = 254;
+
+/// Carries out one `aws` command. `args` come without the leading `aws`;
+/// `stdin` is what `file:///dev/stdin` reads.
+pub fn run(world: &mut World, args: &[String], stdin: &[u8]) -> Output {
+    match args::parse(SERVICES, args, stdin) {
+        Ok(Request::Version) => Output::ok(VERSION),
+        Ok(Request::Call(invocation)) => call(world, &invocation),
+        Err(refusal) => refuse(&refusal),
+    }
+}
+
+fn refuse(refusal: &Refusal) -> Output {
+    let text = match refusal {
+        Refusal::Arguments(complaint) => format!("\n{USAGE}\naws: error: {complaint}\n"),
+        Refusal::Unknown(complaint) => format!("\n{USAGE}\n{complaint}\n"),
+        Refusal::Parameter(complaint) => format!("\n{complaint}\n"),
+    };
+    Output::failed(REFUSED, text)
+}
+
+fn call(world: &mut World, invocation: &Invocation) -> Output {
+    let operation = invocation.operation;
+    if let Err(refusal) = validate::check(&invocation.input, operation.input) {
+        return refuse(&refusal);
+    }
+    let region = invocation.region.as_deref().unwrap_or(facts::HOME_REGION);
+    let mut call = Call { world, input: Input(&invocation.input), region };
+    match (operation.run)(&mut call) {
+        Ok(Answer::Nothing) => Output::default(),
+        Ok(Answer::Body(value)) => {
+            let answer = render::project(&value, operation.output);
+            Output::ok(match invocation.format {
+                Format::Json => render::json(&answer),
+                Format::Text => render::text(&answer),
+            })
+        }
+        Ok(Answer::Printed(text)) => Output::ok(text),
+        Ok(Answer::Refused(code, text)) => Output::failed(code, text),
+        Err(fault) => Output::failed(
+            SERVICE_ERROR,
+            format!(
+                "\nAn error occurred ({}) when calling the {} operation: {}\n",
+                fault.code, operation.name, fault.message
+            ),
+        ),
+    }
+}

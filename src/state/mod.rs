@@ -1,0 +1,276 @@
+//! The state's model: what a stack remembers of its resources, with evidence.
+//!
+//! The state adds memory to what is read live; losing it loses no resource.
+//! It holds no secrets and has stable bytes, so that it may be committed. This
+//! module must not do I/O or read the clock: `store` keeps the file.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
+
+use crate::adapter::{Blocker, Prior};
+use crate::address::Address;
+use crate::value::Digest;
+
+/// The version of the state's format that this program writes. An older one is
+/// read, a newer one is refused.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// What a stack remembers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct State {
+    /// The format's version.
+    pub format_version: u32,
+    /// The stack's name.
+    pub stack: String,
+    /// Names this state's history: made once, never changed. Two states with
+    /// different lineages describe different installations.
+    pub lineage: String,
+    /// Counts the writes.
+    pub serial: u64,
+    /// The AWS account that the resources are in.
+    pub account: String,
+    /// The AWS region.
+    pub region: String,
+    /// The resources by address.
+    pub resources: BTreeMap<Address, Record>,
+}
+
+/// What the state remembers of one resource.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Record {
+    /// What was applied last.
+    pub applied: Prior,
+    /// How far the resource is.
+    pub status: Status,
+    /// The phase it belongs to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub phase: Option<String>,
+    /// What it depends on, for deleting in the right order when the manifest
+    /// is gone.
+    pub dependencies: BTreeSet<Address>,
+    /// Whether the manifest asked that it is never destroyed. Kept here so that
+    /// it outlives the manifest.
+    #[serde(default)]
+    pub prevent_destroy: bool,
+    /// Why it is not ready.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub blockers: Vec<Blocker>,
+    /// What was read that proves the claims.
+    pub evidence: Vec<Evidence>,
+}
+
+/// How far a resource is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Status {
+    /// As declared, and a read after the last change proved it.
+    Applied,
+    /// It exists, but is not as declared or not ready: see the blockers.
+    NotReady,
+    /// A change was begun and its outcome is not known; the next plan reads.
+    Unverified,
+}
+
+impl Status {
+    /// The word for people.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Applied => "applied",
+            Self::NotReady => "not ready",
+            Self::Unverified => "unverified",
+        }
+    }
+}
+
+/// What was read that proves a claim.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Evidence {
+    /// What it proves.
+    pub claim: String,
+    /// The command that was run.
+    pub command: String,
+    /// When it answered.
+    pub at: Timestamp,
+    /// The digest of what it answered.
+    pub digest: Digest,
+}
+
+/// A rule of the state that is broken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StateError {
+    /// Not JSON, or not of the state's shape.
+    #[error("it is not a state file: {0}")]
+    Malformed(String),
+    /// Written by a newer program.
+    #[error(
+        "its format version {found} is newer than {FORMAT_VERSION}, the newest that this lkh reads; install a newer lkh"
+    )]
+    Newer {
+        /// The version that was found.
+        found: u64,
+    },
+    /// The content does not match the checksum.
+    #[error(
+        "its checksum does not match its content: it was edited or damaged; restore the backup beside it, or remove it (the next plan adopts what exists)"
+    )]
+    Checksum,
+    /// An invariant does not hold.
+    #[error("it contradicts itself: {0}")]
+    Inconsistent(String),
+}
+
+impl State {
+    /// The state of a stack that has none yet.
+    pub fn new(stack: &str, lineage: String, account: &str, region: &str) -> Self {
+        Self {
+            format_version: FORMAT_VERSION,
+            stack: stack.to_owned(),
+            lineage,
+            serial: 0,
+            account: account.to_owned(),
+            region: region.to_owned(),
+            resources: BTreeMap::new(),
+        }
+    }
+
+    /// What the state remembers of a resource.
+    pub fn prior(&self, address: &Address) -> Option<&Prior> {
+        self.resources.get(address).map(|record| &record.applied)
+    }
+
+    /// The bytes of the file: sorted keys, a checksum at the end.
+    ///
+    /// # Errors
+    /// When an invariant does not hold: a broken state is never written.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, StateError> {
+        self.verify()?;
+        let mut json =
+            serde_json::to_value(self).map_err(|error| StateError::Malformed(error.to_string()))?;
+        let checksum = Digest::of(json.to_string().as_bytes());
+        if let Json::Object(map) = &mut json {
+            map.insert("checksum".into(), Json::String(checksum.to_string()));
+        }
+        let mut bytes = serde_json::to_vec_pretty(&json)
+            .map_err(|error| StateError::Malformed(error.to_string()))?;
+        bytes.push(b'\n');
+        Ok(bytes)
+    }
+
+    /// Reads the bytes of the file.
+    ///
+    /// # Errors
+    /// When they are not a whole, consistent state of a known version.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, StateError> {
+        let malformed = |error: serde_json::Error| StateError::Malformed(error.to_string());
+        let mut json: Json = serde_json::from_slice(bytes).map_err(malformed)?;
+        let version = json.get("formatVersion").and_then(Json::as_u64);
+        match version {
+            Some(found) if found > u64::from(FORMAT_VERSION) => {
+                return Err(StateError::Newer { found });
+            }
+            Some(_) => {}
+            None => return Err(StateError::Malformed("it has no formatVersion".into())),
+        }
+        let checksum = json.as_object_mut().and_then(|map| map.remove("checksum"));
+        let actual = Digest::of(json.to_string().as_bytes());
+        if checksum.as_ref().and_then(Json::as_str) != Some(actual.as_str()) {
+            return Err(StateError::Checksum);
+        }
+        let state: Self = serde_json::from_value(json).map_err(malformed)?;
+        state.verify()?;
+        Ok(state)
+    }
+
+    /// Checks the invariants.
+    ///
+    /// # Errors
+    /// The first that does not hold.
+    pub fn verify(&self) -> Result<(), StateError> {
+        let broken = |text: String| Err(StateError::Inconsistent(text));
+        if self.lineage.is_empty() || self.stack.is_empty() {
+            return broken("it has no lineage or no stack".into());
+        }
+        let mut identities = BTreeMap::new();
+        for (address, record) in &self.resources {
+            if !record.applied.identity.is_known() {
+                return broken(format!("{address} has no known identity"));
+            }
+            let identity = (address.kind, record.applied.identity.to_string());
+            if let Some(other) = identities.insert(identity, address) {
+                return broken(format!("{other} and {address} stand for one object"));
+            }
+            if record.status == Status::Applied && record.evidence.is_empty() {
+                return broken(format!("{address} is applied without evidence"));
+            }
+            if record.status == Status::Applied && !record.blockers.is_empty() {
+                return broken(format!("{address} is applied and blocked"));
+            }
+            if record.dependencies.contains(address) {
+                return broken(format!("{address} depends on itself"));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::adapter::{Identity, Kind};
+    use crate::value::Value;
+
+    fn state() -> State {
+        let mut state = State::new("lakehouse", "a-lineage".into(), "111122223333", "us-east-2");
+        let identity = Identity::new([("roleName", Value::from("x"))]);
+        state.resources.insert(
+            Address::new(Kind::IamRole, "x"),
+            Record {
+                applied: Prior { identity, ..Prior::default() },
+                status: Status::Applied,
+                phase: None,
+                dependencies: BTreeSet::new(),
+                prevent_destroy: false,
+                blockers: vec![],
+                evidence: vec![Evidence {
+                    claim: "exists".into(),
+                    command: "aws iam get-role".into(),
+                    at: Timestamp::UNIX_EPOCH,
+                    digest: Digest::of(b""),
+                }],
+            },
+        );
+        state
+    }
+
+    #[test]
+    fn the_file_reads_back_and_is_stable() {
+        let bytes = state().to_bytes().unwrap();
+        let back = State::from_bytes(&bytes).unwrap();
+        assert_eq!(back, state());
+        assert_eq!(back.to_bytes().unwrap(), bytes);
+    }
+
+    #[test]
+    fn an_edited_file_is_refused() {
+        let text = String::from_utf8(state().to_bytes().unwrap()).unwrap();
+        let edited = text.replace("111122223333", "111122223334");
+        assert_eq!(State::from_bytes(edited.as_bytes()), Err(StateError::Checksum));
+        let newer = text.replace("\"formatVersion\": 1", "\"formatVersion\": 9");
+        assert_eq!(State::from_bytes(newer.as_bytes()), Err(StateError::Newer { found: 9 }));
+    }
+
+    #[test]
+    fn a_claim_without_evidence_is_never_written() {
+        let mut state = state();
+        for record in state.resources.values_mut() {
+            record.evidence.clear();
+        }
+        assert!(matches!(state.to_bytes(), Err(StateError::Inconsistent(_))));
+    }
+}
