@@ -187,7 +187,7 @@ impl Applier {
     /// # Errors
     /// When the log can't be written.
     pub fn end(&self, run: &str, code: u8) -> Result<(), StoreError> {
-        drop(self.keeper.note(crate::journal::Event::RunEnded { run: run.to_owned(), code }));
+        let _ = self.keeper.note(crate::journal::Event::RunEnded { run: run.to_owned(), code });
         self.keeper.result()
     }
 
@@ -425,7 +425,7 @@ impl Applier {
             }
         };
         // Failing to log the outcome stops the run; the open intent remains.
-        drop(self.keeper.outcome(operation, outcome));
+        let _ = self.keeper.outcome(operation, outcome);
         (self.observer.0)(Event::CommandEnded {
             address: address.clone(),
             title: step.title.clone(),
@@ -598,7 +598,7 @@ impl Applier {
         error: Unreadable,
     ) -> Ending {
         let _ = subject;
-        drop(self.keeper.mark_unverified(address));
+        let _ = self.keeper.mark_unverified(address);
         match failure {
             Some(failure) => Ending::Failed(failure),
             None => unreadable("read it after the change", error),
@@ -617,7 +617,7 @@ impl Applier {
         loop {
             match self.look(adapter, None, prior).await {
                 Err(error) => {
-                    drop(self.keeper.mark_unverified(address));
+                    let _ = self.keeper.mark_unverified(address);
                     let ending = match failure {
                         Some(failure) => Ending::Failed(failure),
                         None => unreadable("read it after the change", error),

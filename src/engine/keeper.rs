@@ -57,7 +57,7 @@ impl Keeper {
     /// That failure.
     pub fn result(&self) -> Result<(), StoreError> {
         let mut inner = self.lock();
-        drop(inner.flush(&self.store));
+        let _ = inner.flush(&self.store);
         match inner.error.take() {
             Some(error) => Err(error),
             None => Ok(()),
@@ -124,7 +124,7 @@ impl Keeper {
         });
         if !same {
             inner.state.resources.insert(address.clone(), record);
-            drop(inner.save(&self.store));
+            let _ = inner.save(&self.store);
         }
     }
 

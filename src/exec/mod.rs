@@ -12,10 +12,12 @@
 //! worth repeating is decided in `retry`, what a failure means to a person in
 //! `explain`, what a person may see in `redact`.
 
+pub mod docker;
 mod environment;
 pub mod explain;
 pub mod gateway;
 pub mod local;
+mod owner;
 mod process;
 pub mod redact;
 pub mod retry;

@@ -58,7 +58,7 @@ pub struct Chart {
     pub values_text: Option<String>,
     /// The objects in `crds/`, with the file each is in.
     pub crds: Vec<Rendered>,
-    rendition: Rendition,
+    pub(in crate::sandbox) rendition: Rendition,
 }
 
 /// Which function turns values into objects.
@@ -145,6 +145,12 @@ impl Chart {
     /// `NAME-VERSION`, as listings show it.
     pub fn label(&self) -> String {
         format!("{}-{}", self.metadata.name, self.metadata.version)
+    }
+
+    /// The same chart with other defaults.
+    #[must_use]
+    pub fn with_defaults(&self, defaults: Value) -> Self {
+        Self { defaults, ..self.clone() }
     }
 
     /// The objects of a release with these values (defaults included), in the

@@ -515,7 +515,7 @@ fn next(
     };
     let before = current.content(call.world);
     let (config, defaults) = reuse(call, config, &before, chart);
-    let content = content(&Chart { defaults, ..chart.clone() }, name, &namespace, config);
+    let content = content(&chart.with_defaults(defaults), name, &namespace, config);
     options.method.server_side = match call.args.value("server-side") {
         None | Some("auto") => last.apply_method == "ssa",
         Some("true") => true,

@@ -17,6 +17,8 @@ mod remove;
 
 use serde_json::Value;
 
+pub use pull::expire_logins;
+
 use super::Output;
 use super::files::Files;
 use super::flags::{Flag, Parsed, Takes, flag, parse, short, subcommand};
