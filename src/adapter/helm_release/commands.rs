@@ -59,7 +59,8 @@ impl<'a> Release<'a> {
         let command = Command::read(Tool::Helm, &["template", self.name]);
         let command = with_chart(command, settings)
             .flag("-n", self.namespace)
-            .flag("-f", "-")
+            .arg("-f")
+            .arg("-")
             .arg("--is-upgrade")
             .arg("--no-hooks");
         let command = if server { command.arg("--dry-run=server") } else { command };
@@ -73,7 +74,8 @@ impl<'a> Release<'a> {
         let command = Command::write(Tool::Helm, &["upgrade", "--install", self.name]);
         let mut command = with_chart(command, settings)
             .flag("-n", self.namespace)
-            .flag("-f", "-")
+            .arg("-f")
+            .arg("-")
             .arg("--reset-values");
         for (name, flag) in [
             (Settings::CREATE_NAMESPACE, "--create-namespace"),
