@@ -93,10 +93,13 @@ impl<'a> Release<'a> {
     }
 
     /// Goes back to a revision, without waiting for it to be ready.
-    pub fn rollback(self, revision: u64, settings: Settings<'_>) -> Command {
-        let command = Command::write(Tool::Helm, &["rollback", self.name])
+    pub fn rollback(self, revision: u64, settings: Settings<'_>, force: bool) -> Command {
+        let mut command = Command::write(Tool::Helm, &["rollback", self.name])
             .arg(revision.to_string())
             .flag("-n", self.namespace);
+        if force {
+            command = command.arg("--force-conflicts");
+        }
         waiting(command, settings, false)
     }
 

@@ -170,12 +170,18 @@ impl Found {
 
     /// Helm's word on its last run, in one line; without the name, which is
     /// known.
-    fn description(&self) -> &str {
+    fn description(&self) -> String {
         let text = self.status["info"]["description"].as_str().unwrap_or("");
-        let line = text.lines().next().unwrap_or("").trim();
+        let mut lines = text.lines().map(str::trim);
+        let mut line = lines.next().unwrap_or("").to_owned();
+        // An announcement is worth nothing without what follows it.
+        while line.ends_with(':') {
+            let Some(next) = lines.next() else { break };
+            line = format!("{line} {}", next.trim_start_matches("- "));
+        }
         match line.split_once("\" failed: ") {
-            Some((_, why)) => why,
-            None if line.is_empty() => "no reason is given",
+            Some((_, why)) => why.to_owned(),
+            None if line.is_empty() => "no reason is given".to_owned(),
             None => line,
         }
     }

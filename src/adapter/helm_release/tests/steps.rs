@@ -111,6 +111,25 @@ fn an_interrupted_upgrade_goes_back_to_the_last_good_revision_first() {
 }
 
 #[test]
+fn the_reason_of_a_failure_is_whole() {
+    let desired = desired(&spec());
+    let answer = status(
+        "failed",
+        "Upgrade \"web\" failed: Apply failed with 1 conflict: conflict with \"kubectl-edit\" using \
+         apps/v1:\n- .spec.replicas",
+    );
+    let (_, object) = object(&desired, &[printed(&answer), printed(&metadata())]);
+    assert_eq!(
+        object.health,
+        Health::Broken(
+            "release web is failed: Apply failed with 1 conflict: conflict with \"kubectl-edit\" \
+             using apps/v1: .spec.replicas"
+                .into()
+        )
+    );
+}
+
+#[test]
 fn an_interrupted_install_is_undone_unless_that_deletes_volumes() {
     let history = json!([{"revision": 3, "status": "pending-install", "description": "x"}]);
     for (word, history) in [("pending-install", Some(history)), ("uninstalling", None)] {
