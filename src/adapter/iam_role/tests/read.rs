@@ -41,7 +41,7 @@ fn document_of(policy: &str) -> String {
     format!("aws iam get-role-policy --role-name KarpenterNodeRole-x --policy-name {policy}")
 }
 
-fn document(policy: &str, document: Json) -> Answer {
+fn document(policy: &str, document: &Json) -> Answer {
     ok(&json!({
         "RoleName": "KarpenterNodeRole-x",
         "PolicyName": policy,
@@ -107,7 +107,7 @@ fn inline_documents_are_read_where_they_are_ours_or_the_list_is() {
         (INLINE, inline(&names)),
     ];
     for (name, command) in names.iter().zip(&commands) {
-        table.push((command, document(name, may(&format!("s3:{name}")))));
+        table.push((command, document(name, &may(&format!("s3:{name}")))));
     }
     let wanted = |exclusive: bool| {
         desired(&spec(json!({
@@ -128,7 +128,7 @@ fn inline_documents_are_read_where_they_are_ours_or_the_list_is() {
         })
     );
     let (_, rounds) = read_with(&IamRole, Some(&wanted(true)), None, &table);
-    assert_eq!(rounds[1..], [commands.clone()]);
+    assert_eq!(rounds[1..], std::slice::from_ref(&commands)[..]);
     let (_, rounds) = read_with(&IamRole, None, Some(&remembered), &table);
     assert_eq!(rounds[1..], [vec![commands[1].clone()]]);
 }
@@ -207,7 +207,7 @@ fn any_other_failure_tells_nothing() {
             (GET, role(json!({}))),
             (ATTACHED, attached(&[])),
             (INLINE, inline(&["queue"])),
-            (get_document.as_str(), document("queue", may("sqs:*"))),
+            (get_document.as_str(), document("queue", &may("sqs:*"))),
         ]
     };
     assert!(read_with(&IamRole, Some(&wanted), None, &good()).0.is_ok());

@@ -28,7 +28,7 @@ fn assert_steps(found: &[(String, String, Json)], expected: &[(&str, &str, Json)
     assert_eq!(found, expected);
 }
 
-fn operation<'a>(verb: Verb, desired: &'a Desired) -> Operation<'a> {
+fn operation(verb: Verb, desired: &Desired) -> Operation<'_> {
     Operation {
         verb,
         identity: &desired.identity,
@@ -99,9 +99,9 @@ fn what_is_not_known_yet_shows_as_an_expression() {
 }
 
 /// The steps of an update, from a live role with these attributes.
-fn update(wanted: &Value, live: Json, changes: &[FieldChange]) -> Vec<(String, String, Json)> {
+fn update(wanted: &Value, live: &Json, changes: &[FieldChange]) -> Vec<(String, String, Json)> {
     let object = Object {
-        attributes: value(&live).as_map().unwrap().clone(),
+        attributes: value(live).as_map().unwrap().clone(),
         ..Object::default()
     };
     let desired = desired(wanted);
@@ -150,7 +150,7 @@ fn description_and_session_duration_are_always_sent_together() {
             json!({"Description": "theirs", "MaxSessionDuration": 7200}),
         ),
     ] {
-        assert_steps(&update(&spec(fields), live, &changes), &[(title, "update-role", input)]);
+        assert_steps(&update(&spec(fields), &live, &changes), &[(title, "update-role", input)]);
     }
 }
 
@@ -176,7 +176,7 @@ fn an_update_gives_before_it_takes() {
     ];
     let name = "KarpenterNodeRole-x";
     assert_steps(
-        &update(&wanted, json!({}), &changes),
+        &update(&wanted, &json!({}), &changes),
         &[
             (&format!("set the trust policy of {name}"), "update-assume-role-policy",
                 json!({"PolicyDocument": trust("ec2.amazonaws.com").to_string()})),
@@ -197,14 +197,14 @@ fn an_update_gives_before_it_takes() {
                 json!({"TagKeys": ["removed"]})),
         ],
     );
-    assert_eq!(update(&wanted, json!({}), &[]), []);
+    assert_eq!(update(&wanted, &json!({}), &[]), []);
 }
 
 #[test]
 fn a_boundary_that_is_no_longer_declared_is_removed() {
     let changes = [change(&[PERMISSIONS_BOUNDARY], Some(aws("Boundary").into()), None)];
     assert_steps(
-        &update(&spec(json!({})), json!({}), &changes),
+        &update(&spec(json!({})), &json!({}), &changes),
         &[(
             "remove the permissions boundary of KarpenterNodeRole-x",
             "delete-role-permissions-boundary",
@@ -223,7 +223,7 @@ fn an_attribute_that_changes_as_a_whole() {
         some(json!([aws("Kept"), aws("New")])),
     )];
     let calls: Vec<_> =
-        update(&wanted, json!({}), &changes).into_iter().map(|(title, ..)| title).collect();
+        update(&wanted, &json!({}), &changes).into_iter().map(|(title, ..)| title).collect();
     assert_eq!(
         calls,
         [
