@@ -2,6 +2,7 @@
 //! the cluster and a revision in the history.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
@@ -74,33 +75,51 @@ pub const UPGRADE_FLAGS: &[Flag] = &[
     flag("server-side", Takes::Value),
 ];
 
+/// `--dry-run`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum DryRun {
+    /// Do it.
+    No,
+    /// Show, and do not ask the cluster.
+    Client,
+    /// Show, and ask the cluster.
+    Server,
+}
+
 /// What a command's flags ask for.
 struct Options {
-    /// Show, do not do.
-    dry_run: bool,
-    /// Whether the cluster is asked at all.
-    online: bool,
+    dry_run: DryRun,
     strategy: Strategy,
+    /// Go back where it fails.
     rollback: bool,
-    take_ownership: bool,
-    skip_crds: bool,
-    create_namespace: bool,
+    /// Take over the name of a release that is gone.
     replace: bool,
     description: Option<String>,
     labels: BTreeMap<String, String>,
     method: Method,
 }
 
+impl Options {
+    fn shows_only(&self) -> bool {
+        self.dry_run != DryRun::No
+    }
+
+    fn asks_cluster(&self) -> bool {
+        self.dry_run != DryRun::Client
+    }
+}
+
+/// What mutually exclusive flags say.
+const BOTH_FORCED: &str = "if any flags in the group [force-replace force-conflicts] are set none of the others can be; [force-conflicts force-replace] were all set";
+
 fn options(call: &Call<'_>) -> Result<Options, Failure> {
-    let (dry_run, online) = match call.args.value("dry-run") {
-        None | Some("none" | "false") => (false, true),
-        Some("client" | "unset" | "true") => (true, false),
-        Some("server") => (true, true),
+    let dry_run = match call.args.value("dry-run") {
+        None | Some("none" | "false") => DryRun::No,
+        Some("client" | "unset" | "true") => DryRun::Client,
+        Some("server") => DryRun::Server,
         Some(other) => {
-            return Err(format!(
-                "invalid dry-run value (\"{other}\"). Must be \"none\", \"server\", or \"client\""
-            )
-            .into());
+            let valid = "Must be \"none\", \"server\", or \"client\"";
+            return Err(format!("invalid dry-run value (\"{other}\"). {valid}").into());
         }
     };
     let rollback = call.args.on("rollback-on-failure");
@@ -111,27 +130,18 @@ fn options(call: &Call<'_>) -> Result<Options, Failure> {
     let (force_conflicts, force_replace) =
         (call.args.on("force-conflicts"), call.args.on("force-replace"));
     if force_conflicts && force_replace {
-        return Err("if any flags in the group [force-replace force-conflicts] are set none of the others can be; [force-conflicts force-replace] were all set".to_owned().into());
+        return Err(BOTH_FORCED.to_owned().into());
     }
     let pairs = call.args.values("labels").iter().flat_map(|labels| labels.split(','));
-    let labels = pairs
-        .filter_map(|pair| pair.split_once('='))
-        .map(|(key, value)| (key.to_owned(), value.to_owned()));
+    let labels = pairs.filter_map(|pair| pair.split_once('='));
+    let description = call.args.value("description").filter(|text| !text.is_empty());
     Ok(Options {
         dry_run,
-        online,
         strategy,
         rollback,
-        take_ownership: call.args.on("take-ownership"),
-        skip_crds: call.args.on("skip-crds"),
-        create_namespace: call.args.on("create-namespace"),
         replace: call.args.on("replace"),
-        description: call
-            .args
-            .value("description")
-            .filter(|text| !text.is_empty())
-            .map(str::to_owned),
-        labels: labels.collect(),
+        description: description.map(str::to_owned),
+        labels: labels.map(|(key, value)| (key.to_owned(), value.to_owned())).collect(),
         method: Method {
             server_side: call.args.value("server-side") != Some("false"),
             force_conflicts,
@@ -203,14 +213,14 @@ pub fn template(call: &mut Call<'_>) -> Result<(), Failure> {
     let options = options(call)?;
     let chart = pull::chart(call, &reference)?;
     let config = pull::user_values(call)?;
-    if call.args.value("dry-run") == Some("server") && options.online {
+    if call.args.value("dry-run") == Some("server") && options.asks_cluster() {
         call.reach()?;
     }
     check_name(call, &name)?;
     let namespace = call.namespace().to_owned();
     let content = content(&chart, &name, &namespace, config);
     let mut rendered = Vec::new();
-    if call.args.on("include-crds") && !options.skip_crds {
+    if call.args.on("include-crds") && !call.args.on("skip-crds") {
         rendered.extend(chart.crds.iter().cloned());
     }
     rendered.extend(content.objects);
@@ -238,8 +248,7 @@ fn check_name(call: &mut Call<'_>, name: &str) -> Result<(), Failure> {
 
 fn name_refused(call: &mut Call<'_>, why: &str) -> Result<(), Failure> {
     let quoted = why.replace('\\', "\\\\").replace('"', "\\\"");
-    call.err
-        .push_str(&format!("level=ERROR msg=\"release name check failed\" error=\"{quoted}\"\n"));
+    call.complain(&format!("level=ERROR msg=\"release name check failed\" error=\"{quoted}\"\n"));
     Err(format!("release name check failed: {why}").into())
 }
 
@@ -247,7 +256,7 @@ fn name_refused(call: &mut Call<'_>, why: &str) -> Result<(), Failure> {
 pub fn install(call: &mut Call<'_>) -> Result<(), Failure> {
     let written = name_and_chart(call, None).and_then(|(name, reference)| {
         let options = options(call)?;
-        first(call, &name, &reference, &options).map(|done| (done, options.dry_run))
+        first(call, &name, &reference, &options).map(|done| (done, options.shows_only()))
     });
     match written {
         Ok(((release, content), dry_run)) => show(call, &release, &content, dry_run),
@@ -268,12 +277,11 @@ pub fn upgrade(call: &mut Call<'_>) -> Result<(), Failure> {
             last.as_ref().is_some_and(|release| release.status == Status::Uninstalled);
         if last.is_none() || uninstalled {
             if format == Format::Table {
-                call.out
-                    .push_str(&format!("Release \"{name}\" does not exist. Installing it now.\n"));
+                call.say(&format!("Release \"{name}\" does not exist. Installing it now.\n"));
             }
             options.replace |= uninstalled;
             let (release, content) = first(call, &name, &reference, &options)?;
-            return show(call, &release, &content, options.dry_run);
+            return show(call, &release, &content, options.shows_only());
         }
     }
     let chart = pull::chart(call, &reference)?;
@@ -281,10 +289,9 @@ pub fn upgrade(call: &mut Call<'_>) -> Result<(), Failure> {
     match next(call, &name, &chart, config, &mut options) {
         Ok((release, content)) => {
             if format == Format::Table {
-                call.out
-                    .push_str(&format!("Release \"{name}\" has been upgraded. Happy Helming!\n"));
+                call.say(&format!("Release \"{name}\" has been upgraded. Happy Helming!\n"));
             }
-            show(call, &release, &content, options.dry_run)
+            show(call, &release, &content, options.shows_only())
         }
         Err(Failure::Said(text)) => Err(format!("UPGRADE FAILED: {text}").into()),
         Err(Failure::Killed) => Err(Failure::Killed),
@@ -302,7 +309,7 @@ fn show(
     let text = format.print(&ReleaseJson::written(release, content), || {
         let mut text = release_text(release, None);
         if dry_run {
-            text.push_str(&format!("HOOKS:\nMANIFEST:\n{}\n", charts::manifest(&content.objects)));
+            let _ = write!(text, "HOOKS:\nMANIFEST:\n{}\n", charts::manifest(&content.objects));
         }
         text
     });
@@ -319,23 +326,23 @@ fn first(
 ) -> Result<(Release, Content), Failure> {
     let chart = pull::chart(call, reference)?;
     let config = pull::user_values(call)?;
-    if options.online
+    if options.asks_cluster()
         && let Err(Failure::Said(text)) = call.reach()
     {
         let text = format!("cluster reachability check failed: {text}");
-        call.err.push_str(&format!("level=ERROR msg=\"{}\"\n", text.replace('"', "\\\"")));
+        call.complain(&format!("level=ERROR msg=\"{}\"\n", text.replace('"', "\\\"")));
         return Err(text.into());
     }
     check_name(call, name)?;
     let namespace = call.namespace().to_owned();
     let past = release::last(call.world, &namespace, name);
-    if let Some(past) = past.as_ref().filter(|_| !options.dry_run) {
+    if let Some(past) = past.as_ref().filter(|_| !options.shows_only()) {
         let reusable = matches!(past.status, Status::Uninstalled | Status::Failed);
         if !(options.replace && reusable) {
             name_refused(call, "cannot reuse a name that is still in use")?;
         }
     }
-    if options.online && !options.dry_run && !options.skip_crds {
+    if options.asks_cluster() && !options.shows_only() && !call.args.on("skip-crds") {
         install_crds(call, &chart)?;
     }
     let content = content(&chart, name, &namespace, config);
@@ -357,26 +364,25 @@ fn first(
     };
     let mut targets = Vec::new();
     let mut adopted = Vec::new();
-    if options.online {
+    let take = call.args.on("take-ownership");
+    if options.asks_cluster() {
         let cluster = Cluster::open(call.world);
         targets = apply::build(&cluster, &release, &content.objects).map_err(|why| {
             format!("unable to build kubernetes objects from release manifest: {why}")
         })?;
-        adopted = apply::existing(&cluster, &release, &targets, options.take_ownership)
+        adopted = apply::existing(&cluster, &release, &targets, take)
             .map_err(|why| format!("unable to continue with install: {why}"))?;
     }
-    if options.dry_run {
-        release.description = "Dry run complete".to_owned();
+    if options.shows_only() {
+        release.description = "Dry run complete".into();
         return Ok((release, content));
     }
-    if options.create_namespace {
+    if call.args.on("create-namespace") {
         create_namespace(call, &release.namespace)?;
     }
     check_namespace(call, &release.namespace)?;
     if let Some(mut past) = past.filter(|past| past.status != Status::Failed) {
-        past.status = Status::Superseded;
-        past.description = "superseded by new release".to_owned();
-        past.update(call.world);
+        past.end(Status::Superseded, "superseded by new release".to_owned(), call.world);
     }
     release.create(&content, call.world);
     let written = {
@@ -398,16 +404,15 @@ fn first(
     let ready = written.and_then(|()| ready::wait(call.world, &targets, options.strategy, timeout));
     match ready {
         Ok(()) => {
-            release.status = Status::Deployed;
-            release.description =
-                options.description.clone().unwrap_or_else(|| "Install complete".to_owned());
-            release.update(call.world);
+            release.end(
+                Status::Deployed,
+                options.description.clone().unwrap_or_else(|| "Install complete".to_owned()),
+                call.world,
+            );
             Ok((release, content))
         }
         Err(why) => {
-            release.status = Status::Failed;
-            release.description = format!("Release \"{name}\" failed: {why}");
-            release.update(call.world);
+            release.end(Status::Failed, format!("Release \"{name}\" failed: {why}"), call.world);
             if options.rollback {
                 let gone = remove::take_away(call.world, &mut release, options.strategy, timeout);
                 for past in release::history(call.world, &release.namespace, name) {
@@ -494,7 +499,7 @@ fn next(
     config: Value,
     options: &mut Options,
 ) -> Result<(Release, Content), Failure> {
-    if options.online {
+    if options.asks_cluster() {
         call.reach()?;
     }
     if !valid_name(name) {
@@ -542,6 +547,7 @@ fn next(
         modified_at: last.modified_at,
         apply_method: apply_method(options.method),
     };
+    let take = call.args.on("take-ownership");
     let (targets, originals) = {
         let cluster = Cluster::open(call.world);
         let targets = apply::build(&cluster, &release, &content.objects)?;
@@ -559,12 +565,12 @@ fn next(
             })
             .cloned()
             .collect();
-        let adopted = apply::existing(&cluster, &release, &new, options.take_ownership)
+        let adopted = apply::existing(&cluster, &release, &new, take)
             .map_err(|why| format!("unable to continue with update: {why}"))?;
         originals.extend(adopted);
         (targets, originals)
     };
-    if options.dry_run {
+    if options.shows_only() {
         release.description =
             options.description.clone().unwrap_or_else(|| "Dry run complete".to_owned());
         return Ok((release, content));
@@ -584,10 +590,11 @@ fn next(
         Ok(()) => {
             current.status = Status::Superseded;
             current.update(call.world);
-            release.status = Status::Deployed;
-            release.description =
-                options.description.clone().unwrap_or_else(|| "Upgrade complete".to_owned());
-            release.update(call.world);
+            release.end(
+                Status::Deployed,
+                options.description.clone().unwrap_or_else(|| "Upgrade complete".to_owned()),
+                call.world,
+            );
             Ok((release, content))
         }
         Err(why) => Err(failed_upgrade(call, release, &created, &why, options)),
@@ -626,11 +633,8 @@ fn failed_upgrade(
 ) -> Failure {
     let name = release.name.clone();
     let quoted = why.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
-    call.err
-        .push_str(&format!("level=WARN msg=\"upgrade failed\" name={name} error=\"{quoted}\"\n"));
-    release.status = Status::Failed;
-    release.description = format!("Upgrade \"{name}\" failed: {why}");
-    release.update(call.world);
+    call.complain(&format!("level=WARN msg=\"upgrade failed\" name={name} error=\"{quoted}\"\n"));
+    release.end(Status::Failed, format!("Upgrade \"{name}\" failed: {why}"), call.world);
     if call.args.on("cleanup-on-fail") && !created.is_empty() {
         let deleted = apply::delete(&mut Cluster::open(call.world), created);
         Cluster::open(call.world).reconcile();

@@ -1,6 +1,7 @@
 //! The commands that only read: `version`, `list`, `status`, `history`, `get`.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -39,6 +40,7 @@ pub const HISTORY_FLAGS: &[Flag] = &[flag("max", Takes::Number)];
 pub const VALUES_FLAGS: &[Flag] = &[short("all", 'a', Takes::Nothing)];
 
 /// `helm version`.
+#[expect(clippy::unnecessary_wraps, reason = "one of a table of commands, of which others fail")]
 pub fn version(call: &mut Call<'_>) -> Result<(), Failure> {
     if let Some(template) = call.args.value("template") {
         let mut text = template.to_owned();
@@ -159,7 +161,9 @@ pub fn list(call: &mut Call<'_>) -> Result<(), Failure> {
         .collect();
     if call.args.on("short") {
         let names: Vec<&str> = listed.iter().map(|release| release.name.as_str()).collect();
-        call.out = format.print(&names, || names.iter().map(|name| format!("{name}\n")).collect());
+        call.out = format.print(&names, || {
+            names.iter().map(|name| format!("{name}\n")).collect::<Vec<_>>().concat()
+        });
         return Ok(());
     }
     let no_headers = call.args.on("no-headers");
@@ -336,7 +340,7 @@ impl Live {
     fn tables(&self, cluster: &Cluster<'_>, now: Timestamp) -> String {
         let mut out = String::new();
         for (key, objects) in &self.resources {
-            out.push_str(&format!("==> {key}\n"));
+            let _ = writeln!(out, "==> {key}");
             let mut no_headers = false;
             for object in objects.as_array().into_iter().flatten() {
                 let pods = (key == RELATED)

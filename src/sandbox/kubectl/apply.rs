@@ -1,6 +1,7 @@
 //! `apply`, `create`, `delete` and `diff`: the commands that take whole
 //! objects.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
@@ -113,11 +114,11 @@ fn report_all(
 ) -> Result<(), Failure> {
     let many = written.len() > 1;
     if many && matches!(call.args.value("output"), Some("json" | "yaml")) {
-        let objects = written
+        let objects: Vec<Value> = written
             .into_iter()
             .map(|(_, _, object)| output::without_managed_fields(object))
             .collect();
-        return call.report("", "", &output::list(objects));
+        return call.report("", "", &output::list(&objects));
     }
     for (shown, operation, object) in written {
         call.report(&shown, &format!("{operation}{note}"), &object)?;
@@ -382,14 +383,14 @@ pub fn delete(call: &mut Call<'_>) -> Result<(), Failure> {
     for (ty, namespace, name) in lines {
         let shown = table::qualified(&ty);
         if call.args.value("output") == Some("name") {
-            call.out.push_str(&format!("{shown}/{name}\n"));
+            call.say(&format!("{shown}/{name}\n"));
         } else {
             let place = if namespace.is_empty() {
                 String::new()
             } else {
                 format!(" from {namespace} namespace")
             };
-            call.out.push_str(&format!("{shown} \"{name}\" deleted{place}{note}\n"));
+            call.say(&format!("{shown} \"{name}\" deleted{place}{note}\n"));
         }
     }
     let wait = call.args.value("wait") != Some("false");
@@ -403,7 +404,7 @@ pub fn delete(call: &mut Call<'_>) -> Result<(), Failure> {
 
 /// A command that waits without a limit gives up after this: whoever runs it
 /// has killed it long before.
-const FOREVER: Duration = Duration::from_hours(1);
+const FOREVER: Duration = Duration::from_secs(3600);
 
 /// Waits until objects are gone; one of the same name that came after counts
 /// as gone.
@@ -469,7 +470,7 @@ fn doomed(call: &mut Call<'_>, from_files: bool) -> Result<(Vec<Doomed>, bool), 
                         name: table::text(object, "/metadata/name"),
                         uid: None,
                     },
-                ))
+                ));
             }
         }
     }
@@ -505,7 +506,7 @@ pub fn diff(call: &mut Call<'_>) -> Result<(), Failure> {
         let group = if ty.group.is_empty() { String::new() } else { format!("{}.", ty.group) };
         let file = format!("{group}{}.{}.{namespace}.{name}", ty.version, ty.kind);
         let (old, new) = (format!("/tmp/LIVE/{file}"), format!("/tmp/MERGED/{file}"));
-        out.push_str(&format!("diff -u -N {old} {new}\n"));
+        let _ = writeln!(out, "diff -u -N {old} {new}");
         let changes = similar::TextDiff::from_lines(&before, &after);
         out.push_str(&changes.unified_diff().header(&old, &new).to_string());
     }

@@ -1,6 +1,7 @@
 //! `get` and `version`: the commands that only read.
 
 use serde_json::{Value, json};
+use std::fmt::Write as _;
 
 use super::table::{self, Style};
 use super::{Call, Failure, VERSION, Wanted, output};
@@ -80,7 +81,9 @@ pub fn get(call: &mut Call<'_>) -> Result<(), Failure> {
                 };
                 let shown = match objects.first().filter(|_| single) {
                     Some(object) => clean(object),
-                    None => output::list(objects.iter().map(|object| clean(object)).collect()),
+                    None => output::list(
+                        &objects.iter().map(|object| clean(object)).collect::<Vec<_>>(),
+                    ),
                 };
                 if format == "json" { output::json(&shown) } else { yaml::print(&shown) }
             }
@@ -100,9 +103,9 @@ pub fn get(call: &mut Call<'_>) -> Result<(), Failure> {
                 Some(("jsonpath", template)) => {
                     let shown = match objects.first().filter(|_| single) {
                         Some(object) => (*object).clone(),
-                        None => {
-                            output::list(objects.iter().map(|object| (*object).clone()).collect())
-                        }
+                        None => output::list(
+                            &objects.iter().map(|object| (*object).clone()).collect::<Vec<_>>(),
+                        ),
                     };
                     output::path_template(template, &shown)?
                 }
@@ -118,7 +121,7 @@ pub fn get(call: &mut Call<'_>) -> Result<(), Failure> {
                 Some(namespace) => format!(" in {namespace} namespace."),
                 None => String::new(),
             };
-            call.err.push_str(&format!("No resources found{place}\n"));
+            call.complain(&format!("No resources found{place}\n"));
         }
     }
     if errors.is_empty() { Ok(()) } else { Err(Failure { text: errors.join("\n"), code: 1 }) }
@@ -234,6 +237,7 @@ fn raw(call: &mut Call<'_>, path: &str) -> Result<(), Failure> {
 
 #[derive(serde::Serialize)]
 #[serde(rename_all = "camelCase")]
+#[expect(clippy::struct_field_names, reason = "the names are those of the JSON")]
 struct Build {
     major: String,
     minor: String,
@@ -248,6 +252,7 @@ struct Build {
 
 #[derive(serde::Serialize)]
 #[serde(rename_all = "camelCase")]
+#[expect(clippy::struct_field_names, reason = "the names are those of the JSON")]
 struct Versions {
     client_version: Build,
     kustomize_version: &'static str,
@@ -299,7 +304,7 @@ pub fn version(call: &mut Call<'_>) -> Result<(), Failure> {
         _ => {
             let mut text = format!("Client Version: {VERSION}\nKustomize Version: v5.7.1\n");
             if let Some(server) = &versions.server_version {
-                text.push_str(&format!("Server Version: {}\n", server.git_version));
+                let _ = writeln!(text, "Server Version: {}", server.git_version);
             }
             text
         }
@@ -307,10 +312,8 @@ pub fn version(call: &mut Call<'_>) -> Result<(), Failure> {
     if let Some(server) = &versions.server_version {
         let minor = |build: &Build| build.minor.parse::<i64>().unwrap_or(0);
         if (minor(server) - minor(&versions.client_version)).abs() > 1 {
-            call.err.push_str(&format!(
-                "Warning: version difference between client ({}.{}) and server ({}.{}) exceeds the supported minor version skew of +/-1\n",
-                versions.client_version.major, versions.client_version.minor, server.major, server.minor
-            ));
+            call.complain(&format!("Warning: version difference between client ({}.{}) and server ({}.{}) exceeds the supported minor version skew of +/-1\n",
+                versions.client_version.major, versions.client_version.minor, server.major, server.minor));
         }
     }
     failure.map_or(Ok(()), Err)

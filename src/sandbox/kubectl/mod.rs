@@ -105,6 +105,16 @@ impl Document {
 }
 
 impl Call<'_> {
+    /// Prints on standard output.
+    fn say(&mut self, text: &str) {
+        self.out.push_str(text);
+    }
+
+    /// Prints on standard error.
+    fn complain(&mut self, text: &str) {
+        self.err.push_str(text);
+    }
+
     /// The namespace that the command is for.
     fn namespace(&self) -> String {
         self.args
@@ -249,7 +259,7 @@ impl Call<'_> {
     fn report(&mut self, shown: &str, operation: &str, object: &Value) -> Result<(), Failure> {
         match self.args.value("output") {
             None | Some("") => {
-                self.out.push_str(&format!("{shown} {operation}\n"));
+                self.say(&format!("{shown} {operation}\n"));
                 Ok(())
             }
             Some(format) => {
@@ -352,32 +362,9 @@ const COMMANDS: &[Command] = &[
 
 /// Answers one command; `args` are those after `kubectl`.
 pub fn run(world: &mut World, args: &[String], stdin: &[u8], files: &dyn Files) -> Output {
-    let Some((word, rest)) = subcommand(GLOBAL, args) else {
-        return Output::ok("kubectl controls the Kubernetes cluster manager.\n");
-    };
-    let second =
-        subcommand(GLOBAL, &rest).map(|(second, rest)| (format!("{word} {}", long(&second)), rest));
-    let found = |path: &str| COMMANDS.iter().find(|command| command.path == path);
-    let (command, rest) = match second
-        .as_ref()
-        .and_then(|(path, rest)| found(path).map(|command| (command, rest.clone())))
-    {
-        Some(found) => found,
-        None => match found(&word) {
-            Some(command) => (command, rest),
-            None if COMMANDS
-                .iter()
-                .any(|command| command.path.split(' ').next() == Some(word.as_str())) =>
-            {
-                return Output::ok(format!("Usage:\n  kubectl {word} SUBCOMMAND [options]\n"));
-            }
-            None => {
-                return Output::failed(
-                    1,
-                    format!("error: unknown command \"{word}\" for \"kubectl\"\n"),
-                );
-            }
-        },
+    let (command, rest) = match find(args) {
+        Ok(found) => found,
+        Err(output) => return output,
     };
     let mut tables = vec![GLOBAL];
     tables.extend(command.flags);
@@ -404,6 +391,27 @@ pub fn run(world: &mut World, args: &[String], stdin: &[u8], files: &dyn Files) 
         }
     }
     output
+}
+
+/// The command that the arguments name, and the other arguments; or what to
+/// answer where they name none.
+fn find(args: &[String]) -> Result<(&'static Command, Vec<String>), Output> {
+    let Some((first, rest)) = subcommand(GLOBAL, args) else {
+        return Err(Output::ok("kubectl controls the Kubernetes cluster manager.\n"));
+    };
+    let is = |path: &str| COMMANDS.iter().find(|command| command.path == path);
+    if let Some((second, rest)) = subcommand(GLOBAL, &rest)
+        && let Some(command) = is(&format!("{first} {}", long(&second)))
+    {
+        return Ok((command, rest));
+    }
+    if let Some(command) = is(&first) {
+        return Ok((command, rest));
+    }
+    if COMMANDS.iter().any(|command| command.path.split(' ').next() == Some(first.as_str())) {
+        return Err(Output::ok(format!("Usage:\n  kubectl {first} SUBCOMMAND [options]\n")));
+    }
+    Err(Output::failed(1, format!("error: unknown command \"{first}\" for \"kubectl\"\n")))
 }
 
 /// Other names of subcommands.
