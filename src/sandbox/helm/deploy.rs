@@ -109,10 +109,17 @@ impl Options {
     }
 }
 
+/// What a bare `--dry-run` says.
+pub const BARE_DRY_RUN: &str =
+    "level=WARN msg=\"--dry-run is deprecated and should be replaced with '--dry-run=client'\"\n";
+
 /// What mutually exclusive flags say.
 const BOTH_FORCED: &str = "if any flags in the group [force-replace force-conflicts] are set none of the others can be; [force-conflicts force-replace] were all set";
 
-fn options(call: &Call<'_>) -> Result<Options, Failure> {
+fn options(call: &mut Call<'_>) -> Result<Options, Failure> {
+    if call.args.value("dry-run") == Some("unset") {
+        call.complain(BARE_DRY_RUN);
+    }
     let dry_run = match call.args.value("dry-run") {
         None | Some("none" | "false") => DryRun::No,
         Some("client" | "unset" | "true") => DryRun::Client,

@@ -203,6 +203,20 @@ const COMMANDS: &[Command] = &[
         run: read::manifest,
     },
     Command {
+        path: "get notes",
+        usage: "RELEASE_NAME ",
+        count: Count::Exactly(1),
+        flags: &[REVISION],
+        run: read::nothing,
+    },
+    Command {
+        path: "get hooks",
+        usage: "RELEASE_NAME ",
+        count: Count::Exactly(1),
+        flags: &[REVISION],
+        run: read::nothing,
+    },
+    Command {
         path: "template",
         usage: "[NAME] [CHART] ",
         count: Count::AtLeast(1),

@@ -25,6 +25,14 @@ pub const APPLY_FLAGS: &[Flag] = &[
 ];
 pub const CREATE_FLAGS: &[Flag] =
     &[flag("save-config", Takes::Nothing), flag("validate", Takes::Optional("strict"))];
+pub const REPLACE_FLAGS: &[Flag] = &[
+    flag("cascade", Takes::Optional("background")),
+    flag("force", Takes::Nothing),
+    flag("grace-period", Takes::Number),
+    flag("save-config", Takes::Nothing),
+    flag("timeout", Takes::Duration),
+    flag("validate", Takes::Optional("strict")),
+];
 pub const SECRET_FLAGS: &[Flag] = &[flag("from-literal", Takes::Value), flag("type", Takes::Value)];
 pub const DELETE_FLAGS: &[Flag] = &[
     flag("all", Takes::Nothing),
@@ -94,7 +102,7 @@ pub fn apply(call: &mut Call<'_>) -> Result<(), Failure> {
         let result = if server_side {
             apply_server_side(call, &document, force, &options.clone().dry_run(dry_run))
         } else {
-            apply_client_side(call, &document, &options.clone().dry_run(dry_run))
+            apply_client_side(call, &document, &options.clone().dry_run(dry_run), false)
         };
         match result {
             Ok((operation, object)) => written.push((document.shown(), operation, object)),
@@ -132,6 +140,9 @@ fn apply_server_side(
     force: bool,
     options: &WriteOptions,
 ) -> Result<(&'static str, Value), Failure> {
+    if document.name.is_empty() {
+        return Err(Failure::said("resource name may not be empty"));
+    }
     let mut cluster = call.connect()?;
     let patch = Patch::Apply { object: document.object.clone(), force };
     match cluster.patch(&document.ty, &document.namespace, &document.name, &patch, options) {
@@ -143,19 +154,22 @@ fn apply_server_side(
     }
 }
 
+/// `looking` is a comparison: what was applied is not remembered.
 fn apply_client_side(
     call: &mut Call<'_>,
     document: &Document,
     options: &WriteOptions,
+    looking: bool,
 ) -> Result<(&'static str, Value), Failure> {
     let Document { ty, namespace, name, source, .. } = document;
-    let mut cluster = call.connect()?;
     let mut object = document.object.clone();
-    let last = serde_json::to_string(&object).unwrap_or_default() + "\n";
-    annotate(&mut object, LAST_APPLIED, &last);
-    let live = cluster.get(ty, namespace, name).ok().cloned();
+    if !looking {
+        let last = last_applied(&object, namespace);
+        annotate(&mut object, LAST_APPLIED, &last);
+    }
+    let live = call.connect()?.get(ty, namespace, name).ok().cloned();
     let Some(live) = live else {
-        let created = cluster.create(ty, namespace, object, options);
+        let created = call.connect()?.create(ty, namespace, object, options);
         return match created {
             Ok(Written { object, .. }) => Ok(("created", object)),
             Err(status) => Err(Failure::about("creating", source, &status)),
@@ -163,27 +177,47 @@ fn apply_client_side(
     };
     let before =
         live.pointer("/metadata/annotations").and_then(|annotations| annotations.get(LAST_APPLIED));
+    let forgotten = before.is_none();
     let before: Value = before
         .and_then(Value::as_str)
         .and_then(|text| serde_json::from_str(text).ok())
         .unwrap_or(Value::Null);
+    if forgotten && !looking {
+        let shown = format!("{}/{name}", ty.plural);
+        call.complain(&format!("Warning: resource {shown} is missing the {LAST_APPLIED} annotation which is required by kubectl apply. kubectl apply should only be used on resources created declaratively by either kubectl create --save-config or kubectl apply. The missing annotation will be patched automatically.\n"));
+    }
     drop_missing(&mut object, &before);
+    let sent = object.clone();
     let patch = if ty.custom { Patch::Merge(object) } else { Patch::Strategic(object) };
-    match cluster.patch(ty, namespace, name, &patch, options) {
-        Ok(Written { object, change: Change::Unchanged }) => Ok(("unchanged", object)),
-        Ok(Written { object, .. }) => Ok(("configured", object)),
-        Err(status) => {
-            let kind = format!(
-                "{}\nName: \"{name}\", Namespace: \"{namespace}\"\nfor",
-                ty.qualified_kind()
-            );
-            Err(Failure::about(
-                &format!("applying patch to:\nResource: \"{kind}:"),
-                source,
-                &status,
-            ))
+    let written = call.connect()?.patch(ty, namespace, name, &patch, options).map_err(|status| {
+        let group = &ty.group;
+        let action = format!(
+            "error when applying patch:\n{sent}\nto:\nResource: \"{group}/{version}, Resource={}\", GroupVersionKind: \"{group}/{version}, Kind={}\"\nName: \"{name}\", Namespace: \"{namespace}\"\nfor: \"{source}\": error when patching \"{source}\"",
+            ty.plural,
+            ty.kind,
+            version = ty.version,
+        );
+        Failure::server(&Status { message: format!("{action}: {}", status.message), ..status })
+    })?;
+    // Only the server can tell that nothing would change.
+    let client_only =
+        call.args.value("dry-run").is_some_and(|mode| mode != "server" && mode != "none");
+    let unchanged = written.change == Change::Unchanged && !client_only;
+    Ok((if unchanged { "unchanged" } else { "configured" }, written.object))
+}
+
+/// The object as client-side apply remembers it: with an empty map of
+/// annotations and its namespace, on one line, escaped as Go escapes JSON.
+fn last_applied(object: &Value, namespace: &str) -> String {
+    let mut object = object.clone();
+    if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
+        metadata.entry("annotations").or_insert_with(|| Value::Object(Map::new()));
+        if !namespace.is_empty() {
+            metadata.insert("namespace".to_owned(), namespace.into());
         }
     }
+    let text = object.to_string();
+    text.replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026") + "\n"
 }
 
 fn annotate(object: &mut Value, key: &str, value: &str) {
@@ -229,6 +263,34 @@ pub fn create(call: &mut Call<'_>) -> Result<(), Failure> {
     if errors.is_empty() { Ok(()) } else { Err(Failure { text: errors.join("\n"), code: 1 }) }
 }
 
+/// `kubectl replace -f`.
+pub fn replace(call: &mut Call<'_>) -> Result<(), Failure> {
+    needs_files(call)?;
+    let (dry_run, note) = call.dry_run()?;
+    let documents = call.documents()?;
+    if documents.is_empty() {
+        return Err(Failure::said("no objects passed to replace"));
+    }
+    let options = WriteOptions::by(&manager(call, "kubectl-replace")).dry_run(dry_run);
+    let mut errors = Vec::new();
+    let mut written = Vec::new();
+    for document in documents {
+        let replaced = call.connect()?.update(
+            &document.ty,
+            &document.namespace,
+            document.object.clone(),
+            &options,
+        );
+        match replaced {
+            Ok(Written { object, .. }) => written.push((document.shown(), "replaced", object)),
+            Err(status) => errors.push(Failure::about("replacing", &document.source, &status).text),
+        }
+    }
+    call.connect()?.reconcile();
+    report_all(call, written, note)?;
+    if errors.is_empty() { Ok(()) } else { Err(Failure { text: errors.join("\n"), code: 1 }) }
+}
+
 /// Creates one object that the arguments describe.
 fn create_one(call: &mut Call<'_>, word: &str, object: Value) -> Result<(), Failure> {
     let (dry_run, note) = call.dry_run()?;
@@ -248,13 +310,13 @@ fn create_one(call: &mut Call<'_>, word: &str, object: Value) -> Result<(), Fail
         let written = cluster.create(&ty, &namespace, object, &options);
         let object = written.map_err(|status| {
             let status = Status {
-                message: format!("failed to create {}: {}", ty.singular, status.message),
+                message: format!("failed to create {} {}", ty.singular, status.message),
                 ..status
             };
             // Namespaces are the exception: the server's words stand alone.
             if ty.plural == "namespaces" {
                 Failure::bare(
-                    Failure::server(&status).text.replace("failed to create namespace: ", ""),
+                    Failure::server(&status).text.replace("failed to create namespace ", ""),
                 )
             } else {
                 Failure::said(&status.message)
@@ -269,16 +331,20 @@ fn create_one(call: &mut Call<'_>, word: &str, object: Value) -> Result<(), Fail
     call.report(&shown, &format!("created{note}"), &object)
 }
 
-fn one_name(call: &Call<'_>) -> Result<String, Failure> {
+fn one_name(call: &Call<'_>, command: &str) -> Result<String, Failure> {
     match call.args.positional.as_slice() {
         [name] => Ok(name.clone()),
-        others => Err(Failure::said(format!("exactly one NAME is required, got {}", others.len()))),
+        others => Err(Failure::said(format!(
+            "exactly one NAME is required, got {}
+See 'kubectl {command} -h' for help and examples",
+            others.len()
+        ))),
     }
 }
 
 /// `kubectl create namespace`.
 pub fn create_namespace(call: &mut Call<'_>) -> Result<(), Failure> {
-    let name = one_name(call)?;
+    let name = one_name(call, "create namespace")?;
     create_one(
         call,
         "namespace",
@@ -292,7 +358,7 @@ pub fn create_secret(call: &mut Call<'_>) -> Result<(), Failure> {
         return Err(Failure::said("only generic secrets are simulated"));
     }
     call.args.positional.remove(0);
-    let name = one_name(call)?;
+    let name = one_name(call, "create secret generic")?;
     let mut data = Map::new();
     for pair in call.args.values("from-literal") {
         let Some((key, value)) = pair.split_once('=') else {
@@ -303,11 +369,13 @@ pub fn create_secret(call: &mut Call<'_>) -> Result<(), Failure> {
         data.insert(key.to_owned(), base64(value.as_bytes()).into());
     }
     let namespace = call.namespace();
-    let kind = call.args.value("type").unwrap_or("Opaque");
-    let object = json!({
+    let mut object = json!({
         "apiVersion": "v1", "data": data, "kind": "Secret",
-        "metadata": {"name": name, "namespace": namespace}, "type": kind,
+        "metadata": {"name": name, "namespace": namespace},
     });
+    if let Some((object, kind)) = object.as_object_mut().zip(call.args.value("type")) {
+        object.insert("type".to_owned(), kind.into());
+    }
     create_one(call, "secret", object)
 }
 
@@ -337,6 +405,8 @@ struct Doomed {
     namespace: String,
     name: String,
     uid: Option<String>,
+    /// The file it was read from; empty where the arguments name it.
+    source: String,
 }
 
 /// `kubectl delete`.
@@ -372,6 +442,9 @@ pub fn delete(call: &mut Call<'_>) -> Result<(), Failure> {
                     lines.push((one.ty.clone(), one.namespace.clone(), one.name.clone()));
                 }
                 Err(status) if status.reason == Reason::NotFound && ignore => {}
+                Err(status) if !one.source.is_empty() => {
+                    errors.push(Failure::about("deleting", &one.source, &status).text);
+                }
                 Err(status) => errors.push(Failure::server(&status).text),
             }
         }
@@ -440,7 +513,13 @@ fn doomed(call: &mut Call<'_>, from_files: bool) -> Result<(Vec<Doomed>, bool), 
         let documents = call.documents()?;
         let doomed = documents
             .into_iter()
-            .map(|one| Doomed { ty: one.ty, namespace: one.namespace, name: one.name, uid: None })
+            .map(|one| Doomed {
+                ty: one.ty,
+                namespace: one.namespace,
+                name: one.name,
+                uid: None,
+                source: one.source,
+            })
             .collect();
         return Ok((doomed, false));
     }
@@ -460,7 +539,13 @@ fn doomed(call: &mut Call<'_>, from_files: bool) -> Result<(Vec<Doomed>, bool), 
         match one.name {
             Some(name) => {
                 let namespace = if one.ty.namespaced { namespace.clone() } else { String::new() };
-                doomed.push(Doomed { ty: one.ty, namespace, name, uid: None });
+                doomed.push(Doomed {
+                    ty: one.ty,
+                    namespace,
+                    name,
+                    uid: None,
+                    source: String::new(),
+                });
             }
             None => {
                 doomed.extend(cluster.list(&one.ty, scope.as_deref(), &options).into_iter().map(
@@ -469,6 +554,7 @@ fn doomed(call: &mut Call<'_>, from_files: bool) -> Result<(Vec<Doomed>, bool), 
                         namespace: table::text(object, "/metadata/namespace"),
                         name: table::text(object, "/metadata/name"),
                         uid: None,
+                        source: String::new(),
                     },
                 ));
             }
@@ -489,10 +575,11 @@ pub fn diff(call: &mut Call<'_>) -> Result<(), Failure> {
     for document in &documents {
         let Document { ty, namespace, name, .. } = document;
         let live = call.connect()?.get(ty, namespace, name).ok().cloned();
-        let (_, merged) = if server_side {
-            apply_server_side(call, document, force, &options)?
+        let patch = Patch::Apply { object: document.object.clone(), force };
+        let merged = if server_side {
+            call.connect()?.patch(ty, namespace, name, &patch, &options)?.object
         } else {
-            apply_client_side(call, document, &options)?
+            apply_client_side(call, document, &options, true)?.1
         };
         let text = |object: Option<Value>| {
             let clean = object
@@ -505,10 +592,16 @@ pub fn diff(call: &mut Call<'_>) -> Result<(), Failure> {
         }
         let group = if ty.group.is_empty() { String::new() } else { format!("{}.", ty.group) };
         let file = format!("{group}{}.{}.{namespace}.{name}", ty.version, ty.kind);
-        let (old, new) = (format!("/tmp/LIVE/{file}"), format!("/tmp/MERGED/{file}"));
+        let (old, new) = (format!("/tmp/LIVE-1/{file}"), format!("/tmp/MERGED-1/{file}"));
+        let time = call.world.now().strftime("%Y-%m-%d %H:%M:%S%.9f +0000").to_string();
         let _ = writeln!(out, "diff -u -N {old} {new}");
         let changes = similar::TextDiff::from_lines(&before, &after);
-        out.push_str(&changes.unified_diff().header(&old, &new).to_string());
+        out.push_str(
+            &changes
+                .unified_diff()
+                .header(&format!("{old}\t{time}"), &format!("{new}\t{time}"))
+                .to_string(),
+        );
     }
     if out.is_empty() {
         return Ok(());
