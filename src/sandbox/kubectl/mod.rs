@@ -6,6 +6,8 @@
 
 mod apply;
 mod change;
+mod create;
+mod delete;
 mod describe;
 mod get;
 mod output;
@@ -397,15 +399,15 @@ const COMMANDS: &[Command] = &[
     command("version", &[PRINT, get::VERSION_FLAGS], get::version),
     command("describe", &[SELECT, describe::FLAGS], describe::describe),
     command("apply", &[SELECT, PRINT, WRITE, apply::APPLY_FLAGS], apply::apply),
-    command("create", &[SELECT, PRINT, WRITE, apply::CREATE_FLAGS], apply::create),
-    command("create namespace", &[PRINT, WRITE, apply::CREATE_FLAGS], apply::create_namespace),
+    command("create", &[SELECT, PRINT, WRITE, create::FLAGS], create::create),
+    command("create namespace", &[PRINT, WRITE, create::FLAGS], create::create_namespace),
     command(
         "create secret",
-        &[PRINT, WRITE, apply::CREATE_FLAGS, apply::SECRET_FLAGS],
-        apply::create_secret,
+        &[PRINT, WRITE, create::FLAGS, create::SECRET_FLAGS],
+        create::create_secret,
     ),
-    command("replace", &[SELECT, PRINT, WRITE, apply::REPLACE_FLAGS], apply::replace),
-    command("delete", &[SELECT, PRINT, WRITE, apply::DELETE_FLAGS], apply::delete),
+    command("replace", &[SELECT, PRINT, WRITE, create::REPLACE_FLAGS], create::replace),
+    command("delete", &[SELECT, PRINT, WRITE, delete::FLAGS], delete::delete),
     Command {
         path: "diff",
         flags: &[SELECT, WRITE, apply::DIFF_FLAGS],
