@@ -52,8 +52,14 @@ fn blank(text: &str) -> bool {
         .all(|line| line.is_empty() || line.starts_with('#') || line == "---")
 }
 
+/// `line 1: WHY`, as the tools' own reader puts it.
 fn first_line(text: &str) -> String {
-    text.lines().next().unwrap_or_default().to_owned()
+    let line = text.lines().next().unwrap_or_default();
+    let line = line.strip_prefix("error: ").unwrap_or(line);
+    match line.split_once(" column ").and_then(|(at, rest)| Some((at, rest.split_once(": ")?.1))) {
+        Some((at, why)) => format!("{at}: {why}"),
+        None => line.to_owned(),
+    }
 }
 
 #[cfg(test)]

@@ -123,9 +123,18 @@ pub(super) fn hash_name(text: &str) -> String {
     hash32(text).to_string().bytes().map(|b| safe_letter(u32::from(b))).collect()
 }
 
+/// The next number of a counter; a dry run only looks what it would be.
+pub(super) fn number(world: &mut World, counter: &str, dry_run: bool) -> u64 {
+    if dry_run {
+        world.get(&format!("meta/counter/{counter}")).and_then(Value::as_u64).unwrap_or(0) + 1
+    } else {
+        world.next(counter)
+    }
+}
+
 /// Five letters for a generated name.
-pub(super) fn next_suffix(world: &mut World) -> String {
-    let n = world.next("k8s/suffix");
+pub(super) fn next_suffix(world: &mut World, dry_run: bool) -> String {
+    let n = number(world, "k8s/suffix", dry_run);
     let hash = hash32(&format!("suffix {n}"));
     (0..5).map(|place| safe_letter(hash / 27_u32.pow(place))).collect()
 }

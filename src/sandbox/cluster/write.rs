@@ -67,7 +67,7 @@ impl Cluster<'_> {
             let prefix = text(&object, "/metadata/generateName");
             if !prefix.is_empty() {
                 object["metadata"]["name"] =
-                    json!(format!("{prefix}{}", store::next_suffix(self.world)));
+                    json!(format!("{prefix}{}", store::next_suffix(self.world, options.dry_run)));
             }
         }
         let name = text(&object, "/metadata/name");
@@ -89,10 +89,10 @@ impl Cluster<'_> {
         defaults::fill(ty, definition.as_ref(), &mut object);
         validate::new_object(ty, definition.as_ref(), &object)?;
         if ty.is("", "pods") {
-            self.admit_pod(ty, namespace, &mut object)?;
+            self.admit_pod(ty, namespace, &mut object, options.dry_run)?;
             object["status"] = json!({"phase": "Pending", "qosClass": qos_class(&object)});
         } else if ty.is("", "services") {
-            self.admit_service(None, &mut object);
+            self.admit_service(None, &mut object, options.dry_run);
         }
         if note {
             self.note(ty, definition.as_ref(), None, &mut object, options);
@@ -157,7 +157,7 @@ impl Cluster<'_> {
         drop_nulls(&mut new);
         defaults::fill(ty, definition.as_ref(), &mut new);
         if ty.is("", "services") {
-            self.admit_service(Some(&old), &mut new);
+            self.admit_service(Some(&old), &mut new, options.dry_run);
         }
         validate::changed_object(ty, definition.as_ref(), &old, &new)?;
         if note {

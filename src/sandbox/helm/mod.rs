@@ -8,12 +8,15 @@
 
 mod apply;
 mod deploy;
+mod list;
+mod options;
 mod print;
 mod pull;
 mod read;
 mod ready;
 mod release;
 mod remove;
+mod upgrade;
 
 use serde_json::Value;
 
@@ -164,8 +167,8 @@ const COMMANDS: &[Command] = &[
         path: "list",
         usage: "",
         count: Count::None,
-        flags: &[OUTPUT, read::LIST_FLAGS],
-        run: read::list,
+        flags: &[OUTPUT, list::FLAGS],
+        run: list::list,
     },
     Command {
         path: "status",
@@ -203,10 +206,24 @@ const COMMANDS: &[Command] = &[
         run: read::manifest,
     },
     Command {
+        path: "get notes",
+        usage: "RELEASE_NAME ",
+        count: Count::Exactly(1),
+        flags: &[REVISION],
+        run: read::nothing,
+    },
+    Command {
+        path: "get hooks",
+        usage: "RELEASE_NAME ",
+        count: Count::Exactly(1),
+        flags: &[REVISION],
+        run: read::nothing,
+    },
+    Command {
         path: "template",
         usage: "[NAME] [CHART] ",
         count: Count::AtLeast(1),
-        flags: &[pull::CHART_FLAGS, pull::VALUE_FLAGS, deploy::FLAGS, deploy::TEMPLATE_FLAGS],
+        flags: &[pull::CHART_FLAGS, pull::VALUE_FLAGS, options::FLAGS, options::TEMPLATE_FLAGS],
         run: deploy::template,
     },
     Command {
@@ -217,8 +234,8 @@ const COMMANDS: &[Command] = &[
             OUTPUT,
             pull::CHART_FLAGS,
             pull::VALUE_FLAGS,
-            deploy::FLAGS,
-            deploy::INSTALL_FLAGS,
+            options::FLAGS,
+            options::INSTALL_FLAGS,
         ],
         run: deploy::install,
     },
@@ -230,8 +247,8 @@ const COMMANDS: &[Command] = &[
             OUTPUT,
             pull::CHART_FLAGS,
             pull::VALUE_FLAGS,
-            deploy::FLAGS,
-            deploy::UPGRADE_FLAGS,
+            options::FLAGS,
+            options::UPGRADE_FLAGS,
         ],
         run: deploy::upgrade,
     },

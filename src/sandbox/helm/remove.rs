@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::apply::{self, Method};
 use super::ready::{self, Strategy};
 use super::release::{self, Release, Status};
-use super::{Call, Failure, deploy};
+use super::{Call, Failure, deploy, options};
 use crate::sandbox::cluster::Cluster;
 use crate::sandbox::flags::{Flag, Takes, flag};
 use crate::sandbox::world::World;
@@ -46,6 +46,9 @@ pub fn rollback(call: &mut Call<'_>) -> Result<(), Failure> {
     call.reach()?;
     let strategy = Strategy::parse(call.args.value("wait"))?;
     if matches!(call.args.value("dry-run"), Some("client" | "server" | "unset" | "true")) {
+        if call.args.value("dry-run") == Some("unset") {
+            call.complain(options::BARE_DRY_RUN);
+        }
         target(call, &name, revision)?;
     } else {
         let method = Method {
@@ -91,6 +94,7 @@ pub fn back_to(
         description: format!("Rollback to {}", past.revision),
         status: Status::PendingRollback,
         created_at: None,
+        modified_at: None,
         apply_method: if server_side { "ssa" } else { "csa" }.to_owned(),
         ..past
     };

@@ -51,7 +51,7 @@ impl Control<'_> {
             if pods.iter().any(|pod| pod.made_for == *node) {
                 continue;
             }
-            let name = format!("{}-{}", key.name(), store::next_suffix(self.world));
+            let name = format!("{}-{}", key.name(), store::next_suffix(self.world, false));
             let made = self.make_pod(&set, &name, |pod| {
                 pod["metadata"]["generateName"] = json!(format!("{}-", key.name()));
                 pod["metadata"]["labels"][REVISION] = json!(revision);

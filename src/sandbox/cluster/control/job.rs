@@ -33,7 +33,7 @@ impl Control<'_> {
         let mut made = 0;
         if succeeded < completions && failed <= patience {
             for _ in active..parallelism.min(completions - succeeded) {
-                let name = format!("{}-{}", key.name(), store::next_suffix(self.world));
+                let name = format!("{}-{}", key.name(), store::next_suffix(self.world, false));
                 let prefix = format!("{}-", key.name());
                 let result = self
                     .make_pod(&job, &name, |pod| pod["metadata"]["generateName"] = json!(prefix));

@@ -59,7 +59,7 @@ impl Control<'_> {
         let ty = types::built_in_named("", "pods").ok_or("no pods")?;
         defaults::fill(&ty, None, &mut pod);
         let mut cluster = Cluster { world: &mut *self.world };
-        if let Err(refused) = cluster.admit_pod(&ty, &namespace, &mut pod) {
+        if let Err(refused) = cluster.admit_pod(&ty, &namespace, &mut pod, false) {
             let prefix = text(owner, "/metadata/name");
             return Err(refused.message.replacen(
                 &format!("\"{name}\""),
@@ -82,7 +82,7 @@ impl Control<'_> {
         let mut refused = None;
         let have = i64::try_from(pods.len()).unwrap_or(i64::MAX);
         for _ in have..wanted {
-            let name = format!("{}-{}", key.name(), store::next_suffix(self.world));
+            let name = format!("{}-{}", key.name(), store::next_suffix(self.world, false));
             let prefix = format!("{}-", key.name());
             let made =
                 self.make_pod(&set, &name, |pod| pod["metadata"]["generateName"] = json!(prefix));

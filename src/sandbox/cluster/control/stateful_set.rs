@@ -36,13 +36,13 @@ impl Control<'_> {
             }
         }
         for pod in &pods {
-            let name = pod.key.name();
-            let ordinal = name.rsplit('-').next().and_then(|n| n.parse::<i64>().ok()).unwrap_or(0);
+            let ordinal = ordinal_of(&pod.key);
             if ordinal >= wanted {
                 self.delete(&pod.key);
             } else if !waiting && pod.revision != revision && !on_delete(&set) {
                 // From the last one down, one at a time.
-                let newer_wait = pods.iter().any(|p| p.key > pod.key && p.revision != revision);
+                let newer_wait =
+                    pods.iter().any(|p| ordinal_of(&p.key) > ordinal && p.revision != revision);
                 if !newer_wait {
                     self.delete(&pod.key);
                 }
@@ -126,6 +126,11 @@ impl Control<'_> {
         };
         self.event(set, "statefulset-controller", weight, reason, &message);
     }
+}
+
+/// The number at the end of a pod's name.
+fn ordinal_of(pod: &Key) -> i64 {
+    pod.name().rsplit('-').next().and_then(|n| n.parse().ok()).unwrap_or(0)
 }
 
 fn on_delete(set: &Value) -> bool {

@@ -158,6 +158,20 @@ fn a_dry_run_changes_nothing() {
     let options = WriteOptions::by("x").dry_run(true);
     let written = cluster.create(&ty, "default", deployment("web", 1, "web"), &options).unwrap();
     assert_eq!(written.object["spec"]["strategy"]["type"], "RollingUpdate");
+    for (what, object) in [
+        (
+            "svc",
+            json!({"metadata": {"name": "s"}, "spec": {"type": "NodePort", "ports": [{"port": 1}]}}),
+        ),
+        (
+            "po",
+            json!({"metadata": {"generateName": "p-"},
+                "spec": {"containers": [{"name": "c", "image": "i"}]}}),
+        ),
+    ] {
+        let ty = cluster.resolve(what).unwrap();
+        cluster.create(&ty, "default", object, &options).unwrap();
+    }
     cluster.reconcile();
     assert!(world.take_changes().is_empty());
 }
