@@ -224,6 +224,7 @@ impl Files {
             }
             Ok(metadata) if metadata.len() > MAX_BYTES as u64 => {
                 let file = self.sources.add(path.display().to_string(), "");
+                self.sources.hide(file);
                 self.wrong.push(too_long(file, metadata.len()));
                 self.incomplete = true;
                 return None;
@@ -358,7 +359,7 @@ impl Assembly<'_> {
         let mut sound: BTreeSet<Address> = BTreeSet::new();
         let mut schemas: BTreeMap<Kind, Option<SpecSchema>> = BTreeMap::new();
         for (address, declared) in &mut self.declared {
-            let (node, outer) = declared.spec();
+            let Some((node, outer)) = declared.spec() else { continue };
             let mut translator = Translator::new(self.sources, &mut lookup);
             let value = translator.value(node);
             let schema = schemas.entry(address.kind).or_insert_with(|| {
@@ -471,7 +472,7 @@ impl Assembly<'_> {
             let desired = match (self.adapter_of)(address.kind).desired(&resource.spec, &context) {
                 Ok(desired) => desired,
                 Err(problems) => {
-                    let (node, outer) = declared.spec();
+                    let Some((node, outer)) = declared.spec() else { continue };
                     wrong.extend(problems.into_iter().map(|problem| {
                         Diagnostic::at(point(node, outer, &problem.path), problem.summary)
                             .maybe_help(problem.help)
@@ -547,3 +548,6 @@ fn undeclared<'a>(
         );
     }
 }
+
+#[cfg(test)]
+mod tests;

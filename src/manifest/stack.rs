@@ -271,11 +271,11 @@ fn declarations(
         let variable: VariableSpec =
             value.and_then(|value| value.to_spec().ok()).unwrap_or_default();
         if let Some(pattern) = &variable.pattern
-            && let Err(why) = compile(pattern)
+            && compile(pattern).is_err()
         {
             wrong.push(
                 Diagnostic::at(place("pattern"), "not a regular expression")
-                    .label(why.lines().last().unwrap_or_default().to_owned()),
+                    .label(format!("{} can't be compiled", quote(pattern))),
             );
         }
         let (start, end) = range_of(&entry.value);
