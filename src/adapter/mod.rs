@@ -53,6 +53,8 @@ macro_rules! kinds {
     };
 }
 
+pub mod workload;
+
 kinds! {
     EksCluster => eks_cluster,
     Ec2Tags => ec2_tags,

@@ -8,6 +8,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+pub mod kubernetes;
+
 use serde::{Deserialize, Serialize};
 
 use crate::adapter::{Attribute, OnChange, Rule};

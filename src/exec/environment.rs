@@ -3,6 +3,9 @@
 //! must not read the process's own environment.
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 
 use crate::command::{Command, Effect, Tool};
 
@@ -11,6 +14,41 @@ use super::{PrivateFile, Surroundings};
 /// How often `aws` itself tries a read. A write is tried once: only then does
 /// a refusal (such as throttling) prove that nothing happened.
 const READ_ATTEMPTS: &str = "3";
+
+/// Makes the paths absolute: the tools run in another directory.
+pub(super) fn make_absolute(surroundings: &mut Surroundings) -> std::io::Result<()> {
+    surroundings.manifests = fs::canonicalize(match surroundings.manifests.as_os_str() {
+        none if none.is_empty() => Path::new("."),
+        some => Path::new(some),
+    })?;
+    if let Some(kubeconfig) = &mut surroundings.kubeconfig {
+        *kubeconfig = std::path::absolute(&*kubeconfig)?;
+    }
+    Ok(())
+}
+
+/// The program's file, by the PATH of the surroundings; its relative entries
+/// do not count.
+pub(super) fn find(surroundings: &Surroundings, program: &str) -> Option<PathBuf> {
+    value(surroundings, "PATH")?
+        .split(':')
+        .map(Path::new)
+        .filter(|folder| folder.is_absolute())
+        .map(|folder| folder.join(program))
+        .find(|file| {
+            fs::metadata(file)
+                .is_ok_and(|data| data.is_file() && data.permissions().mode() & 0o111 != 0)
+        })
+}
+
+/// The value of a variable of the user's.
+pub(super) fn value<'a>(surroundings: &'a Surroundings, name: &str) -> Option<&'a str> {
+    surroundings
+        .environment
+        .iter()
+        .find(|(key, value)| key == name && !value.is_empty())
+        .map(|(_, value)| value.as_str())
+}
 
 /// Whether a variable of the user's may reach a tool. What would lead `helm`
 /// or `kubectl` to files, clusters or logins of the user's does not, and the

@@ -252,6 +252,16 @@ const TEXTS: &[Known] = &[
         "install what defines it (its CRDs) first",
     ),
     (
+        &["ontext", "does not exist"],
+        "the kubeconfig has no such context",
+        "`kubectl config get-contexts` lists those it has; check --kube-context",
+    ),
+    (
+        &["context was not found for specified context"],
+        "the kubeconfig has no such context",
+        "`kubectl config get-contexts` lists those it has; check --kube-context",
+    ),
+    (
         &["localhost:8080"],
         "no cluster is configured",
         "set `spec.kubernetes.cluster` in the Stack, or pass --kubeconfig",
@@ -273,7 +283,7 @@ const TEXTS: &[Known] = &[
          one only for its allowed addresses",
     ),
     (
-        &["Kubernetes cluster unreachable"],
+        &["ubernetes cluster unreachable"],
         "the cluster can't be reached",
         "check the network; a private cluster endpoint answers only inside its VPC",
     ),

@@ -149,6 +149,11 @@ impl Gateway {
         *lock(&self.cluster) = Some(access);
     }
 
+    /// Whether `helm` and `kubectl` must be told how to reach the cluster.
+    pub fn needs_cluster_access(&self) -> bool {
+        self.exec.needs_access() && !self.own_kubeconfig
+    }
+
     /// Hides every sensitive part of a value in what [`Gateway::show`] shows.
     /// The standard inputs of commands are protected already.
     pub fn protect(&self, value: &Value) {

@@ -4,15 +4,16 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::{Mutex, PoisonError};
 
 use tempfile::TempDir;
 
-use crate::command::{Answer, Command, Tool};
+use crate::command::{Answer, Command};
 
+use super::owner::Owner;
 use super::process::{self, End, Program};
 use super::{Exec, ExecError, PrivateFile, Running, Storing, Surroundings, environment, input};
 
@@ -30,29 +31,24 @@ pub struct Local {
 }
 
 impl Local {
-    /// Makes the run's private folder. The PATH of the surroundings is where
+    /// Makes the run's private folder, and removes those of runs that died. The PATH of the surroundings is where
     /// the tools are looked for; its relative entries are not.
     ///
     /// # Errors
     /// When the folder can't be made.
     pub fn new(mut surroundings: Surroundings) -> Result<Self, ExecError> {
+        let owner = Owner::this();
+        remove_outlived(&owner);
         let mut make = || {
             let folder = tempfile::Builder::new()
-                .prefix("lkh-")
+                .prefix(&owner.folder_prefix())
                 .permissions(fs::Permissions::from_mode(0o700))
                 .tempdir()?;
             for part in ["helm", "docker"] {
                 fs::create_dir(folder.path().join(part))?;
             }
             store(folder.path(), PrivateFile::Kubeconfig, EMPTY_KUBECONFIG)?;
-            // The tools run elsewhere, so no path may be relative.
-            surroundings.manifests = fs::canonicalize(match surroundings.manifests.as_os_str() {
-                none if none.is_empty() => Path::new("."),
-                some => Path::new(some),
-            })?;
-            if let Some(kubeconfig) = &mut surroundings.kubeconfig {
-                *kubeconfig = std::path::absolute(&*kubeconfig)?;
-            }
+            environment::make_absolute(&mut surroundings)?;
             Ok(folder)
         };
         let folder = make().map_err(|error: std::io::Error| {
@@ -63,7 +59,8 @@ impl Local {
 
     async fn start(&self, command: &Command) -> Result<Answer, ExecError> {
         let input = input(command)?;
-        let path = self.find(command.tool).ok_or(ExecError::ToolMissing { tool: command.tool })?;
+        let path = environment::find(&self.surroundings, command.tool.program())
+            .ok_or(ExecError::ToolMissing { tool: command.tool })?;
         let mut environment: BTreeMap<String, String> = self
             .surroundings
             .environment
@@ -86,18 +83,6 @@ impl Local {
             End::Exit(code) => answer(code, ended.stdout, &ended.stderr),
             End::Signal(signal) => Err(ExecError::Killed { signal }),
         }
-    }
-
-    fn find(&self, tool: Tool) -> Option<PathBuf> {
-        let (_, path) = self.surroundings.environment.iter().find(|(name, _)| name == "PATH")?;
-        path.split(':')
-            .map(Path::new)
-            .filter(|folder| folder.is_absolute())
-            .map(|folder| folder.join(tool.program()))
-            .find(|file| {
-                fs::metadata(file)
-                    .is_ok_and(|data| data.is_file() && data.permissions().mode() & 0o111 != 0)
-            })
     }
 }
 
@@ -126,6 +111,18 @@ pub(super) fn answer(code: i32, stdout: Vec<u8>, stderr: &[u8]) -> Result<Answer
     let stdout = String::from_utf8(stdout)
         .map_err(|_| ExecError::failed("the tool's output is not text (UTF-8)"))?;
     Ok(Answer { code, stdout, stderr: String::from_utf8_lossy(stderr).into_owned() })
+}
+
+/// Removes the private folders of runs that died: logins are in them.
+fn remove_outlived(owner: &Owner) {
+    let Ok(entries) = fs::read_dir(std::env::temp_dir()) else { return };
+    for entry in entries.flatten() {
+        let ours = entry.metadata().is_ok_and(|data| data.is_dir() && data.uid() == owner.user);
+        if ours && owner.outlived_folder(&entry.file_name().to_string_lossy()) {
+            // Where it fails, the next run tries again.
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
 }
 
 /// Replaces a private file as a whole: a tool that reads it meanwhile gets the

@@ -12,13 +12,16 @@
 //! worth repeating is decided in `retry`, what a failure means to a person in
 //! `explain`, what a person may see in `redact`.
 
+pub mod docker;
 mod environment;
 pub mod explain;
 pub mod gateway;
 pub mod local;
+mod owner;
 mod process;
 pub mod redact;
 pub mod retry;
+pub mod sandbox;
 mod session;
 
 use std::future::Future;
@@ -189,6 +192,24 @@ pub fn input(command: &Command) -> Result<Option<Vec<u8>>, ExecError> {
         json
         @ (Json::Null | Json::Bool(_) | Json::Number(_) | Json::Array(_) | Json::Object(_)) => {
             Ok(Some(json.to_string().into_bytes()))
+        }
+    }
+}
+
+impl ExecError {
+    /// What a person can do about it.
+    pub fn next(&self) -> String {
+        match self {
+            Self::ToolMissing { tool } => format!(
+                "install {}, or use --exec docker (the toolbox has it) or --exec sandbox",
+                tool.program()
+            ),
+            Self::Docker { .. } => "start Docker, or use --exec local or --exec sandbox".to_owned(),
+            Self::TimedOut { .. } | Self::Killed { .. } | Self::TooMuchOutput { .. } => {
+                "run `lkh plan`: it reads what came of it".to_owned()
+            }
+            Self::Failed { .. } => "see the cause, then run `lkh plan`".to_owned(),
+            Self::NotARead | Self::InputUnknown => "report this: it is a mistake in lkh".to_owned(),
         }
     }
 }

@@ -76,10 +76,7 @@ pub fn patience(class: Class, command: &Command, after_create: bool) -> Option<P
             Some(patience_of(u32::MAX, 30, 1_000, 5))
         }
         // With a new token, which the gateway gets: once.
-        (Class::Unauthenticated, Effect::Read) => Some(patience_of(2, 120, 0, 0)),
-        (Class::Unauthenticated, Effect::Write) if command.tool == Tool::Kubectl => {
-            Some(patience_of(2, 120, 0, 0))
-        }
+        (Class::Unauthenticated, _) => Some(patience_of(2, 120, 0, 0)),
         (
             Class::Success
             | Class::Transient
@@ -88,7 +85,6 @@ pub fn patience(class: Class, command: &Command, after_create: bool) -> Option<P
             | Class::Busy
             | Class::DeleteConflict
             | Class::Missing
-            | Class::Unauthenticated
             | Class::Final,
             _,
         ) => None,
@@ -197,7 +193,11 @@ fn of_cluster(tool: Tool, effect: Effect, stderr: &str) -> Class {
         && effect == Effect::Write
         && stderr.contains("failed calling webhook")
         && says_one(&["connection refused", "no endpoints available", "context deadline exceeded"]);
-    if login || unauthorized {
+    // Helm asks whether it reaches the cluster before it does anything; a
+    // refusal after that may have come halfway through.
+    let halfway =
+        tool == Tool::Helm && effect == Effect::Write && !stderr.contains("luster unreachable");
+    if (login || unauthorized) && !halfway {
         Class::Unauthenticated
     } else if webhook {
         Class::Settling
@@ -417,6 +417,14 @@ mod tests {
             (
                 Tool::Helm,
                 Effect::Write,
+                "Error: kubernetes cluster unreachable: the server has asked for the client to \
+                 provide credentials",
+                Unauthenticated,
+            ),
+            (Tool::Helm, Effect::Write, "Error: UPGRADE FAILED: Unauthorized", Final),
+            (
+                Tool::Helm,
+                Effect::Write,
                 "Error: UPGRADE FAILED: another operation (install/upgrade/rollback) is in progress",
                 Final,
             ),
@@ -447,7 +455,7 @@ mod tests {
             (Class::Unreachable, &create, false),
             (Class::DeleteConflict, &create, false),
             (Class::DeleteConflict, &delete, true),
-            (Class::Unauthenticated, &upgrade, false),
+            (Class::Unreachable, &upgrade, false),
             (Class::Missing, &read, false),
             (Class::Transient, &read, true),
             (Class::Unreachable, &read, true),

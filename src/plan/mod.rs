@@ -6,6 +6,7 @@
 //! is shown or carried out.
 
 pub mod decide;
+pub mod file;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

@@ -6,9 +6,155 @@
 //! the world's changes. Nothing here knows manifests, plans or state.
 
 pub mod aws;
+pub mod charts;
 pub mod cluster;
 pub mod file;
+pub mod files;
+pub mod flags;
+pub mod helm;
+pub mod kubectl;
+mod merging;
+mod passing;
+pub mod reach;
 pub mod world;
+
+use std::io;
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+use clap::ValueEnum;
+
+use self::cluster::{Cluster, NodeSpec, Target, Trouble};
+use self::file::WorldFile;
+use self::files::Disk;
+use self::world::World;
+use crate::command::Tool;
+
+/// The region that the simulated cluster is in.
+pub use aws::HOME_REGION as REGION;
+
+/// What can be wrong with the pods of a workload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Fault {
+    /// The container exits again and again.
+    CrashLoop,
+    /// The image can't be pulled.
+    ImagePull,
+    /// The container runs and never becomes ready.
+    NeverReady,
+    /// Nothing any more.
+    Nothing,
+}
+
+impl Fault {
+    /// The fault in words.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::CrashLoop => "its containers crash again and again",
+            Self::ImagePull => "its image can't be pulled",
+            Self::NeverReady => "its containers never become ready",
+            Self::Nothing => "nothing is wrong any more",
+        }
+    }
+
+    fn trouble(self) -> Option<Trouble> {
+        Some(match self {
+            Self::CrashLoop => Trouble::CrashLoop { exit_code: 1, restarts: 6 },
+            Self::ImagePull => Trouble::ImagePull { message: "403 Forbidden".into() },
+            Self::NeverReady => Trouble::NeverReady,
+            Self::Nothing => return None,
+        })
+    }
+}
+
+/// The simulated account and cluster, kept in a file.
+#[derive(Debug)]
+pub struct Sandbox {
+    file: Mutex<WorldFile>,
+}
+
+impl Sandbox {
+    /// Opens a sandbox, or makes a new one with a cluster and two nodes.
+    ///
+    /// # Errors
+    /// When its file can't be read or written.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        let seed = |world: &mut World| {
+            aws::seed(world);
+            kubectl::seed(world);
+        };
+        Ok(Self { file: Mutex::new(WorldFile::open(path, &seed)?) })
+    }
+
+    /// Runs a command. Relative files in its arguments are looked up from
+    /// `directory`.
+    ///
+    /// # Errors
+    /// When the sandbox's file can't be read or written.
+    pub fn run(
+        &self,
+        tool: Tool,
+        args: &[String],
+        stdin: &[u8],
+        directory: &Path,
+    ) -> io::Result<Output> {
+        let disk = Disk::below(directory);
+        self.with(|world| match tool {
+            Tool::Aws => aws::run(world, args, stdin),
+            Tool::Helm => helm::run(world, args, stdin, &disk),
+            Tool::Kubectl => kubectl::run(world, args, stdin, &disk),
+        })
+    }
+
+    /// Sets the number of nodes of the cluster.
+    ///
+    /// # Errors
+    /// When the sandbox's file can't be read or written.
+    pub fn set_nodes(&self, count: usize) -> io::Result<()> {
+        self.with(|world| {
+            let mut cluster = Cluster::open(world);
+            cluster.remove_nodes();
+            for number in 1..=count {
+                let name = format!("ip-192-168-90-{number}.{REGION}.compute.internal");
+                cluster.put_node(&NodeSpec { pods: 35, ..NodeSpec::new(&name, "2", "8Gi") });
+            }
+            cluster.reconcile();
+        })
+    }
+
+    /// Sets what is wrong with the pods of a workload.
+    ///
+    /// # Errors
+    /// When the sandbox's file can't be read or written.
+    pub fn set_fault(&self, namespace: &str, workload: &str, fault: Fault) -> io::Result<()> {
+        self.with(|world| {
+            let target =
+                Target::Workload { namespace: namespace.to_owned(), name: workload.to_owned() };
+            let mut cluster = Cluster::open(world);
+            match fault.trouble() {
+                Some(trouble) => cluster.set_fault(&cluster::Fault { target, trouble }),
+                None => cluster.clear_fault(&target),
+            }
+            cluster.reconcile();
+        })
+    }
+
+    /// Interrupts a release in the middle of an upgrade to what it already is.
+    ///
+    /// # Errors
+    /// When the sandbox's file can't be read or written.
+    pub fn interrupt(&self, namespace: &str, release: &str) -> io::Result<Output> {
+        self.with(|world| {
+            helm::interrupt_next(world);
+            let args = ["rollback", release, "0", "-n", namespace].map(str::to_owned);
+            helm::run(world, &args, b"", &Disk::below(Path::new(".")))
+        })
+    }
+
+    fn with<T>(&self, work: impl FnOnce(&mut World) -> T) -> io::Result<T> {
+        self.file.lock().unwrap_or_else(PoisonError::into_inner).with(work)
+    }
+}
 
 /// What a simulated command answers, in the shape of a finished process.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

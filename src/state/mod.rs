@@ -74,6 +74,10 @@ pub enum Status {
     NotReady,
     /// A change was begun and its outcome is not known; the next plan reads.
     Unverified,
+    /// A refresh found it to differ from what is declared.
+    Drifted,
+    /// A refresh found it gone.
+    Missing,
 }
 
 impl Status {
@@ -83,6 +87,8 @@ impl Status {
             Self::Applied => "applied",
             Self::NotReady => "not ready",
             Self::Unverified => "unverified",
+            Self::Drifted => "drifted",
+            Self::Missing => "missing",
         }
     }
 }

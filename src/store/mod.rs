@@ -128,8 +128,19 @@ impl LocalStore {
         State::from_bytes(&bytes).map(Some).map_err(|source| StoreError::State { path, source })
     }
 
+    /// Keeps a copy of the state as it is, before a run changes it.
+    ///
+    /// # Errors
+    /// When the copy can't be written.
+    pub fn back_up(&self) -> Result<(), StoreError> {
+        match read_regular(&self.state_path())? {
+            Some(old) => replace(&self.directory, &self.backup_path(), &old),
+            None => Ok(()),
+        }
+    }
+
     /// Replaces the state atomically: temporary file, sync, rename, sync of the
-    /// directory. The previous one stays beside it as a backup.
+    /// directory.
     ///
     /// # Errors
     /// When any of it fails; the old state is then still in place, or the new
@@ -139,9 +150,7 @@ impl LocalStore {
         let bytes =
             state.to_bytes().map_err(|source| StoreError::State { path: path.clone(), source })?;
         self.prepare()?;
-        if let Some(old) = read_regular(&path)? {
-            replace(&self.directory, &self.backup_path(), &old)?;
-        }
+        read_regular(&path)?;
         replace(&self.directory, &path, &bytes)
     }
 
@@ -273,6 +282,15 @@ fn read_regular(path: &Path) -> Result<Option<Vec<u8>>, StoreError> {
     fs::read(path).map(Some).map_err(|error| io("read", error))
 }
 
+/// Writes a file that only this user may read, atomically.
+///
+/// # Errors
+/// When it can't be written; what was there before is still there then.
+pub fn write_private(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    replace(directory.unwrap_or(Path::new(".")), path, bytes)
+}
+
 /// Replaces a file atomically, mode 0600.
 fn replace(directory: &Path, path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     let io = |what| move |source| StoreError::Io { what, path: path.to_owned(), source };
@@ -313,6 +331,7 @@ mod tests {
         let mut state = State::new("s", "l".into(), "1", "r");
         store.save(&state).unwrap();
         state.serial = 1;
+        store.back_up().unwrap();
         store.save(&state).unwrap();
         assert_eq!(store.load().unwrap(), Some(state));
         let old = State::from_bytes(&fs::read(store.backup_path()).unwrap()).unwrap();

@@ -28,7 +28,8 @@ impl Exec for Fake {
             self.0.most.fetch_max(now, Ordering::SeqCst);
             let text = command.to_string();
             lock(&self.0.inputs).push((text.clone(), crate::exec::input(command)?));
-            sleep(Duration::from_millis(50)).await;
+            let long = text.starts_with("helm upgrade");
+            sleep(Duration::from_millis(if long { 5_000 } else { 50 })).await;
             self.0.running.fetch_sub(1, Ordering::SeqCst);
             let mut answers = lock(&self.0.answers);
             let found = answers.iter_mut().find(|(start, _)| text.starts_with(start.as_str()));
@@ -277,6 +278,17 @@ async fn a_token_near_its_end_or_refused_is_renewed() {
     let pods = Command::read(Tool::Kubectl, &["get", "pods"]);
     assert!(world.gateway.read(&pods).await.unwrap().succeeded());
     assert_eq!(tokens(&world), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_long_command_outlives_its_token() {
+    let world =
+        world(vec![("aws eks get-token", vec![token("one-token", 60), token("two-token", 840)])]);
+    world.gateway.set_cluster(access());
+    world.gateway.write(&Command::write(Tool::Helm, &["upgrade", "x"])).await.unwrap();
+    let tools: Vec<_> = world.gateway.trace().iter().map(|started| started.tool).collect();
+    assert_eq!(tools, [Tool::Aws, Tool::Helm, Tool::Aws]);
+    assert_eq!(lock(&world.script.stored).last().unwrap().1, "two-token");
 }
 
 #[tokio::test]

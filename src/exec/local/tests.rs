@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::command::Effect;
+use crate::command::{Effect, Tool};
 use crate::exec::{Gateway, OUTPUT_LIMIT};
 use crate::value::Value;
 
@@ -183,6 +183,44 @@ async fn the_private_folder_is_private_and_goes_away() {
     assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
     local.close().await;
     assert!(!local.folder.exists());
+}
+
+#[test]
+fn the_folders_of_dead_runs_are_removed() {
+    let dead = Owner { pid: u32::MAX, ..Owner::this() };
+    let left = tempfile::Builder::new().prefix(&dead.folder_prefix()).tempdir().unwrap();
+    let first = tools("").local();
+    assert!(!left.path().exists());
+    let second = tools("").local();
+    assert!(first.folder.exists() && second.folder.exists(), "the living keep theirs");
+}
+
+// With the real tools, where `tests/run` has installed them.
+#[tokio::test]
+async fn the_real_aws_reads_its_document_and_sees_no_credentials_of_others() {
+    let Some(folder) = std::env::var_os("LKH_TEST_TOOLS") else { return };
+    let mut tools = tools("");
+    let path = format!("{}/bin:/usr/bin:/bin", folder.to_string_lossy());
+    tools.surroundings.environment = vec![
+        ("PATH".into(), path),
+        ("HOME".into(), tools.folder.path().display().to_string()),
+        ("AWS_ACCESS_KEY_ID".into(), "x".into()),
+        ("AWS_SECRET_ACCESS_KEY".into(), "s3cr3t".into()),
+    ];
+    let document = Value::from_json(&json!({"RoleName": "x"}));
+    let command = Command::aws_write("iam", "delete-role", document)
+        .flag("--endpoint-url", "http://127.0.0.1:9");
+    let answer = tools.run(&command).await.unwrap();
+    assert!(answer.stderr.contains("Could not connect to the endpoint URL"), "{answer:?}");
+    tools.surroundings.environment.truncate(2);
+    tools.surroundings.environment.push(("AWS_EC2_METADATA_DISABLED".into(), "true".into()));
+    let answer = tools.run(&command).await.unwrap();
+    let explanation = crate::exec::explain::explain(&answer).unwrap();
+    assert_eq!(explanation.cause, "there are no AWS credentials");
+    tools.surroundings.profile = Some("nope".into());
+    let answer = tools.run(&command).await.unwrap();
+    let explanation = crate::exec::explain::explain(&answer).unwrap();
+    assert_eq!(explanation.cause, "the AWS profile is not in the configuration");
 }
 
 #[tokio::test]

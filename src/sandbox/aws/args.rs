@@ -38,7 +38,7 @@ pub enum Request {
     Call(Box<Invocation>),
 }
 
-/// Why the CLI refuses a command line; it exits with 252.
+/// Why the CLI refuses a command line; it exits with 252 unless it says otherwise.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// Printed after the usage text, as the argument parser's complaint.
@@ -50,6 +50,9 @@ pub enum Refusal {
     /// Printed as it is.
     #[error("{0}")]
     Parameter(String),
+    /// Printed as it is; the CLI exits with 255, as where it did not expect it.
+    #[error("{0}")]
+    Unexpected(String),
 }
 
 /// What a global option takes and whether the sandbox acts on it.
@@ -195,12 +198,13 @@ pub fn parse(
     let service = services
         .iter()
         .find(|service| service.command == word)
-        .ok_or_else(|| choices("command", services.iter().map(|service| service.command)))?;
+        .ok_or_else(|| invalid_choice("command", word))?;
     let word = next_word(&mut tokens, &mut globals, "operation")?;
-    let operation =
-        service.operations.iter().find(|operation| operation.command == word).ok_or_else(|| {
-            choices("operation", service.operations.iter().map(|operation| operation.command))
-        })?;
+    let operation = service
+        .operations
+        .iter()
+        .find(|operation| operation.command == word)
+        .ok_or_else(|| invalid_choice("operation", word))?;
 
     let input = options(operation, &mut tokens, &mut globals, stdin)?;
     let format = globals.format()?;
@@ -226,17 +230,9 @@ fn next_word<'a>(
     Err(Refusal::Arguments(format!("the following arguments are required: {missing}")))
 }
 
-/// The argument parser's complaint about an unknown word, two choices a line.
-fn choices<'a>(argument: &str, known: impl Iterator<Item = &'a str>) -> Refusal {
-    let known: Vec<&str> = known.collect();
-    let lines: Vec<String> = known
-        .chunks(2)
-        .map(|pair| pair.iter().map(|word| format!("{word:<40}")).collect::<Vec<_>>().join(" | "))
-        .collect();
-    Refusal::Arguments(format!(
-        "argument {argument}: Found invalid choice; valid choices are:\n\n{}",
-        lines.join("\n")
-    ))
+/// The argument parser's complaint about a word that names nothing.
+fn invalid_choice(argument: &str, word: &str) -> Refusal {
+    Refusal::Arguments(format!("argument {argument}: Found invalid choice '{word}'\n\n"))
 }
 
 /// Reads what follows the operation.
@@ -317,12 +313,11 @@ fn merge_input_json(
     stdin: &[u8],
 ) -> Result<(), Refusal> {
     let text = load("cli-input-json", value, stdin)?;
-    let invalid =
-        |why: &str| Refusal::Parameter(format!("Error parsing parameter 'cli-input-json': {why}"));
-    let parsed: Value =
-        serde_json::from_str(&text).map_err(|_| invalid("Invalid JSON received."))?;
-    let Value::Object(members) = parsed else {
-        return Err(invalid("The JSON received must be an object."));
+    let Value::Object(members) = shorthand::json("cli-input-json", &text)? else {
+        return Err(Refusal::Parameter(
+            "Error parsing parameter 'cli-input-json': Invalid type: expecting an object"
+                .to_owned(),
+        ));
     };
     for (name, value) in members {
         given.entry(name).or_insert(value);

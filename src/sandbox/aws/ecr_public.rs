@@ -22,13 +22,10 @@ pub const PASSWORD: &str =
 #[expect(clippy::unnecessary_wraps, reason = "every operation has this signature")]
 fn get_login_password(call: &mut Call<'_>) -> Result<Answer, Fault> {
     if call.region != "us-east-1" {
-        return Ok(Answer::Refused(
-            255,
-            format!(
-                "\nCould not connect to the endpoint URL: \"https://api.ecr-public.{}.amazonaws.com/\"\n",
-                call.region
-            ),
-        ));
+        return Ok(Answer::Failed(format!(
+            "Could not connect to the endpoint URL: \"https://api.ecr-public.{}.amazonaws.com/\"",
+            call.region
+        )));
     }
     Ok(Answer::Printed(format!("{PASSWORD}\n")))
 }

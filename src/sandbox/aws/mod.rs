@@ -9,6 +9,11 @@
 //! Services keep everything in the world, below their own first segment, with
 //! the region second where the service is regional. They take the time from the
 //! world and ids from its counters. Nothing here does I/O.
+//!
+//! Error codes are AWS's throughout, and so are the messages that a program may
+//! look at. A few messages are the sandbox's own words, where AWS's could not be
+//! looked up (entries of node types, pod identity associations that are not
+//! there, tags that are too long); nothing should match on those.
 
 mod args;
 mod ec2;
@@ -55,6 +60,9 @@ To see help text, you can run:
 /// Exit code for a command line that the CLI refuses.
 const REFUSED: i32 = 252;
 
+/// Exit code for any other failure of the CLI itself.
+const FAILED: i32 = 255;
+
 /// Exit code for an error that the service answers.
 const SERVICE_ERROR: i32 = 254;
 
@@ -69,12 +77,14 @@ pub fn run(world: &mut World, args: &[String], stdin: &[u8]) -> Output {
 }
 
 fn refuse(refusal: &Refusal) -> Output {
-    let text = match refusal {
-        Refusal::Arguments(complaint) => format!("\n{USAGE}\naws: error: {complaint}\n"),
-        Refusal::Unknown(complaint) => format!("\n{USAGE}\n{complaint}\n"),
-        Refusal::Parameter(complaint) => format!("\n{complaint}\n"),
-    };
-    Output::failed(REFUSED, text)
+    match refusal {
+        Refusal::Arguments(complaint) => {
+            Output::failed(REFUSED, format!("\n{USAGE}\naws: error: {complaint}\n"))
+        }
+        Refusal::Unknown(complaint) => Output::failed(REFUSED, format!("\n{USAGE}\n{complaint}\n")),
+        Refusal::Parameter(complaint) => Output::failed(REFUSED, format!("\n{complaint}\n")),
+        Refusal::Unexpected(complaint) => Output::failed(FAILED, format!("\n{complaint}\n")),
+    }
 }
 
 fn call(world: &mut World, invocation: &Invocation) -> Output {
@@ -94,7 +104,7 @@ fn call(world: &mut World, invocation: &Invocation) -> Output {
             })
         }
         Ok(Answer::Printed(text)) => Output::ok(text),
-        Ok(Answer::Refused(code, text)) => Output::failed(code, text),
+        Ok(Answer::Failed(text)) => Output::failed(FAILED, format!("\n{text}\n")),
         Err(fault) => Output::failed(
             SERVICE_ERROR,
             format!(

@@ -98,7 +98,7 @@ pub enum Answer {
     /// Text that the CLI itself makes and prints as it is.
     Printed(String),
     /// The CLI's own failure, before or instead of the service's answer.
-    Refused(i32, String),
+    Failed(String),
 }
 
 /// An error that the service answers.

@@ -127,7 +127,7 @@ fn text_list(items: &[Ordered], label: Option<&str>, lines: &mut String) {
         _ if scalars.is_empty() => {}
         Some(label) => {
             for item in scalars {
-                lines.push_str(&format!("{}\t{}\n", label.to_uppercase(), scalar(item)));
+                push_row(lines, [label.to_uppercase(), scalar(item)].into_iter());
             }
         }
         None => push_row(lines, scalars.into_iter().map(scalar)),

@@ -13,7 +13,7 @@ use super::model::{Field, Shape};
 pub fn single(option: &str, text: &str, shape: Shape) -> Result<Value, Refusal> {
     match shape {
         Shape::Text(_) | Shape::Document => Ok(Value::from(text)),
-        Shape::Number(_) => number(option, text),
+        Shape::Number(_) => number(text),
         Shape::Flag => Ok(flag(text)),
         Shape::List(_) | Shape::Map(_) | Shape::Structure(_) => {
             let start = text.trim_start();
@@ -45,11 +45,9 @@ pub fn list(option: &str, values: &[String], shape: Shape) -> Result<Value, Refu
         .map(Value::Array)
 }
 
-fn number(option: &str, text: &str) -> Result<Value, Refusal> {
+fn number(text: &str) -> Result<Value, Refusal> {
     text.trim().parse::<i64>().map(Value::from).map_err(|_| {
-        Refusal::Parameter(format!(
-            "Error parsing parameter '{option}': invalid literal for int() with base 10: '{text}'"
-        ))
+        Refusal::Unexpected(format!("invalid literal for int() with base 10: '{text}'"))
     })
 }
 
@@ -61,7 +59,8 @@ fn flag(text: &str) -> Value {
     }
 }
 
-fn json(option: &str, text: &str) -> Result<Value, Refusal> {
+/// A value written as JSON.
+pub fn json(option: &str, text: &str) -> Result<Value, Refusal> {
     serde_json::from_str(text).map_err(|error| {
         Refusal::Parameter(format!(
             "Error parsing parameter '{option}': Invalid JSON: {error}\nJSON received: {text}"

@@ -61,6 +61,9 @@ impl Kind {
     /// EC2's error about ids that do not exist.
     pub fn missing(&self, ids: &[&str]) -> Fault {
         let message = match ids {
+            [first, ..] if self.prefix == LAUNCH_TEMPLATE.prefix => {
+                format!("The {} {first}, does not exist.", self.noun)
+            }
             [only] => format!("The {} '{only}' does not exist", self.noun),
             several => format!("The {}s '{}' do not exist", self.noun, several.join(", ")),
         };

@@ -24,7 +24,7 @@ fn find(call: &Call<'_>) -> Result<(String, Value), Fault> {
     let found = call.world.get(&key).cloned().ok_or_else(|| {
         fault(
             "ResourceNotFoundException",
-            format!("No pod identity association found for id: {id}"),
+            format!("No pod identity association found for ID: {id}."),
         )
     })?;
     Ok((key, found))

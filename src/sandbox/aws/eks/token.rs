@@ -14,9 +14,8 @@ const MINUTES: i64 = 14;
 pub fn get(call: &mut Call<'_>) -> Result<Answer, Fault> {
     let Some(cluster) = call.input.maybe("clusterName").or_else(|| call.input.maybe("clusterId"))
     else {
-        return Ok(Answer::Refused(
-            255,
-            "\nEither parameter --cluster-name or --cluster-id must be specified.\n".to_owned(),
+        return Ok(Answer::Failed(
+            "Either parameter --cluster-name or --cluster-id must be specified.".to_owned(),
         ));
     };
     let now = call.world.now();

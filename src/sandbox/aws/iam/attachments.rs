@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::super::model::{Answer, Call, Fault, fault};
 use super::policies::{self, PolicyRef};
-use super::{no_such_entity, roles, text};
+use super::{names, no_such_entity, roles, text};
 use crate::sandbox::world::World;
 
 /// Most managed policies on one role, unless AWS raised the quota.
@@ -82,7 +82,7 @@ pub fn detach(call: &mut Call<'_>) -> Result<Answer, Fault> {
 /// `list-attached-role-policies`.
 pub fn list(call: &mut Call<'_>) -> Result<Answer, Fault> {
     let role = call.input.text("RoleName");
-    let wanted = call.input.maybe("PathPrefix").unwrap_or("/");
+    let wanted = names::path_prefix(call.input)?;
     roles::find(call.world, role)?;
     let prefix = prefix(role);
     let attached: Vec<Value> = call
@@ -103,7 +103,7 @@ pub fn entities(call: &mut Call<'_>) -> Result<Answer, Fault> {
     let input = call.input;
     let policy = policies::parse_arn(input.text("PolicyArn"))?;
     policies::require(call.world, &policy)?;
-    let wanted_path = input.maybe("PathPrefix").unwrap_or("/");
+    let wanted_path = names::path_prefix(input)?;
     let roles_wanted = matches!(input.maybe("EntityFilter"), None | Some("Role"));
     let usage = input.maybe("PolicyUsageFilter");
 

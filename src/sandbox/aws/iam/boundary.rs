@@ -60,15 +60,10 @@ pub fn put(call: &mut Call<'_>) -> Result<Answer, Fault> {
     Ok(Answer::Nothing)
 }
 
-/// `delete-role-permissions-boundary`.
+/// `delete-role-permissions-boundary`. Without a boundary there is nothing to do.
 pub fn delete(call: &mut Call<'_>) -> Result<Answer, Fault> {
     let name = call.input.text("RoleName");
     let mut role = roles::find_own(call.world, name)?.clone();
-    if role.get("PermissionsBoundary").is_none() {
-        return Err(no_such_entity(format!(
-            "The role with name {name} does not have a permissions boundary."
-        )));
-    }
     unbind(call.world, &role);
     if let Some(members) = role.as_object_mut() {
         members.remove("PermissionsBoundary");

@@ -24,7 +24,7 @@ fn syntax_error() -> Fault {
 
 /// Checks a permissions policy, managed or inline.
 pub fn check_permissions(document: &str) -> Result<(), Fault> {
-    let (_, statements) = parse(document)?;
+    let statements = parse(document)?;
     for statement in &statements {
         if has_any(statement, &["Principal", "NotPrincipal"]) {
             return Err(malformed("Policy document should not specify a principal."));
@@ -52,7 +52,7 @@ pub fn check_permissions(document: &str) -> Result<(), Fault> {
 /// ARN, with their unique ids: IAM keeps the id, so a role that is deleted and
 /// created again is no longer trusted.
 pub fn check_trust(world: &World, document: &str) -> Result<BTreeMap<String, String>, Fault> {
-    let (_, statements) = parse(document)?;
+    let statements = parse(document)?;
     let mut trusted = BTreeMap::new();
     for statement in &statements {
         if has_any(statement, &["Resource", "NotResource"]) {
@@ -99,7 +99,8 @@ pub fn size(document: &str) -> usize {
     document.chars().filter(|letter| !letter.is_whitespace()).count()
 }
 
-fn parse(document: &str) -> Result<(Value, Vec<Map<String, Value>>), Fault> {
+/// The statements of a document of the right form.
+fn parse(document: &str) -> Result<Vec<Map<String, Value>>, Fault> {
     let parsed: Value = serde_json::from_str(document)
         .map_err(|_| malformed("This policy contains invalid Json"))?;
     let Value::Object(members) = &parsed else { return Err(syntax_error()) };
@@ -123,11 +124,15 @@ fn parse(document: &str) -> Result<(Value, Vec<Map<String, Value>>), Fault> {
         .into_iter()
         .map(|statement| match statement {
             Value::Object(members) => Ok(members),
-            _ => Err(syntax_error()),
+            Value::Null
+            | Value::Bool(_)
+            | Value::Number(_)
+            | Value::String(_)
+            | Value::Array(_) => Err(syntax_error()),
         })
         .collect::<Result<Vec<_>, _>>()?;
     check_members(&statements)?;
-    Ok((parsed, statements))
+    Ok(statements)
 }
 
 fn check_members(statements: &[Map<String, Value>]) -> Result<(), Fault> {
@@ -244,7 +249,6 @@ fn check_principal(
     trusted: &mut BTreeMap<String, String>,
 ) -> Result<(), Fault> {
     match principal {
-        Value::String(all) if all == "*" => Ok(()),
         Value::Object(kinds) if !kinds.is_empty() => {
             for (kind, value) in kinds {
                 for name in texts(value)? {
@@ -253,9 +257,10 @@ fn check_principal(
             }
             Ok(())
         }
-        Value::String(name) => {
-            Err(malformed(format!("Invalid principal in policy: \"STAR\":\"{name}\"")))
-        }
+        // Anyone is written {"AWS": "*"}; the bare star is refused in a trust policy.
+        Value::String(name) => Err(malformed(format!(
+            "AssumeRolepolicy contained an invalid principal: \"STAR\":\"{name}\"."
+        ))),
         Value::Object(_) => Err(malformed("Missing required field Principal")),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) => Err(syntax_error()),
     }

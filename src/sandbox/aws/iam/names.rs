@@ -1,7 +1,7 @@
 //! What IAM accepts as a name, a path, a description and an ARN, in its words.
 
 use super::super::facts::ACCOUNT;
-use super::super::model::{Fault, fault};
+use super::super::model::{Fault, Input, fault};
 
 /// Checks the name of a role, policy or instance profile. `member` is the API's
 /// member in the form that messages use, such as `roleName`.
@@ -46,6 +46,18 @@ pub fn check_path(path: &str) -> Result<(), Fault> {
         ));
     }
     check_length(path, "path", 512)
+}
+
+/// The path that a list is restricted to; everything begins with a slash.
+pub fn path_prefix(input: Input<'_>) -> Result<&str, Fault> {
+    let prefix = input.maybe("PathPrefix").unwrap_or("/");
+    if !prefix.starts_with('/') {
+        return Err(fault(
+            "ValidationError",
+            "The specified value for pathPrefix is invalid. It must begin with the / character and contain only alphanumeric characters and/or / characters.",
+        ));
+    }
+    Ok(prefix)
 }
 
 /// Checks a session duration, in seconds. The least value the CLI checks itself.

@@ -195,7 +195,7 @@ pub fn list(call: &mut Call<'_>) -> Result<Answer, Fault> {
             ),
         ));
     }
-    let prefix = input.maybe("PathPrefix").unwrap_or("/");
+    let prefix = names::path_prefix(input)?;
     let attached_only = input.flag("OnlyAttached").unwrap_or(false);
     let own = call.world.scan("iam/policy/account/").map(|(_, entry)| entry.clone());
     let theirs = managed::all().iter().filter_map(|known| {
@@ -251,7 +251,7 @@ pub fn untag(call: &mut Call<'_>) -> Result<Answer, Fault> {
     let policy = parse_arn(call.input.text("PolicyArn"))?;
     let mut entry = require_own(call.world, &policy)?;
     let keys: Vec<&str> = call.input.texts("TagKeys").collect();
-    tags::unset(&mut entry, keys.iter().copied());
+    tags::unset(&mut entry, &keys);
     store(call.world, &policy, entry);
     Ok(Answer::Nothing)
 }

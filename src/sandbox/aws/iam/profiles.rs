@@ -136,7 +136,7 @@ pub fn remove_role(call: &mut Call<'_>) -> Result<Answer, Fault> {
 
 /// `list-instance-profiles`.
 pub fn list(call: &mut Call<'_>) -> Result<Answer, Fault> {
-    let prefix = call.input.maybe("PathPrefix").unwrap_or("/");
+    let prefix = names::path_prefix(call.input)?;
     let profiles: Vec<Value> = call
         .world
         .scan("iam/profile/")
@@ -183,7 +183,7 @@ pub fn untag(call: &mut Call<'_>) -> Result<Answer, Fault> {
     let name = call.input.text("InstanceProfileName");
     let mut profile = find(call.world, name)?.clone();
     let keys: Vec<&str> = call.input.texts("TagKeys").collect();
-    tags::unset(&mut profile, keys.iter().copied());
+    tags::unset(&mut profile, &keys);
     call.world.put(key(name), profile);
     Ok(Answer::Nothing)
 }

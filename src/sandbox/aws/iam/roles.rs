@@ -116,8 +116,7 @@ pub(super) fn set(entry: &mut Value, name: &str, value: impl Into<Value>) {
     }
 }
 
-fn check_trust_size(name: &str, trust: &str) -> Result<(), Fault> {
-    let _ = name;
+fn check_trust_size(trust: &str) -> Result<(), Fault> {
     if document::size(trust) > 2048 {
         return Err(fault("LimitExceeded", "Cannot exceed quota for ACLSizePerRole: 2048"));
     }
@@ -146,7 +145,7 @@ pub fn create(call: &mut Call<'_>) -> Result<Answer, Fault> {
         return Err(fault("EntityAlreadyExists", format!("Role with name {name} already exists.")));
     }
     let trusted = document::check_trust(call.world, trust)?;
-    check_trust_size(name, trust)?;
+    check_trust_size(trust)?;
 
     let description = input.maybe("Description");
     let mut role =
@@ -177,7 +176,7 @@ pub fn get(call: &mut Call<'_>) -> Result<Answer, Fault> {
 
 /// `list-roles`.
 pub fn list(call: &mut Call<'_>) -> Result<Answer, Fault> {
-    let prefix = call.input.maybe("PathPrefix").unwrap_or("/");
+    let prefix = names::path_prefix(call.input)?;
     let roles: Vec<Value> = call
         .world
         .scan("iam/role/")
@@ -221,7 +220,7 @@ pub fn update_trust(call: &mut Call<'_>) -> Result<Answer, Fault> {
     let trust = call.input.text("PolicyDocument");
     let mut role = find_own(call.world, name)?.clone();
     let trusted = document::check_trust(call.world, trust)?;
-    check_trust_size(name, trust)?;
+    check_trust_size(trust)?;
     set(&mut role, "AssumeRolePolicyDocument", trust);
     if trusted.is_empty() {
         if let Some(members) = role.as_object_mut() {
@@ -274,7 +273,7 @@ pub fn untag(call: &mut Call<'_>) -> Result<Answer, Fault> {
     let name = call.input.text("RoleName");
     let mut role = find(call.world, name)?.clone();
     let keys: Vec<&str> = call.input.texts("TagKeys").collect();
-    tags::unset(&mut role, keys.iter().copied());
+    tags::unset(&mut role, &keys);
     call.world.put(key(name), role);
     Ok(Answer::Nothing)
 }

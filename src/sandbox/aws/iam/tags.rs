@@ -97,10 +97,10 @@ pub fn set(entry: &mut Value, added: Vec<Value>) -> Result<(), Fault> {
 }
 
 /// Removes tags from an entry by key; a key that is not there is no error.
-pub fn unset<'k>(entry: &mut Value, keys: impl Iterator<Item = &'k str> + Clone) {
+pub fn unset(entry: &mut Value, keys: &[&str]) {
     let kept = of(entry)
         .iter()
-        .filter(|tag| !keys.clone().any(|key| same_key(key, text(tag, "Key"))))
+        .filter(|tag| !keys.iter().any(|key| same_key(key, text(tag, "Key"))))
         .cloned()
         .collect();
     store(entry, kept);
@@ -130,7 +130,7 @@ mod tests {
         let mut entry = json!({"Tags": [{"Key": "Env", "Value": "a"}]});
         set(&mut entry, vec![json!({"Key": "env", "Value": "b"})]).unwrap();
         assert_eq!(entry, json!({"Tags": [{"Key": "env", "Value": "b"}]}));
-        unset(&mut entry, ["ENV", "other"].into_iter());
+        unset(&mut entry, &["ENV", "other"]);
         assert_eq!(entry, json!({}));
     }
 }

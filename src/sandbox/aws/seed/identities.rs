@@ -33,7 +33,7 @@ pub fn seed(world: &mut World) -> Identities {
         &service_trust("eks.amazonaws.com", &["sts:AssumeRole", "sts:TagSession"]),
         &["AmazonEKSClusterPolicy", "AmazonEKSVPCResourceController"],
     );
-    let node_name = format!("eksctl-{CLUSTER}-nodegroup-standar-NodeInstanceRole-W3D5K1RUTB6E");
+    let node_name = format!("eksctl-{CLUSTER}-nodegroup-NodeInstanceRole-W3D5K1RUTB6E");
     let node_role = role(
         world,
         &node_name,

@@ -132,6 +132,7 @@ fn subnet(
     zone_id: &str,
     public: bool,
 ) -> String {
+    let is_default = block.starts_with("172.31.");
     let id = facts::ec2_id(world, "subnet");
     let resource = json!({
         "AvailabilityZoneId": zone_id,
@@ -153,7 +154,7 @@ fn subnet(
         "CidrBlock": block,
         "AvailableIpAddressCount": 8155,
         "AvailabilityZone": format!("{REGION}{letter}"),
-        "DefaultForAz": false,
+        "DefaultForAz": is_default,
         "MapPublicIpOnLaunch": public,
     });
     put_resource(world, "subnet", &id, resource, &[]);

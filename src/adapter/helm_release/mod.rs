@@ -1,0 +1,88 @@
+//! `HelmRelease`: a chart, installed under a name into a namespace.
+//!
+//! A release is compared in three layers: the chart's name and version, the
+//! values that a user gave, and the objects in the cluster, so that both a
+//! change of the manifests and an edit behind Helm's back show. The release
+//! itself remembers what was applied last (its own manifest), better than any
+//! state. The chart is rendered only where the plan would change something, or
+//! where only rendering can tell (a chart at a path).
+//!
+//! A release counts only if its last revision is deployed. A `failed` one is
+//! repaired by upgrading it; one that a killed Helm left `pending-*` is
+//! unlocked first, which supposes that the caller holds the stack's lock.
+
+mod commands;
+mod manifest;
+mod objects;
+mod read;
+mod settings;
+mod spec;
+mod steps;
+mod values;
+
+use schemars::Schema;
+
+use super::workload::{self, Obstacle};
+use super::{
+    Adapter, Answers, Attribute, Blocker, Context, Desired, Object, OnChange, Operation, Problem,
+    ReadError, Readiness, Reading, Rule, Step, Subject,
+};
+use crate::value::Value;
+
+/// The adapter.
+#[derive(Debug)]
+pub struct HelmRelease;
+
+impl Adapter for HelmRelease {
+    fn schema(&self) -> Schema {
+        spec::schema()
+    }
+
+    fn attributes(&self) -> &'static [Attribute] {
+        const fn attribute(name: &'static str, rule: Rule) -> Attribute {
+            Attribute { name, rule, on_change: OnChange::Update }
+        }
+        const {
+            &[
+                attribute("chart", Rule::Exact),
+                attribute("version", Rule::Exact),
+                attribute("values", Rule::Tree),
+                attribute("objects", Rule::KubernetesObjects),
+            ]
+        }
+    }
+
+    fn outputs(&self) -> &'static [(&'static str, &'static str)] {
+        &[
+            ("name", "the release's name"),
+            ("namespace", "the namespace that it is in"),
+            ("status", "Helm's word for its state, such as `deployed`"),
+            ("version", "the version of its chart"),
+            ("revision", "the number of its last revision"),
+            ("appVersion", "the version of what the chart installs, as the chart says"),
+        ]
+    }
+
+    fn desired(&self, spec: &Value, context: &Context) -> Result<Desired, Vec<Problem>> {
+        spec::desired(spec, context)
+    }
+
+    fn read(&self, subject: &Subject<'_>, answers: &Answers) -> Result<Reading, ReadError> {
+        read::read(subject, answers)
+    }
+
+    fn steps(&self, operation: &Operation<'_>) -> Result<Vec<Step>, Vec<Blocker>> {
+        steps::steps(operation)
+    }
+
+    fn readiness(&self, desired: &Desired, object: &Object) -> Readiness {
+        let name = desired.identity.part("releaseName");
+        let obstacles: Vec<Obstacle> =
+            object.facts.get("obstacles").and_then(|found| found.to_spec().ok()).unwrap_or_default();
+        workload::readiness(&obstacles, &format!("release {name} is not ready"))
+    }
+
+    fn needs_kubernetes(&self) -> bool {
+        true
+    }
+}

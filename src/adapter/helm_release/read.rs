@@ -1,0 +1,390 @@
+//! Reading a release: which questions, and what their answers mean.
+
+use serde_json::Value as Json;
+
+use super::commands::{Release, get_objects, get_pods, show_chart};
+use super::manifest;
+use super::objects::Objects;
+use super::settings::Settings;
+use super::values::{
+    canonical, canonical_version, hide, hide_texts, same_version, sensitive_texts,
+};
+use crate::adapter::workload::Obstacle;
+use crate::adapter::{
+    Answers, Blocker, Desired, Health, Live, Object, Questions, ReadError, Reading, Subject,
+};
+use crate::command::{Answer, Command};
+use crate::diff::kubernetes::project_tree;
+use crate::value::{Map, Value};
+
+/// A fact of an object.
+pub fn fact<'o>(object: Option<&'o Object>, name: &str) -> Option<&'o Value> {
+    object?.facts.get(name)
+}
+
+/// Asks for the answers that are still missing, or says what the release is.
+///
+/// # Errors
+/// What could not be read.
+pub fn read(subject: &Subject<'_>, answers: &Answers) -> Result<Reading, ReadError> {
+    let release = Release::of(subject.identity);
+    let mut questions = Questions::new(answers);
+    let status = questions.ask(release.status());
+    let metadata = questions.ask(release.metadata());
+    let (Some(status), Some(metadata)) = (status, metadata) else {
+        return Ok(questions.asking());
+    };
+    if is_not_found(status) {
+        return Ok(Reading::Live(Live::Absent));
+    }
+    let found = Found {
+        status: document(&release.status(), status)?,
+        metadata: document(&release.metadata(), metadata)?,
+    };
+    if found.word() == "uninstalled" {
+        // Only its history was kept, and an install may follow it.
+        return Ok(Reading::Live(Live::Absent));
+    }
+    if found.status["version"].as_u64() != found.metadata["revision"].as_u64() {
+        let why = "the release changed while it was read";
+        return Err(ReadError::new(release.metadata(), metadata, why));
+    }
+    let mut objects = Objects::of_status(&found.status, release.namespace)
+        .map_err(|why| ReadError::new(release.status(), status, why))?;
+
+    // All that is still to be asked does not depend on one another, except for
+    // the pods, and for the second try at rendering.
+    let mut waiting = false;
+    let mut ask = |command: Command| {
+        let answer = questions.ask(command.clone());
+        waiting |= answer.is_none();
+        answer.map(|answer| (command, answer))
+    };
+    let rendering = Rendering::of(subject.desired, &found);
+    let history = found.is_pending().then(|| ask(release.history())).flatten();
+    let missing = objects.missing();
+    let missing = (!missing.is_empty())
+        .then(|| ask(get_objects(missing, release.namespace)))
+        .flatten();
+    let shown = rendering.local.and_then(|chart| ask(show_chart(chart)));
+    let mut rendered = None;
+    let mut without_cluster = None;
+    if let Some((settings, values)) = rendering.needed {
+        rendered = ask(release.template(settings, values, true));
+        if let Some((_, first)) = rendered.as_ref().filter(|(_, answer)| !answer.succeeded()) {
+            // Kinds that the cluster does not know yet are the usual cause:
+            // another resource of the same plan may bring them.
+            without_cluster = Some(failure(first));
+            rendered = ask(release.template(settings, values, false));
+        }
+    }
+    if waiting {
+        return Ok(questions.asking());
+    }
+    if let Some((command, answer)) = missing {
+        objects.add_live(&printed(&command, answer)?);
+    }
+    let mut waiting = false;
+    for (namespace, selector) in objects.wanted_pods() {
+        let command = get_pods(&namespace, &selector);
+        match questions.ask(command.clone()) {
+            Some(answer) => objects.add_pods(&printed(&command, answer)?),
+            None => waiting = true,
+        }
+    }
+    if waiting {
+        return Ok(questions.asking());
+    }
+
+    let mut object = found.object(subject, release, &objects);
+    if let Some((command, answer)) = history {
+        let revisions = document(&command, answer)?;
+        if let Some(revision) = rollback_target(&revisions, found.revision()) {
+            object.facts.insert("rollbackTo".into(), Value::from(revision));
+        }
+    }
+    if let Some((command, answer)) = shown {
+        let chart = chart_of(&command, answer, subject.desired)?;
+        object.desired.extend(chart);
+    }
+    let declared = objects.declared_tree();
+    let wanted = match rendered {
+        Some((command, answer)) => {
+            if !answer.succeeded() {
+                let why = format!("the chart can't be rendered: {}", failure(answer));
+                return Err(ReadError::new(command, answer, why));
+            }
+            if let Some(why) = without_cluster {
+                object.notes.push(format!(
+                    "the chart was rendered without the cluster, what it looks up there is \
+                     missing: {why}"
+                ));
+            }
+            let rendered = manifest::objects(&answer.stdout).map_err(|error| {
+                let why = format!("what the chart renders can't be read: {error}");
+                ReadError::new(command, answer, why)
+            })?;
+            objects.tree(&rendered)
+        }
+        None => declared.clone(),
+    };
+    if rendering.hindered {
+        object.notes.push(
+            "the chart was not rendered: its values hold what only the apply brings to light, so \
+             changes of its objects are not shown"
+                .into(),
+        );
+    }
+    let live = project_tree(&objects.live_tree(), &[&declared, &wanted]);
+    let mut secrets = Vec::new();
+    let wanted_values = subject.desired.and_then(|desired| desired.attributes.get("values"));
+    for values in wanted_values.into_iter().chain(object.attributes.get("values")) {
+        sensitive_texts(values, &mut secrets);
+    }
+    let tree = |tree: Map| hide_texts(Value::Map(tree), &secrets);
+    object.desired.insert("objects".into(), tree(wanted));
+    object.prior.insert("objects".into(), tree(declared));
+    object.attributes.insert("objects".into(), tree(live));
+    Ok(Reading::Live(Live::Present(Box::new(object))))
+}
+
+/// A release that exists.
+struct Found {
+    status: Json,
+    metadata: Json,
+}
+
+impl Found {
+    /// Helm's word for its state.
+    fn word(&self) -> &str {
+        self.status["info"]["status"].as_str().unwrap_or("unknown")
+    }
+
+    fn is_pending(&self) -> bool {
+        self.word().starts_with("pending-")
+    }
+
+    fn revision(&self) -> u64 {
+        self.status["version"].as_u64().unwrap_or(0)
+    }
+
+    fn version(&self) -> String {
+        canonical_version(self.metadata["version"].as_str().unwrap_or(""))
+    }
+
+    fn values(&self) -> Value {
+        match &self.status["config"] {
+            Json::Null => Value::map(),
+            config => canonical(Value::from_json(config)),
+        }
+    }
+
+    /// The release without its trees of objects.
+    fn object(&self, subject: &Subject<'_>, release: Release<'_>, objects: &Objects) -> Object {
+        let wanted = subject.desired.map(|desired| &desired.attributes);
+        let remembered = subject.prior.map(|prior| &prior.attributes);
+        let guides: Vec<&Value> =
+            [wanted, remembered].into_iter().flatten().filter_map(|a| a.get("values")).collect();
+        let text = |json: &Json| json.as_str().map_or(Value::Null, Value::from);
+        let mut version = self.version();
+        if let Some(wanted) = wanted.and_then(|wanted| wanted.get("version")?.as_str())
+            && same_version(&version, wanted)
+        {
+            wanted.clone_into(&mut version);
+        }
+        let info = &self.status["info"];
+        let (workloads, mut obstacles) = objects.assess();
+        let health = self.health(release);
+        if let Health::Broken(why) = &health {
+            obstacles.push(Obstacle {
+                lasting: !self.is_pending(),
+                blocker: Blocker {
+                    code: if self.is_pending() { "ReleasePending" } else { "ReleaseFailed" }.into(),
+                    message: why.clone(),
+                    next: format!("helm history {} -n {}", release.name, release.namespace),
+                },
+            });
+        }
+        let method = [&self.status["apply_method"], &self.metadata["applyMethod"]];
+        let method = method.into_iter().find(|method| method.is_string());
+        Object {
+            attributes: Map::from([
+                ("chart".into(), text(&self.metadata["chart"])),
+                ("version".into(), Value::from(version.as_str())),
+                ("values".into(), hide(self.values(), &guides)),
+            ]),
+            outputs: Map::from([
+                ("name".into(), Value::from(release.name)),
+                ("namespace".into(), Value::from(release.namespace)),
+                ("status".into(), Value::from(self.word())),
+                ("version".into(), Value::from(version)),
+                ("revision".into(), Value::from(self.revision())),
+                ("appVersion".into(), text(&self.metadata["appVersion"])),
+            ]),
+            notes: match &health {
+                Health::Broken(_) if self.word() == "uninstalling" || self.is_pending() => {
+                    vec![format!(
+                        "release {} is {} since {}",
+                        release.name,
+                        self.word(),
+                        info["last_deployed"].as_str().unwrap_or("an unknown time")
+                    )]
+                }
+                _ => Vec::new(),
+            },
+            health,
+            facts: Map::from([
+                ("status".into(), Value::from(self.word())),
+                ("revision".into(), Value::from(self.revision())),
+                ("lastDeployed".into(), text(&info["last_deployed"])),
+                ("description".into(), Value::from(first_line(&info["description"]))),
+                ("applyMethod".into(), method.map_or(Value::Null, text)),
+                ("workloads".into(), Value::Map(workloads)),
+                ("volumeClaims".into(), Value::List(objects.volume_claims())),
+                ("obstacles".into(), Value::from_spec(&obstacles).unwrap_or_default()),
+            ]),
+            ..Object::default()
+        }
+    }
+
+    fn health(&self, release: Release<'_>) -> Health {
+        let name = release.name;
+        match self.word() {
+            "deployed" => Health::Sound,
+            "failed" => {
+                let why = first_line(&self.status["info"]["description"]);
+                Health::Broken(format!("release {name} is failed: {why}"))
+            }
+            "uninstalling" => {
+                Health::Broken(format!("an uninstall of release {name} was interrupted"))
+            }
+            word => Health::Broken(match word.strip_prefix("pending-") {
+                Some(run) => format!("a helm {run} of release {name} was interrupted"),
+                None => format!("the last revision of release {name} is {word}"),
+            }),
+        }
+    }
+}
+
+/// Whether and how the chart is to be rendered.
+#[derive(Default)]
+struct Rendering<'a> {
+    /// With what; `None`: there is nothing to learn, or no way to.
+    needed: Option<(Settings<'a>, &'a Value)>,
+    /// The path of a chart that only itself tells its name and version.
+    local: Option<&'a str>,
+    /// Whether it is needed, and impossible before the apply.
+    hindered: bool,
+}
+
+impl<'a> Rendering<'a> {
+    fn of(desired: Option<&'a Desired>, found: &Found) -> Self {
+        let Some(desired) = desired else { return Self::default() };
+        let settings = Settings(&desired.settings);
+        let (Some(chart), Some(values)) = (settings.chart(), desired.attributes.get("values"))
+        else {
+            return Self::default();
+        };
+        let local = settings.is_local().then_some(chart);
+        let wants = |name: &str| desired.attributes.get(name).and_then(Value::as_str);
+        let same = local.is_none()
+            && wants("chart") == found.metadata["chart"].as_str()
+            && wants("version").is_some_and(|version| same_version(version, &found.version()))
+            && values.reveal() == found.values().reveal();
+        let hindered = !same && values.has_unknown();
+        Self { needed: (!same && !hindered).then_some((settings, values)), local, hindered }
+    }
+}
+
+/// The revision to go back to when a later one was interrupted: the deployed
+/// one, else the last that had succeeded, else the last at all. `None` when
+/// there is no earlier one.
+fn rollback_target(history: &Json, current: u64) -> Option<u64> {
+    let revisions: Vec<(u64, &Json)> = history
+        .as_array()?
+        .iter()
+        .filter_map(|revision| Some((revision["revision"].as_u64()?, revision)))
+        .filter(|(number, _)| *number < current)
+        .collect();
+    let last = |test: &dyn Fn(&Json) -> bool| {
+        revisions.iter().filter(|(_, revision)| test(revision)).map(|(number, _)| *number).max()
+    };
+    last(&|revision| revision["status"] == "deployed")
+        .or_else(|| {
+            // A failed revision becomes superseded too, once a later one succeeds.
+            last(&|revision| {
+                let description = revision["description"].as_str().unwrap_or("");
+                revision["status"] == "superseded" && !description.contains(" failed: ")
+            })
+        })
+        .or_else(|| last(&|_| true))
+}
+
+/// The name and version of a chart at a path.
+fn chart_of(
+    command: &Command,
+    answer: &Answer,
+    desired: Option<&Desired>,
+) -> Result<Map, ReadError> {
+    let error = |why: String| ReadError::new(command.clone(), answer, why);
+    if !answer.succeeded() {
+        return Err(error(format!("the chart can't be read: {}", failure(answer))));
+    }
+    let chart: Json = serde_yaml::from_str(&answer.stdout)
+        .map_err(|_| error("the chart's description is not YAML".into()))?;
+    let (Some(name), Some(version)) = (chart["name"].as_str(), chart["version"].as_str()) else {
+        return Err(error("the chart tells neither name nor version".into()));
+    };
+    let version = canonical_version(version);
+    let wanted = desired.and_then(|desired| desired.attributes.get("version")?.as_str());
+    if let Some(wanted) = wanted.filter(|wanted| !same_version(wanted, &version)) {
+        return Err(error(format!(
+            "the manifest asks for version {wanted} of the chart, and the chart is {version}"
+        )));
+    }
+    let version = wanted.map_or(version, str::to_owned);
+    Ok(Map::from([
+        ("chart".into(), Value::from(name)),
+        ("version".into(), Value::from(version)),
+    ]))
+}
+
+fn is_not_found(answer: &Answer) -> bool {
+    !answer.succeeded()
+        && answer.stderr.lines().any(|line| line.trim() == "Error: release: not found")
+}
+
+/// The JSON document of an answer.
+fn document(command: &Command, answer: &Answer) -> Result<Json, ReadError> {
+    let error = |why| ReadError::new(command.clone(), answer, why);
+    if !answer.succeeded() {
+        return Err(error(failure(answer)));
+    }
+    answer.json().map_err(error)
+}
+
+/// What `kubectl get` printed: nothing, if nothing was found.
+fn printed(command: &Command, answer: &Answer) -> Result<Json, ReadError> {
+    if answer.succeeded() && answer.stdout.trim().is_empty() {
+        return Ok(Json::Null);
+    }
+    document(command, answer)
+}
+
+/// Why a command failed, in one line.
+fn failure(answer: &Answer) -> String {
+    let errors = || answer.stderr.lines().map(str::trim).filter(|line| !line.is_empty());
+    let line = errors()
+        .find_map(|line| line.strip_prefix("Error: "))
+        .or_else(|| errors().last())
+        .unwrap_or("it says nothing");
+    let unreachable = ["cluster unreachable", "connection to the server", "connection refused"];
+    if unreachable.iter().any(|text| line.contains(text)) {
+        return format!("the Kubernetes API does not answer: {line}");
+    }
+    line.to_owned()
+}
+
+fn first_line(text: &Json) -> &str {
+    text.as_str().and_then(|text| text.lines().next()).unwrap_or("no reason is given").trim()
+}

@@ -1,0 +1,125 @@
+//! The commands that carry a change of a release out.
+
+use super::commands::Release;
+use super::read::fact;
+use super::settings::Settings;
+use crate::adapter::{Blocker, Operation, Step, Verb};
+use crate::diff::Origin;
+use crate::value::{Map, Value};
+
+/// The commands that carry an operation out.
+///
+/// # Errors
+/// When an interrupted first install can only be undone by deleting volumes.
+pub fn steps(operation: &Operation<'_>) -> Result<Vec<Step>, Vec<Blocker>> {
+    let release = Release::of(operation.identity);
+    let at = format!("release {} in {}", release.name, release.namespace);
+    let empty = Map::new();
+    let settings = operation
+        .desired
+        .map(|desired| &desired.settings)
+        .or(operation.prior.map(|prior| &prior.settings))
+        .unwrap_or(&empty);
+    let settings = Settings(settings);
+    let uninstall = |title: &str| Step::new(format!("{title} {at}"), release.uninstall(settings));
+
+    let Some(desired) = operation.desired else {
+        return Ok(match operation.verb {
+            Verb::Delete => vec![uninstall("uninstall")],
+            // Nothing says what the release should be.
+            Verb::Create | Verb::Update | Verb::Repair => Vec::new(),
+        });
+    };
+    let no_values = Value::map();
+    let values = desired.attributes.get("values").unwrap_or(&no_values);
+    let to = format!(
+        "{at} to {}",
+        match settings.text(Settings::VERSION) {
+            Some(version) => format!("{} {version}", settings.chart().unwrap_or_default()),
+            None => settings.chart().unwrap_or_default().to_owned(),
+        }
+    );
+    let upgrade = |title: &str| {
+        let command = release.upgrade(settings, values, forces_conflicts(operation, settings));
+        Step::new(format!("{title} {to}"), command)
+    };
+    Ok(match operation.verb {
+        Verb::Create => vec![upgrade("install")],
+        Verb::Update => vec![upgrade("upgrade")],
+        Verb::Delete => vec![uninstall("uninstall")],
+        Verb::Repair => match fact(operation.object, "status").and_then(Value::as_str) {
+            Some("uninstalling") => {
+                guard_volumes(operation, release)?;
+                vec![uninstall("finish the uninstall of"), upgrade("install")]
+            }
+            Some(status) if status.starts_with("pending-") => {
+                if let Some(revision) = fact(operation.object, "rollbackTo").and_then(number) {
+                    let back = release.rollback(revision, settings);
+                    let title = format!("unlock {at}: go back to revision {revision}");
+                    vec![Step::new(title, back), upgrade("upgrade")]
+                } else {
+                    guard_volumes(operation, release)?;
+                    vec![uninstall("undo the interrupted install of"), upgrade("install")]
+                }
+            }
+            _ => vec![upgrade("repair")],
+        },
+    })
+}
+
+/// Whether fields that another manager holds are to be overwritten: where the
+/// manifest asks for it, and where the plan shows that it reverts what was set
+/// on an object outside. A release that Helm applies on the client's side
+/// knows no conflicts, and Helm refuses the flag.
+fn forces_conflicts(operation: &Operation<'_>, settings: Settings<'_>) -> bool {
+    let method = fact(operation.object, "applyMethod").and_then(Value::as_str);
+    let reverts = operation.changes.iter().any(|change| {
+        let of_objects = change.path.segments().first().is_some_and(|first| first == "objects");
+        of_objects
+            && change.before.is_some()
+            && match change.origin {
+                Origin::Drift | Origin::Both => true,
+                Origin::Change | Origin::Undetermined => false,
+            }
+    });
+    match method {
+        Some("ssa") => reverts || settings.on(Settings::FORCE_CONFLICTS),
+        Some("csa") => false,
+        _ => settings.on(Settings::FORCE_CONFLICTS),
+    }
+}
+
+/// An uninstall deletes the claims of the release, and with them mostly the
+/// volumes: that is never part of a repair.
+fn guard_volumes(operation: &Operation<'_>, release: Release<'_>) -> Result<(), Vec<Blocker>> {
+    let claims = fact(operation.object, "volumeClaims").and_then(Value::as_list);
+    let claims: Vec<&str> = claims.into_iter().flatten().filter_map(Value::as_str).collect();
+    if claims.is_empty() {
+        return Ok(());
+    }
+    let Release { namespace, name } = release;
+    Err(vec![Blocker {
+        code: "UninstallWouldDeleteVolumes".into(),
+        message: format!(
+            "release {name} in {namespace} was interrupted and can only be uninstalled, which \
+             would delete its volume claims {}",
+            claims.join(", ")
+        ),
+        next: format!(
+            "save what the volumes hold, then: helm uninstall {name} -n {namespace} --wait"
+        ),
+    }])
+}
+
+fn number(value: &Value) -> Option<u64> {
+    match value {
+        Value::Number(number) => number.as_u64(),
+        Value::Null
+        | Value::Bool(_)
+        | Value::String(_)
+        | Value::List(_)
+        | Value::Map(_)
+        | Value::Unknown(_)
+        | Value::Sensitive(_) => None,
+    }
+}

@@ -1,0 +1,32 @@
+//! `lkh destroy`
+
+use super::apply::{Approval, carry_out};
+use super::code;
+use super::options::{AccessOptions, StackOptions};
+use super::plan::ShowOptions;
+use super::session::{Session, load};
+use crate::plan::Mode;
+
+/// Plans the removal of everything that was applied, in reverse order, asks for
+/// approval and carries it out. What is external, protected or not in the state
+/// stays.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    stack: StackOptions,
+    #[command(flatten)]
+    access: AccessOptions,
+    /// Do not ask: the plan is approved whatever it is
+    #[arg(long)]
+    auto_approve: bool,
+    #[command(flatten)]
+    show: ShowOptions,
+}
+
+pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
+    args.stack.output.settle();
+    let Some(stack) = load(&args.stack)? else { return Ok(code::ERROR) };
+    let session = Session::new(stack, &args.stack, &args.access)?;
+    let approval = if args.auto_approve { Approval::Given } else { Approval::Ask };
+    carry_out(&session, Mode::Destroy, approval, args.stack.output.json, args.show)
+}

@@ -1,0 +1,132 @@
+//! The command line: arguments, environment, files and the terminal.
+//!
+//! One file per command; each reads its arguments, lets the engine work and
+//! prints. Data goes to standard output, progress and errors to standard
+//! error. This is the only module that reads the environment or prints.
+
+mod apply;
+mod completions;
+mod destroy;
+mod graph;
+mod options;
+mod plan;
+mod progress;
+mod refresh;
+mod sandbox;
+mod session;
+mod show;
+mod validate;
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// How a command ended, as the process's exit code.
+pub(crate) mod code {
+    /// Done, and verified.
+    pub(crate) const GOOD: u8 = 0;
+    /// Something failed, is blocked or is not ready.
+    pub(crate) const ERROR: u8 = 1;
+    /// `plan --detailed-exitcode`: there is something to do.
+    pub(crate) const CHANGES: u8 = 2;
+    /// What was planned is no longer what is there; nothing was changed there.
+    pub(crate) const MOVED: u8 = 3;
+    /// Stopped by the person at the terminal.
+    pub(crate) const INTERRUPTED: u8 = 130;
+}
+
+/// Installs a data lakehouse on AWS EKS from manifests, and keeps it as
+/// declared.
+///
+/// Manifests declare what should exist. `lkh plan` reads what does exist and
+/// shows the difference; `lkh apply` carries out exactly that plan through
+/// `aws`, `helm` and `kubectl`, and verifies each change by a read.
+#[derive(Debug, Parser)]
+#[command(
+    name = "lkh",
+    version,
+    after_help = "Exit codes: 0 done and verified; 1 error, blocked or not ready; 2 changes are \
+                  pending (plan --detailed-exitcode); 3 something moved since the plan; 130 \
+                  interrupted.\n\nTry it with nothing installed: lkh apply --exec sandbox"
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Check the manifests without reading anything live
+    Validate(validate::Args),
+    /// Show what an apply would do; changes nothing
+    Plan(plan::Args),
+    /// Make everything as declared, and verify it
+    Apply(apply::Args),
+    /// Read everything and bring the state's records up to date
+    Refresh(refresh::Args),
+    /// Remove what was applied
+    Destroy(destroy::Args),
+    /// Show the state, or one resource with its evidence
+    Show(show::Args),
+    /// Print the resource graph
+    Graph(graph::Args),
+    /// Look after the simulated account of --exec sandbox
+    Sandbox(sandbox::Args),
+    /// Print a completion script for a shell
+    Completions(completions::Args),
+}
+
+/// Runs the command that the arguments name.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Wrong usage is an error like any other: 2 means "changes".
+            let failed = error.use_stderr();
+            drop(error.print());
+            return ExitCode::from(if failed { code::ERROR } else { code::GOOD });
+        }
+    };
+    let result = match cli.command {
+        Command::Validate(args) => validate::run(&args),
+        Command::Plan(args) => plan::run(&args),
+        Command::Apply(args) => apply::run(&args),
+        Command::Refresh(args) => refresh::run(&args),
+        Command::Destroy(args) => destroy::run(&args),
+        Command::Show(args) => show::run(&args),
+        Command::Graph(args) => graph::run(&args),
+        Command::Sandbox(args) => sandbox::run(&args),
+        Command::Completions(args) => completions::run(&args),
+    };
+    ExitCode::from(result.unwrap_or_else(|error| {
+        complain(&format!("{error:#}"));
+        code::ERROR
+    }))
+}
+
+/// Prints data to standard output. A reader that went away is no error.
+pub(crate) fn print(text: &str) {
+    drop(anstream::stdout().lock().write_all(text.as_bytes()));
+}
+
+/// Prints an error to standard error.
+pub(crate) fn complain(text: &str) {
+    let style = crate::report::BAD;
+    let line = format!("{style}error:{style:#} {text}\n");
+    drop(anstream::stderr().lock().write_all(line.as_bytes()));
+}
+
+/// Prints something worth knowing to standard error.
+pub(crate) fn tell(text: &str) {
+    drop(anstream::stderr().lock().write_all(format!("{text}\n").as_bytes()));
+}
+
+/// Prints a JSON document to standard output.
+///
+/// # Errors
+/// When the value can't be written as JSON.
+pub(crate) fn print_json<T: serde::Serialize>(value: &T) -> anyhow::Result<()> {
+    print(&(serde_json::to_string_pretty(value)? + "\n"));
+    Ok(())
+}

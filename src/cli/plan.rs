@@ -1,0 +1,95 @@
+//! `lkh plan`
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+
+use super::options::{AccessOptions, StackOptions};
+use super::session::{Session, load};
+use super::{code, print, tell};
+use crate::engine::Planned;
+use crate::plan::{Mode, Plan, file};
+use crate::report;
+
+/// Reads what exists, compares it with the manifests and shows what an apply
+/// would do: for every resource the action and the reason, every field that
+/// differs, and whether that is drift (changed outside of lkh) or change (of
+/// the manifests). Changes nothing anywhere.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    stack: StackOptions,
+    #[command(flatten)]
+    access: AccessOptions,
+    /// Save the plan, for `lkh apply FILE`
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Plan the removal of everything that was applied
+    #[arg(long)]
+    destroy: bool,
+    /// Exit with 0 when there is nothing to do, 2 when there are changes, 1 on
+    /// an error
+    #[arg(long)]
+    detailed_exitcode: bool,
+    #[command(flatten)]
+    show: ShowOptions,
+}
+
+/// How much of a plan is shown.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub(crate) struct ShowOptions {
+    /// Show the exact commands, in order
+    #[arg(long)]
+    pub show_commands: bool,
+    /// Show resources that nothing happens to as well
+    #[arg(long)]
+    pub show_unchanged: bool,
+}
+
+impl ShowOptions {
+    pub(crate) fn show(self) -> report::plan::Show {
+        report::plan::Show { commands: self.show_commands, unchanged: self.show_unchanged }
+    }
+}
+
+pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
+    args.stack.output.settle();
+    let Some(stack) = load(&args.stack)? else { return Ok(code::ERROR) };
+    let mode = if args.destroy { Mode::Destroy } else { Mode::Apply };
+    let session = Session::new(stack, &args.stack, &args.access)?;
+    session.block_on(async |session| {
+        let planned = session.engine.plan(mode, &session.targets).await?;
+        present(&planned, args.stack.output.json, args.show)?;
+        if let Some(path) = &args.out {
+            save(&planned.plan, path)?;
+            tell(&format!("Saved the plan. Carry it out with: lkh apply {}", path.display()));
+        }
+        Ok(exit_code(&planned.plan, args.detailed_exitcode))
+    })
+}
+
+/// Prints a plan.
+pub(crate) fn present(planned: &Planned, json: bool, show: ShowOptions) -> anyhow::Result<()> {
+    if json {
+        super::print_json(&serde_json::to_value(&planned.plan)?)
+    } else {
+        print(&report::plan::text(&planned.plan, show.show()));
+        Ok(())
+    }
+}
+
+fn save(plan: &Plan, path: &std::path::Path) -> anyhow::Result<()> {
+    let bytes = file::to_bytes(plan)?;
+    crate::store::write_private(path, &bytes)
+        .with_context(|| format!("can't save the plan to {}", path.display()))
+}
+
+fn exit_code(plan: &Plan, detailed: bool) -> u8 {
+    if plan.blocked().next().is_some() {
+        code::ERROR
+    } else if detailed && plan.has_changes() {
+        code::CHANGES
+    } else {
+        code::GOOD
+    }
+}

@@ -1,0 +1,110 @@
+//! `lkh sandbox`
+
+use std::io::Read as _;
+use std::path::PathBuf;
+
+use clap::Subcommand;
+
+use super::session::world_path;
+use super::{code, print, tell};
+use crate::command::Tool;
+use crate::sandbox::{Fault, Sandbox};
+
+/// Looks after the simulated account and cluster of `--exec sandbox`: make it
+/// anew, or change things behind lkh's back and watch how `lkh plan` shows the
+/// drift and `lkh apply` undoes it.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Where the state lives
+    #[arg(long, value_name = "DIR", default_value = "state", global = true)]
+    state_dir: PathBuf,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Make the sandbox anew: the account, the cluster, and the state of
+    /// stacks applied to it
+    Reset,
+    /// Run a command in it, as `aws`, `helm` or `kubectl` would:
+    /// lkh sandbox run -- aws iam delete-role --role-name x
+    Run {
+        /// The tool and its arguments
+        #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+        argv: Vec<String>,
+    },
+    /// Set the number of nodes; 0 leaves every new pod pending
+    Nodes {
+        /// How many
+        count: usize,
+    },
+    /// Break the pods of a workload, or mend them again
+    Break {
+        /// The namespace
+        #[arg(long, short, default_value = "kube-system")]
+        namespace: String,
+        /// The workload's name, for example karpenter
+        workload: String,
+        /// What is wrong with it
+        #[arg(long, value_enum, default_value = "crash-loop")]
+        with: Fault,
+    },
+    /// Interrupt a release in the middle of an upgrade, as a killed helm does
+    Interrupt {
+        /// The namespace
+        #[arg(long, short, default_value = "kube-system")]
+        namespace: String,
+        /// The release's name
+        release: String,
+    },
+}
+
+pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
+    let path = world_path(&args.state_dir);
+    if let Command::Reset = args.command {
+        if let Some(directory) = path.parent()
+            && directory.exists()
+        {
+            std::fs::remove_dir_all(directory)?;
+        }
+        Sandbox::open(&path)?;
+        tell(&format!("The sandbox is new: {}", path.display()));
+        return Ok(code::GOOD);
+    }
+    let sandbox = Sandbox::open(&path)?;
+    match &args.command {
+        Command::Reset => {}
+        Command::Run { argv } => {
+            let (name, rest) = argv.split_first().map_or(("", argv.as_slice()), |(n, r)| (n, r));
+            let tool = [Tool::Aws, Tool::Helm, Tool::Kubectl]
+                .into_iter()
+                .find(|tool| tool.program() == name);
+            let Some(tool) = tool else {
+                anyhow::bail!("the sandbox knows aws, helm and kubectl, not `{name}`");
+            };
+            let reads_input = rest.iter().any(|arg| arg == "-" || arg.contains("/dev/stdin"));
+            let mut input = Vec::new();
+            if reads_input {
+                std::io::stdin().read_to_end(&mut input)?;
+            }
+            let output = sandbox.run(tool, rest, &input, &std::env::current_dir()?)?;
+            print(&String::from_utf8_lossy(&output.stdout));
+            drop(std::io::Write::write_all(&mut std::io::stderr(), &output.stderr));
+            return Ok(u8::try_from(output.code).unwrap_or(code::ERROR));
+        }
+        Command::Nodes { count } => {
+            sandbox.set_nodes(*count)?;
+            tell(&format!("The cluster has {} now.", crate::report::count(*count, "node")));
+        }
+        Command::Break { namespace, workload, with } => {
+            sandbox.set_fault(namespace, workload, *with)?;
+            tell(&format!("{namespace}/{workload}: {}.", with.word()));
+        }
+        Command::Interrupt { namespace, release } => {
+            sandbox.interrupt(namespace, release)?;
+            tell(&format!("{namespace}/{release} is in the middle of an upgrade for ever."));
+        }
+    }
+    Ok(code::GOOD)
+}

@@ -1,0 +1,327 @@
+//! What every command needs: the stack, the way to the tools, the state.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use jiff::Timestamp;
+use tokio::sync::watch;
+
+use super::options::{AccessOptions, ExecMode, StackOptions};
+use super::progress::Progress;
+use super::{complain, print_json, tell};
+use crate::engine::event::{Event, Observer};
+use crate::engine::{Engine, Targets};
+use crate::exec::gateway::Gateway;
+use crate::exec::local::Local;
+use crate::exec::sandbox::SandboxExec;
+use crate::exec::{Exec, Surroundings};
+use crate::manifest;
+use crate::manifest::stack::Stack;
+use crate::manifest::variables::VariableInputs;
+use crate::plan::Plan;
+use crate::sandbox::Sandbox;
+use crate::store::{LocalStore, LockInfo};
+use crate::value::Value;
+
+/// The environment that the tools may see, besides everything of AWS's and
+/// Docker's own.
+const PASSED_ON: &[&str] = &[
+    "PATH",
+    "HOME",
+    "USER",
+    "LANG",
+    "TMPDIR",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "REQUESTS_CA_BUNDLE",
+    "CURL_CA_BUNDLE",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
+    "XDG_RUNTIME_DIR",
+    "SSH_AUTH_SOCK",
+];
+
+/// Loads the stack, or prints everything that is wrong with it and returns
+/// nothing.
+///
+/// # Errors
+/// When the directory or a variable file can't be read.
+pub(crate) fn load(options: &StackOptions) -> anyhow::Result<Option<Arc<Stack>>> {
+    load_with(options, Vec::new())
+}
+
+/// Loads the stack with the variables of a saved plan. Sensitive ones are not
+/// in the plan and must be given again.
+///
+/// # Errors
+/// As [`load`].
+pub(crate) fn load_for(options: &StackOptions, plan: &Plan) -> anyhow::Result<Option<Arc<Stack>>> {
+    let planned = plan
+        .variables
+        .iter()
+        .filter(|(_, value)| !value.has_sensitive() && !value.has_unknown() && !value.is_null())
+        .map(|(name, value)| match value {
+            Value::String(text) => format!("{name}={text}"),
+            other => format!("{name}={other}"),
+        })
+        .collect();
+    load_with(options, planned)
+}
+
+fn load_with(options: &StackOptions, planned: Vec<String>) -> anyhow::Result<Option<Arc<Stack>>> {
+    let inputs = VariableInputs {
+        assignments: planned.into_iter().chain(options.vars.iter().cloned()).collect(),
+        files: options.var_files.clone(),
+        sandbox: options.exec == Some(ExecMode::Sandbox),
+        region: None,
+    };
+    match manifest::load::load(&options.dir, &inputs) {
+        Ok(stack) => Ok(Some(Arc::new(stack))),
+        Err(diagnostics) => {
+            if options.output.json {
+                print_json(&serde_json::json!({ "diagnostics": diagnostics }))?;
+            }
+            drop(std::io::Write::write_all(
+                &mut anstream::stderr().lock(),
+                diagnostics.render(true).as_bytes(),
+            ));
+            let count = crate::report::count(diagnostics.list().len(), "error");
+            complain(&format!("{count} in {}; nothing was changed", options.dir.display()));
+            Ok(None)
+        }
+    }
+}
+
+/// How the tools are run.
+fn mode(stack: &Stack, options: &StackOptions) -> ExecMode {
+    options.exec.unwrap_or(match stack.toolbox.exec {
+        manifest::stack::ExecMode::Docker => ExecMode::Docker,
+        manifest::stack::ExecMode::Local => ExecMode::Local,
+        manifest::stack::ExecMode::Sandbox => ExecMode::Sandbox,
+    })
+}
+
+/// Where the state of a stack lives. The sandbox's never mixes with that of a
+/// real account.
+pub(crate) fn store(stack: &Stack, options: &StackOptions) -> LocalStore {
+    let directory = match mode(stack, options) {
+        ExecMode::Sandbox => options.state_dir.join("sandbox"),
+        ExecMode::Docker | ExecMode::Local => options.state_dir.clone(),
+    };
+    LocalStore::new(directory, &stack.name)
+}
+
+/// The file of the simulated account.
+pub(crate) fn world_path(state_dir: &Path) -> PathBuf {
+    state_dir.join("sandbox").join("world.jsonl")
+}
+
+/// A stack with all that is needed to work on it.
+pub(crate) struct Session {
+    /// The engine.
+    pub engine: Engine,
+    /// What the run is limited to.
+    pub targets: Targets,
+    run: String,
+    observer: Observer,
+    runtime: tokio::runtime::Runtime,
+}
+
+impl Session {
+    /// A session with what the options say. Starts nothing yet.
+    ///
+    /// # Errors
+    /// When the region is not known, or the way to the tools can't be prepared.
+    pub(crate) fn new(
+        stack: Arc<Stack>,
+        options: &StackOptions,
+        access: &AccessOptions,
+    ) -> anyhow::Result<Self> {
+        let mode = mode(&stack, options);
+        let region = region(&stack, mode, access)?;
+        let run = run_id();
+        let manifests = std::fs::canonicalize(&options.dir)
+            .with_context(|| format!("can't find {}", options.dir.display()))?;
+        let surroundings = Surroundings {
+            environment: environment(),
+            profile: access.profile.clone().or_else(|| text(&stack, "profile")),
+            region: region.clone(),
+            kubeconfig: match &access.kubeconfig {
+                Some(path) => Some(
+                    std::fs::canonicalize(path)
+                        .with_context(|| format!("can't read {}", path.display()))?,
+                ),
+                None => None,
+            },
+            kube_context: access.kube_context.clone(),
+            image: stack.toolbox.image.clone().unwrap_or_default(),
+            manifests,
+            run: run.clone(),
+        };
+        let color = !options.output.no_color && std::env::var_os("NO_COLOR").is_none();
+        let progress = Arc::new(Progress::new(color));
+        let observer = progress.observer();
+        let notices = {
+            let observer = Arc::clone(&observer);
+            Arc::new(move |text: &str| observer(Event::Notice(text.to_owned())))
+        };
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        let exec: Box<dyn Exec> = {
+            let _context = runtime.enter();
+            match mode {
+                ExecMode::Docker => todo!(),
+                ExecMode::Local => Box::new(Local::new(surroundings.clone())?),
+                ExecMode::Sandbox => Box::new(SandboxExec::new(
+                    Sandbox::open(&world_path(&options.state_dir))?,
+                    &surroundings,
+                )),
+            }
+        };
+        let gateway = Gateway::new(exec, &surroundings, access.parallelism, notices);
+        for value in stack.variables.values() {
+            gateway.protect(value);
+        }
+        let engine = Engine {
+            store: store(&stack, options),
+            stack,
+            gateway: Arc::new(gateway),
+            region,
+            observer: Arc::clone(&observer),
+        };
+        let targets = Targets(access.targets.clone());
+        Ok(Self { engine, targets, run, observer, runtime })
+    }
+
+    /// Runs the work of a command to its end, and ends what it started.
+    ///
+    /// # Errors
+    /// What the work says.
+    pub(crate) fn block_on<T>(
+        &self,
+        work: impl AsyncFnOnce(&Self) -> anyhow::Result<T>,
+    ) -> anyhow::Result<T> {
+        self.runtime.block_on(async {
+            let result = work(self).await;
+            self.engine.gateway.close().await;
+            result
+        })
+    }
+
+    /// What the lock says of this run.
+    pub(crate) fn lock_info(&self, operation: &str) -> LockInfo {
+        let user = std::env::var("USER").or_else(|_| std::env::var("LOGNAME"));
+        let host = std::fs::read_to_string("/etc/hostname").unwrap_or_default();
+        let user = user.unwrap_or_else(|_| "someone".into());
+        LockInfo {
+            id: self.run.clone(),
+            operation: operation.to_owned(),
+            who: if host.trim().is_empty() { user } else { format!("{user}@{}", host.trim()) },
+            pid: std::process::id(),
+            since: Timestamp::now(),
+        }
+    }
+
+    /// Says so when the run before did not come to its end.
+    ///
+    /// # Errors
+    /// When the log can't be read.
+    pub(crate) fn tell_interrupted_run(&self) -> anyhow::Result<()> {
+        let journal = self.engine.store.read_log()?;
+        for (operation, address) in journal.open_intents() {
+            tell(&format!(
+                "note: the last run ended in the middle of operation {operation} on {address}; \
+                 what came of it is read now"
+            ));
+        }
+        Ok(())
+    }
+
+    /// A value that turns true at the first Ctrl-C. The second ends the process
+    /// at once.
+    pub(crate) fn watch_for_interrupt(&self) -> watch::Receiver<bool> {
+        let (sender, receiver) = watch::channel(false);
+        let observer = Arc::clone(&self.observer);
+        let gateway = Arc::clone(&self.engine.gateway);
+        self.runtime.spawn(async move {
+            let mut terminate = terminated();
+            for round in 0.. {
+                tokio::select! {
+                    signal = tokio::signal::ctrl_c() => if signal.is_err() { return },
+                    () = &mut terminate, if round == 0 => {}
+                }
+                if round == 0 {
+                    observer(Event::Notice(
+                        "stopping: what is running is finished first (Ctrl-C again ends at once)"
+                            .into(),
+                    ));
+                    if sender.send(true).is_err() {
+                        return;
+                    }
+                } else {
+                    gateway.close().await;
+                    std::process::exit(super::code::INTERRUPTED.into());
+                }
+            }
+        });
+        receiver
+    }
+}
+
+/// Ends when the process is asked to terminate.
+fn terminated() -> std::pin::Pin<Box<dyn Future<Output = ()> + Send>> {
+    Box::pin(async {
+        #[cfg(unix)]
+        if let Ok(mut signal) =
+            tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
+        {
+            signal.recv().await;
+            return;
+        }
+        std::future::pending::<()>().await;
+    })
+}
+
+/// The region: the option, the stack's variable of that name, the environment;
+/// in the sandbox its own.
+fn region(stack: &Stack, mode: ExecMode, access: &AccessOptions) -> anyhow::Result<String> {
+    let found = access
+        .region
+        .clone()
+        .or_else(|| text(stack, "region"))
+        .or_else(|| std::env::var("AWS_REGION").ok())
+        .or_else(|| std::env::var("AWS_DEFAULT_REGION").ok())
+        .or_else(|| (mode == ExecMode::Sandbox).then(|| crate::sandbox::REGION.to_owned()));
+    let region = found.filter(|region| !region.is_empty()).context(
+        "no AWS region: use --region, declare a variable `region` in the Stack, or set AWS_REGION",
+    )?;
+    let plain = region.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
+    anyhow::ensure!(plain, "`{region}` is not the name of an AWS region");
+    Ok(region)
+}
+
+/// The text of a variable, if it has one.
+fn text(stack: &Stack, variable: &str) -> Option<String> {
+    stack.variables.get(variable).and_then(Value::as_str).map(str::to_owned)
+}
+
+fn environment() -> Vec<(String, String)> {
+    std::env::vars()
+        .filter(|(name, _)| {
+            PASSED_ON.contains(&name.as_str())
+                || name.starts_with("AWS_")
+                || name.starts_with("DOCKER_")
+                || name.starts_with("LC_")
+        })
+        .collect()
+}
+
+/// Names a run: its time and process.
+fn run_id() -> String {
+    let now = Timestamp::now().strftime("%Y%m%d%H%M%S").to_string();
+    format!("{now}-{:x}", std::process::id())
+}

@@ -1,0 +1,46 @@
+//! `lkh show`
+
+use anyhow::{Context as _, bail};
+
+use super::options::StackOptions;
+use super::session::{load, store};
+use super::{code, print};
+use crate::address::Address;
+use crate::report;
+
+/// Shows what the state remembers: a line a resource, or one resource with its
+/// outputs and the evidence behind every claim. Reads nothing live.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The resource (Kind.name); without it, the whole state
+    #[arg(value_name = "ADDRESS")]
+    address: Option<String>,
+    #[command(flatten)]
+    stack: StackOptions,
+}
+
+pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
+    args.stack.output.settle();
+    let Some(stack) = load(&args.stack)? else { return Ok(code::ERROR) };
+    let store = store(&stack, &args.stack);
+    let Some(state) = store.load()? else {
+        bail!("there is no state at {} yet: run lkh apply", store.state_path().display());
+    };
+    let json = args.stack.output.json;
+    match &args.address {
+        None if json => super::print_json(&serde_json::to_value(&state)?)?,
+        None => print(&report::state::text(&state)),
+        Some(text) => {
+            let address: Address = text.parse().map_err(anyhow::Error::msg)?;
+            let record = state.resources.get(&address).with_context(|| {
+                format!("{address} is not in the state; `lkh show` lists what is")
+            })?;
+            if json {
+                super::print_json(&serde_json::to_value(record)?)?;
+            } else {
+                print(&report::state::resource(&address, record));
+            }
+        }
+    }
+    Ok(code::GOOD)
+}

@@ -1,0 +1,424 @@
+//! Joins the others: refresh, plan and apply. The only module that knows
+//! adapters, diff, plan, state, store and exec at once.
+//!
+//! Data goes one way: `survey` reads and decides, `plan` is made of its
+//! decisions, `apply` carries the plan out and `keeper` writes state and log.
+//! Nothing here prints or reads the environment.
+
+pub mod apply;
+pub mod event;
+pub mod keeper;
+pub mod read;
+pub mod survey;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use self::apply::{Applier, Ending, Finished};
+use self::event::Observer;
+use self::keeper::Keeper;
+use self::read::Unreadable;
+use self::survey::{Settled, Survey, graph, subjects};
+use crate::adapter::{Live, Readiness};
+use crate::address::Address;
+use crate::exec::gateway::Gateway;
+use crate::journal;
+use crate::manifest::stack::Stack;
+use crate::plan::decide::differences;
+use crate::plan::{Action, Change, FORMAT_VERSION, Mode, Plan, PlannedCommand};
+use crate::state::{Record, State, Status};
+use crate::store::{LocalStore, LockInfo, StoreError};
+
+/// Why the engine could not do its work at all.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The account could not be told, so nothing can be read.
+    #[error("can't tell which AWS account this is: {}\n  command: {}\n  next: {}", .0.why, .0.command, .0.next)]
+    Account(Unreadable),
+    /// The state belongs to another installation.
+    #[error("the state is of {what} {theirs}, and this is {ours}; {next}")]
+    ForeignState {
+        /// Account, region or stack.
+        what: &'static str,
+        /// What the state says.
+        theirs: String,
+        /// What is true now.
+        ours: String,
+        /// What to do.
+        next: &'static str,
+    },
+    /// The resources depend on each other in a circle.
+    #[error("these resources depend on each other in a circle: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))]
+    Cycle(Vec<Address>),
+    /// Two resources turned out to stand for one object.
+    #[error("{first} and {second} both stand for {claim}; remove one of them")]
+    SameObject {
+        /// One.
+        first: Address,
+        /// The other.
+        second: Address,
+        /// What both claim.
+        claim: String,
+    },
+    /// A target names nothing.
+    #[error(
+        "nothing is called {0}: --target takes an address of the stack (Kind.name) or phase.NAME"
+    )]
+    NoSuchTarget(String),
+    /// The state or the log could not be read or written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// What a run is limited to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Targets(pub Vec<String>);
+
+/// What every run needs.
+pub struct Engine {
+    /// The stack.
+    pub stack: Arc<Stack>,
+    /// The way to the tools.
+    pub gateway: Arc<Gateway>,
+    /// The AWS region.
+    pub region: String,
+    /// Where the state lives.
+    pub store: LocalStore,
+    /// Whoever shows what happens.
+    pub observer: Observer,
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine").field("stack", &self.stack.name).finish_non_exhaustive()
+    }
+}
+
+/// A plan, with what its apply needs besides: what was desired and read, with
+/// the secrets that the plan does not hold.
+#[derive(Debug, Clone)]
+pub struct Planned {
+    /// The plan.
+    pub plan: Plan,
+    state: Option<State>,
+    survey: Arc<Survey>,
+    account: String,
+    settled: BTreeMap<Address, Arc<Settled>>,
+}
+
+/// How an apply ended.
+#[derive(Debug, Clone)]
+pub struct Report {
+    /// Each resource, in the plan's order.
+    pub resources: Vec<(Address, Action, Arc<Finished>)>,
+    /// Whether the run was told to stop.
+    pub interrupted: bool,
+}
+
+impl Report {
+    /// Whether every resource was proved to be as planned.
+    pub fn is_good(&self) -> bool {
+        self.resources.iter().all(|(_, _, finished)| finished.ending.is_good())
+    }
+
+    /// The exit code: 0 verified, 1 something failed, 3 nothing failed but
+    /// something moved since the plan, 130 interrupted.
+    pub fn exit_code(&self) -> u8 {
+        let any = |test: fn(&Ending) -> bool| {
+            self.resources.iter().any(|(_, _, finished)| test(&finished.ending))
+        };
+        if self.interrupted && any(|ending| matches!(ending, Ending::Interrupted)) {
+            130
+        } else if self.is_good() {
+            0
+        } else if any(|ending| matches!(ending, Ending::Moved { .. }))
+            && !any(|ending| {
+                matches!(ending, Ending::Failed(_) | Ending::NotReady(_) | Ending::Blocked(_))
+            })
+        {
+            3
+        } else {
+            1
+        }
+    }
+}
+
+impl Engine {
+    /// Reads everything and plans. Changes nothing anywhere.
+    ///
+    /// # Errors
+    /// When nothing can be planned at all. A resource that can't be read is
+    /// part of the plan, as unknown.
+    pub async fn plan(&self, mode: Mode, targets: &Targets) -> Result<Planned, EngineError> {
+        let state = self.store.load()?;
+        let all = subjects(&self.stack, state.as_ref(), mode);
+        let whole = graph(&all);
+        let order = whole
+            .order()
+            .map_err(|cycles| EngineError::Cycle(cycles.into_iter().flatten().collect()))?;
+        let roots = self.roots(&all, targets)?;
+        let chosen = match (&roots, mode) {
+            (None, _) => all.keys().cloned().collect(),
+            (Some(roots), Mode::Apply) => whole.with_dependencies(roots),
+            (Some(roots), Mode::Destroy) => {
+                // What the chosen ones need to be read stays in, unchanged.
+                let going = whole.with_dependents(roots);
+                let external =
+                    |address: &Address| all.get(address).is_some_and(|subject| subject.external);
+                let needed = whole.with_dependencies(&going);
+                needed.into_iter().filter(|a| going.contains(a) || external(a)).collect()
+            }
+        };
+        let chosen: BTreeMap<_, _> =
+            all.into_iter().filter(|(address, _)| chosen.contains(address)).collect();
+        let survey = Arc::new(Survey::new(
+            Arc::clone(&self.stack),
+            mode,
+            Arc::clone(&self.gateway),
+            self.region.clone(),
+            chosen,
+            Arc::clone(&self.observer),
+        ));
+        let (account, settled) = survey.walk().await.map_err(EngineError::Account)?;
+        self.check_state(state.as_ref(), &account)?;
+        check_claims(&settled)?;
+        let changes = order
+            .iter()
+            .filter_map(|address| Some(change(address, &survey, settled.get(address)?)))
+            .collect();
+        let plan = Plan {
+            format_version: FORMAT_VERSION,
+            stack: self.stack.name.clone(),
+            mode,
+            account: account.clone(),
+            region: self.region.clone(),
+            lineage: state.as_ref().map(|state| state.lineage.clone()),
+            serial: state.as_ref().map_or(0, |state| state.serial),
+            manifests: self.stack.digest.clone(),
+            variables: self.stack.variables.clone(),
+            targets: targets.0.clone(),
+            changes,
+        };
+        Ok(Planned { plan, state, survey, account, settled })
+    }
+
+    /// Carries a plan out. The lock is held from before the plan was made.
+    ///
+    /// # Errors
+    /// When state or log can't be written: then the run stopped there.
+    pub async fn apply(
+        &self,
+        planned: Planned,
+        run: &LockInfo,
+        lock: &crate::store::Lock,
+        stop: watch::Receiver<bool>,
+    ) -> Result<Report, EngineError> {
+        let Planned { plan, state, survey, account, settled } = planned;
+        let state = state
+            .unwrap_or_else(|| State::new(&self.stack.name, new_lineage(), &account, &self.region));
+        self.store.back_up()?;
+        let mut log = self.store.open_log(lock)?;
+        log.append(
+            jiff::Timestamp::now(),
+            journal::Event::RunStarted {
+                format_version: journal::FORMAT_VERSION,
+                run: run.id.clone(),
+                plan: plan.digest(),
+            },
+        )?;
+        let keeper = Keeper::new(self.store.clone(), state, log);
+        let applier = Arc::new(Applier::new(
+            survey,
+            account,
+            settled,
+            &plan,
+            keeper,
+            stop.clone(),
+            Arc::clone(&self.observer),
+        ));
+        let finished = applier.run().await?;
+        let resources = plan
+            .changes
+            .iter()
+            .filter_map(|change| {
+                let finished = finished.get(&change.address)?;
+                Some((change.address.clone(), change.action, Arc::clone(finished)))
+            })
+            .collect();
+        let report = Report { resources, interrupted: *stop.borrow() };
+        applier.end(&run.id, report.exit_code())?;
+        Ok(report)
+    }
+
+    /// Reads everything that the state knows and brings its records up to date:
+    /// outputs, readiness, evidence. What was applied stays what it was, so
+    /// that drift still shows as drift.
+    ///
+    /// # Errors
+    /// When nothing can be read, or the state can't be written.
+    pub async fn refresh(
+        &self,
+        planned: &Planned,
+        _lock: &crate::store::Lock,
+    ) -> Result<Vec<(Address, Status)>, EngineError> {
+        let Some(mut state) = planned.state.clone() else { return Ok(Vec::new()) };
+        let mut statuses = Vec::new();
+        let before = state.clone();
+        for (address, settled) in &planned.settled {
+            let Some(record) = state.resources.get_mut(address) else { continue };
+            look_at(address, record, settled);
+            statuses.push((address.clone(), record.status));
+        }
+        if state != before {
+            state.serial += 1;
+            self.store.back_up()?;
+            self.store.save(&state)?;
+        }
+        Ok(statuses)
+    }
+
+    /// The resources that the targets name; `None`: all.
+    fn roots(
+        &self,
+        all: &BTreeMap<Address, survey::Entry>,
+        targets: &Targets,
+    ) -> Result<Option<BTreeSet<Address>>, EngineError> {
+        if targets.0.is_empty() {
+            return Ok(None);
+        }
+        let mut roots = BTreeSet::new();
+        for target in &targets.0 {
+            let before = roots.len();
+            match target.strip_prefix("phase.") {
+                Some(phase) => roots.extend(
+                    all.iter()
+                        .filter(|(_, subject)| subject.phase.as_deref() == Some(phase))
+                        .map(|(address, _)| address.clone()),
+                ),
+                None => roots.extend(
+                    target.parse::<Address>().ok().filter(|address| all.contains_key(address)),
+                ),
+            }
+            if roots.len() == before {
+                return Err(EngineError::NoSuchTarget(target.clone()));
+            }
+        }
+        Ok(Some(roots))
+    }
+
+    fn check_state(&self, state: Option<&State>, account: &str) -> Result<(), EngineError> {
+        let Some(state) = state else { return Ok(()) };
+        let foreign = |what, theirs: &str, ours: &str, next| EngineError::ForeignState {
+            what,
+            theirs: theirs.to_owned(),
+            ours: ours.to_owned(),
+            next,
+        };
+        if state.stack != self.stack.name {
+            let next = "set another state directory for this stack";
+            return Err(foreign("stack", &state.stack, &self.stack.name, next));
+        }
+        if state.account != account {
+            let next = "use the credentials of that account (--profile), or another state";
+            return Err(foreign("account", &state.account, account, next));
+        }
+        if state.region != self.region {
+            let next = "set --region to that region, or use another state";
+            return Err(foreign("region", &state.region, &self.region, next));
+        }
+        Ok(())
+    }
+}
+
+/// Brings a record up to date with what was read.
+fn look_at(address: &Address, record: &mut Record, settled: &Settled) {
+    let adapter = address.kind.adapter();
+    match &settled.live {
+        None => record.status = Status::Unverified,
+        Some(Live::Absent) => {
+            record.status = Status::Missing;
+            record.blockers.clear();
+        }
+        Some(Live::Present(object)) => {
+            record.applied.outputs = object.outputs.clone();
+            record.blockers.clear();
+            record.status = match &settled.desired {
+                None => Status::Drifted,
+                Some(desired) => {
+                    let found = differences(adapter, desired, None, object, &[]);
+                    let ready = adapter.readiness(desired, object);
+                    match (found.is_equal() && settled.decision.steps.is_empty(), ready) {
+                        (true, Readiness::Ready) => Status::Applied,
+                        (_, Readiness::Waiting(blockers) | Readiness::NotReady(blockers)) => {
+                            record.blockers = blockers;
+                            Status::NotReady
+                        }
+                        (false, Readiness::Ready) => Status::Drifted,
+                    }
+                }
+            };
+        }
+    }
+    if let Some(live) = &settled.live {
+        let sighting = read::Sighting { live: live.clone(), commands: settled.evidence.clone() };
+        record.evidence = apply::evidence(&sighting);
+    }
+}
+
+/// A change of the plan, from what was decided.
+fn change(address: &Address, survey: &Survey, settled: &Settled) -> Change {
+    let subject = survey.subjects.get(address);
+    let decision = &settled.decision;
+    let prior = subject.and_then(|subject| subject.prior.as_ref());
+    let identity = match (&settled.desired, prior) {
+        (Some(desired), _) => desired.identity.clone(),
+        (None, Some(prior)) => prior.identity.clone(),
+        (None, None) => crate::adapter::Identity::default(),
+    };
+    Change {
+        address: address.clone(),
+        phase: subject.and_then(|subject| subject.phase.clone()),
+        identity,
+        action: decision.action,
+        reason: decision.reason.clone(),
+        fields: decision.fields.clone(),
+        foreign: decision.foreign.clone(),
+        notes: decision.notes.clone(),
+        commands: decision.steps.iter().map(PlannedCommand::of).collect(),
+        depends_on: subject.map(|subject| subject.dependencies.clone()).unwrap_or_default(),
+        blockers: decision.blockers.clone(),
+    }
+}
+
+/// Two resources must not stand for one object. The manifests' own check can't
+/// see identities that only reading tells.
+fn check_claims(settled: &BTreeMap<Address, Arc<Settled>>) -> Result<(), EngineError> {
+    let mut claims: BTreeMap<String, &Address> = BTreeMap::new();
+    for (address, settled) in settled {
+        let Some(desired) = settled.desired.as_ref().filter(|d| d.identity.is_known()) else {
+            continue;
+        };
+        let mut mine = desired.claims.clone();
+        if mine.is_empty() {
+            mine.push(format!("{} {}", address.kind, desired.identity));
+        }
+        for claim in mine {
+            if let Some(first) = claims.insert(claim.clone(), address) {
+                return Err(EngineError::SameObject {
+                    first: first.clone(),
+                    second: address.clone(),
+                    claim,
+                });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A new lineage: 128 bits that the standard library's hasher draws at random.
+fn new_lineage() -> String {
+    use std::hash::{BuildHasher as _, RandomState};
+    format!("{:016x}{:016x}", RandomState::new().hash_one(0), RandomState::new().hash_one(1))
+}

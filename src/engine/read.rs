@@ -1,0 +1,155 @@
+//! Reading one object: asks the commands that its adapter names until the
+//! adapter can say what the object is.
+
+use std::sync::Arc;
+
+use tokio::task::JoinSet;
+
+use crate::adapter::{Adapter, Answers, Live, Reading, Subject};
+use crate::command::{Answer, Command};
+use crate::exec::gateway::Gateway;
+use crate::exec::{ExecError, explain};
+use crate::value::Digest;
+
+/// After this many rounds of questions an adapter is taken to be in a circle.
+const MAX_ROUNDS: usize = 12;
+
+/// An object, as read, and what was read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sighting {
+    /// What the object is.
+    pub live: Live,
+    /// The commands that told, each with the digest of its answer.
+    pub commands: Vec<(String, Digest)>,
+}
+
+/// Why an object could not be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unreadable {
+    /// The command that did not tell.
+    pub command: String,
+    /// The cause, in one line.
+    pub why: String,
+    /// What to do about it.
+    pub next: String,
+}
+
+/// Whether answers of the same refresh may serve.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Freshness {
+    /// Every read runs once per refresh.
+    Shared,
+    /// Ask again.
+    Fresh,
+}
+
+/// Reads one object.
+///
+/// # Errors
+/// Why it is unknown what the object is.
+pub async fn read(
+    gateway: &Arc<Gateway>,
+    adapter: &'static dyn Adapter,
+    subject: Subject<'_>,
+    freshness: Freshness,
+) -> Result<Sighting, Unreadable> {
+    let mut answers = Answers::default();
+    let mut commands = Vec::new();
+    for _ in 0..MAX_ROUNDS {
+        let asked = match adapter.read(&subject, &answers) {
+            Ok(Reading::Live(live)) => return Ok(Sighting { live, commands }),
+            Ok(Reading::Ask(asked)) => asked,
+            Err(error) => {
+                return Err(unreadable(gateway, &error.command, &error.answer, &error.why));
+            }
+        };
+        for (command, answer) in ask(gateway, asked, freshness).await? {
+            commands.push((command.to_string(), Digest::of(answer.stdout.as_bytes())));
+            answers.insert(&command, answer);
+        }
+    }
+    Err(Unreadable {
+        command: String::new(),
+        why: "the reading does not come to an end".into(),
+        next: "report this: it is a mistake in lkh".into(),
+    })
+}
+
+/// Runs the commands side by side.
+async fn ask(
+    gateway: &Arc<Gateway>,
+    mut commands: Vec<Command>,
+    freshness: Freshness,
+) -> Result<Vec<(Command, Answer)>, Unreadable> {
+    if commands.len() == 1
+        && let Some(command) = commands.pop()
+    {
+        let answer = run(gateway, &command, freshness).await;
+        return match answer {
+            Ok(answer) => Ok(vec![(command, answer)]),
+            Err(error) => Err(failed(&command, &error)),
+        };
+    }
+    let mut running = JoinSet::new();
+    for (index, command) in commands.into_iter().enumerate() {
+        let gateway = Arc::clone(gateway);
+        running.spawn(async move {
+            let answer = run(&gateway, &command, freshness).await;
+            (index, command, answer)
+        });
+    }
+    let mut answered = Vec::new();
+    while let Some(result) = running.join_next().await {
+        let Ok((index, command, answer)) = result else { continue };
+        match answer {
+            Ok(answer) => answered.push((index, command, answer)),
+            Err(error) => return Err(failed(&command, &error)),
+        }
+    }
+    answered.sort_by_key(|(index, ..)| *index);
+    Ok(answered.into_iter().map(|(_, command, answer)| (command, answer)).collect())
+}
+
+async fn run(
+    gateway: &Gateway,
+    command: &Command,
+    freshness: Freshness,
+) -> Result<Answer, ExecError> {
+    match freshness {
+        Freshness::Shared => gateway.read(command).await,
+        Freshness::Fresh => gateway.read_fresh(command).await,
+    }
+}
+
+/// What a person is told of a command that has no answer.
+pub fn failed(command: &Command, error: &ExecError) -> Unreadable {
+    Unreadable { command: command.to_string(), why: error.to_string(), next: error.next() }
+}
+
+/// What a person is told of an answer that tells nothing.
+fn unreadable(gateway: &Gateway, command: &Command, answer: &Answer, why: &str) -> Unreadable {
+    match explain::explain(answer) {
+        Some(explanation) => Unreadable {
+            command: command.to_string(),
+            why: explanation.cause,
+            next: explanation.fix,
+        },
+        None => Unreadable {
+            command: command.to_string(),
+            why: gateway.show(&detail(answer, why)),
+            next: format!("run `{command}` by hand"),
+        },
+    }
+}
+
+/// The cause, the exit code and the last lines that the tool wrote.
+pub fn detail(answer: &Answer, why: &str) -> String {
+    let lines: Vec<&str> = answer.stderr.lines().filter(|line| !line.trim().is_empty()).collect();
+    let last = lines[lines.len().saturating_sub(5)..].join("\n");
+    match (answer.succeeded(), last.is_empty()) {
+        (true, true) => why.to_owned(),
+        (true, false) => format!("{why}\n{last}"),
+        (false, true) => format!("{why} (exit code {})", answer.code),
+        (false, false) => format!("{why} (exit code {})\n{last}", answer.code),
+    }
+}

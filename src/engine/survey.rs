@@ -1,0 +1,583 @@
+//! Refresh and plan in one walk: reads every resource and decides its change.
+//!
+//! Each resource is a task. Where its spec is wholly known from the start it
+//! reads at once; a resource that refers to what another one has yet to tell
+//! waits for that one. A resource is *settled* when it is read and decided,
+//! after what it depends on: only then its outputs are final. Every command
+//! here only reads.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use tokio::sync::SetOnce;
+use tokio::task::JoinSet;
+
+use super::event::{Event, Observer};
+use super::read::{Freshness, Sighting, Unreadable, read};
+use crate::adapter::{Adapter, Blocker, Context, Desired, Kind, Live, Prior, Problem, Subject};
+use crate::address::{Address, Reference};
+use crate::command::{Command, Tool};
+use crate::exec::ClusterAccess;
+use crate::exec::gateway::Gateway;
+use crate::graph::Graph;
+use crate::manifest::resource::{DependsOn, Resource};
+use crate::manifest::stack::Stack;
+use crate::manifest::template::{Resolution, references, resolve};
+use crate::plan::decide::{Decision, Facts, decide};
+use crate::plan::{Action, Mode, Reason};
+use crate::state::State;
+use crate::value::{Map, Path, Value};
+
+/// A resource as it stands before anything is read.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// Whether a manifest declares it; else only the state knows it.
+    pub declared: bool,
+    /// Whether it is only read.
+    pub external: bool,
+    /// Fields that are not compared.
+    pub ignore: Vec<Path>,
+    /// What the state remembers.
+    pub prior: Option<Prior>,
+    /// What it depends on, by its manifest or, without one, by the state.
+    pub dependencies: BTreeSet<Address>,
+    /// The phase that it belongs to.
+    pub phase: Option<String>,
+    /// Whether it must never be destroyed.
+    pub prevent_destroy: bool,
+}
+
+/// A resource that is read and decided.
+#[derive(Debug, Clone)]
+pub struct Settled {
+    /// What the manifest asks for, with every output of its dependencies that
+    /// is known.
+    pub desired: Option<Desired>,
+    /// What was read; `None`: nothing could be read.
+    pub live: Option<Live>,
+    /// The commands that told.
+    pub evidence: Vec<(String, crate::value::Digest)>,
+    /// What is done with it.
+    pub decision: Decision,
+    /// What others may refer to.
+    pub outputs: Map,
+}
+
+/// Everything that the walk needs.
+#[derive(Debug)]
+pub struct Survey {
+    /// The stack.
+    pub stack: Arc<Stack>,
+    /// Whether the stack is brought up or taken down.
+    pub mode: Mode,
+    /// The way to the tools.
+    pub gateway: Arc<Gateway>,
+    /// The region.
+    pub region: String,
+    /// The resources.
+    pub subjects: BTreeMap<Address, Entry>,
+    /// The account, once known; `Err`: why it is not.
+    account: SetOnce<Result<String, Unreadable>>,
+    settled: BTreeMap<Address, SetOnce<Arc<Settled>>>,
+    observer: ObserverBox,
+}
+
+/// An observer without a `Debug` of its own.
+pub struct ObserverBox(pub Observer);
+
+impl std::fmt::Debug for ObserverBox {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Observer")
+    }
+}
+
+/// The resources of a stack and its state, as they stand before anything is
+/// read. The dependencies of Kubernetes resources include the cluster.
+pub fn subjects(stack: &Stack, state: Option<&State>, mode: Mode) -> BTreeMap<Address, Entry> {
+    let mut subjects = BTreeMap::new();
+    let cluster = cluster(stack);
+    for resource in &stack.resources {
+        let address = resource.address.clone();
+        let record = state.and_then(|state| state.resources.get(&address));
+        let mut dependencies = dependencies(stack, resource);
+        if address.kind.adapter().needs_kubernetes() {
+            dependencies.extend(cluster.clone());
+        }
+        dependencies.remove(&address);
+        subjects.insert(
+            address,
+            Entry {
+                declared: true,
+                external: resource.external,
+                ignore: resource.lifecycle.ignore_changes.clone(),
+                prior: record.map(|record| record.applied.clone()),
+                dependencies,
+                phase: resource.phase.clone(),
+                prevent_destroy: resource.lifecycle.prevent_destroy
+                    || (mode == Mode::Destroy
+                        && record.is_some_and(|record| record.prevent_destroy)),
+            },
+        );
+    }
+    for (address, record) in state.iter().flat_map(|state| &state.resources) {
+        subjects.entry(address.clone()).or_insert_with(|| Entry {
+            declared: false,
+            external: false,
+            ignore: Vec::new(),
+            prior: Some(record.applied.clone()),
+            dependencies: {
+                let mut dependencies = record.dependencies.clone();
+                if address.kind.adapter().needs_kubernetes() {
+                    dependencies.extend(cluster.clone());
+                }
+                dependencies
+            },
+            phase: record.phase.clone(),
+            prevent_destroy: record.prevent_destroy,
+        });
+    }
+    subjects
+}
+
+/// What a resource depends on: what its spec refers to, and what it says
+/// itself.
+fn dependencies(stack: &Stack, resource: &Resource) -> BTreeSet<Address> {
+    let mut found: BTreeSet<_> = references(&resource.spec)
+        .filter_map(|(_, reference)| match reference {
+            Reference::Output { target, .. } => Some(target),
+            Reference::Variable(_) | Reference::AccountId | Reference::Region => None,
+        })
+        .collect();
+    for dependency in &resource.depends_on {
+        match dependency {
+            DependsOn::Resource(address) => drop(found.insert(address.clone())),
+            DependsOn::Phase(phase) => found.extend(
+                stack
+                    .resources
+                    .iter()
+                    .filter(|other| other.phase.as_ref() == Some(phase))
+                    .map(|other| other.address.clone()),
+            ),
+        }
+    }
+    found
+}
+
+/// The resource that stands for the stack's cluster.
+fn cluster(stack: &Stack) -> Option<Address> {
+    let value = stack.cluster.as_ref()?;
+    if let Some((_, Reference::Output { target, .. })) =
+        references(value).find(|(_, r)| matches!(r, Reference::Output { .. }))
+    {
+        return Some(target);
+    }
+    // A plain name: the resource that has it.
+    stack
+        .resources
+        .iter()
+        .find(|other| {
+            other.address.kind == Kind::EksCluster && other.spec.get("name") == Some(value)
+        })
+        .map(|other| other.address.clone())
+}
+
+/// The graph of the resources.
+pub fn graph(subjects: &BTreeMap<Address, Entry>) -> Graph {
+    Graph::new(
+        &subjects
+            .iter()
+            .map(|(address, subject)| (address.clone(), subject.dependencies.clone()))
+            .collect(),
+    )
+}
+
+impl Survey {
+    /// A walk over these resources.
+    pub fn new(
+        stack: Arc<Stack>,
+        mode: Mode,
+        gateway: Arc<Gateway>,
+        region: String,
+        subjects: BTreeMap<Address, Entry>,
+        observer: Observer,
+    ) -> Self {
+        let settled = subjects.keys().map(|address| (address.clone(), SetOnce::new())).collect();
+        Self {
+            stack,
+            mode,
+            gateway,
+            region,
+            subjects,
+            account: SetOnce::new(),
+            settled,
+            observer: ObserverBox(observer),
+        }
+    }
+
+    /// Walks. The result is complete: a resource that could not be read is
+    /// settled as unknown.
+    ///
+    /// # Errors
+    /// When the account can't be told: then nothing can.
+    pub async fn walk(
+        self: &Arc<Self>,
+    ) -> Result<(String, BTreeMap<Address, Arc<Settled>>), Unreadable> {
+        (self.observer.0)(Event::ReadingStarted { total: self.subjects.len() });
+        let mut tasks = JoinSet::new();
+        let survey = Arc::clone(self);
+        tasks.spawn(async move {
+            let account = survey.read_account().await;
+            drop(survey.account.set(account));
+        });
+        for address in self.subjects.keys() {
+            let survey = Arc::clone(self);
+            let address = address.clone();
+            tasks.spawn(async move {
+                let settled = Arc::new(survey.settle(&address).await);
+                if let Some(slot) = survey.settled.get(&address) {
+                    drop(slot.set(settled));
+                }
+                (survey.observer.0)(Event::Read { address });
+            });
+        }
+        while tasks.join_next().await.is_some() {}
+        let account = match self.account.get() {
+            Some(Ok(account)) => account.clone(),
+            Some(Err(error)) => return Err(error.clone()),
+            None => String::new(),
+        };
+        let settled = self
+            .settled
+            .iter()
+            .filter_map(|(address, slot)| Some((address.clone(), Arc::clone(slot.get()?))))
+            .collect();
+        Ok((account, settled))
+    }
+
+    async fn read_account(&self) -> Result<String, Unreadable> {
+        let command = Command::read(Tool::Aws, &["sts", "get-caller-identity"]);
+        let answer = self
+            .gateway
+            .read(&command)
+            .await
+            .map_err(|error| super::read::failed(&command, &error))?;
+        let account = answer
+            .json()
+            .ok()
+            .filter(|_| answer.succeeded())
+            .and_then(|json| json.get("Account")?.as_str().map(str::to_owned));
+        account.ok_or_else(|| {
+            let explanation = crate::exec::explain::explain(&answer);
+            Unreadable {
+                command: command.to_string(),
+                why: explanation.as_ref().map_or_else(
+                    || {
+                        self.gateway
+                            .show(&super::read::detail(&answer, "it does not tell the account"))
+                    },
+                    |explanation| explanation.cause.clone(),
+                ),
+                next: explanation.map_or_else(
+                    || format!("run `{command}` by hand"),
+                    |explanation| explanation.fix,
+                ),
+            }
+        })
+    }
+
+    async fn settle(&self, address: &Address) -> Settled {
+        let Some(subject) = self.subjects.get(address) else {
+            return unknown(Reason::Gone, None);
+        };
+        let adapter = address.kind.adapter();
+        // Prefetch: what is wholly known needs to wait for nobody. The answers
+        // are remembered, so the read after the dependencies is free.
+        if !adapter.needs_kubernetes() || !self.gateway.needs_cluster_access() {
+            let mut lookup = |reference: &Reference| self.lookup(reference, None);
+            let early = self.desired(address, subject, None, &mut lookup);
+            match (&early, &subject.prior) {
+                (Some(Ok(desired)), prior) if is_readable(desired) => {
+                    drop(self.read(adapter, Some(desired), prior.as_ref()).await);
+                }
+                (None, Some(prior)) => drop(self.read(adapter, None, Some(prior)).await),
+                _ => {}
+            }
+        }
+        let account = match self.account.wait().await {
+            Ok(account) => account,
+            Err(error) => return unknown(not_readable(error), None),
+        };
+        for dependency in &subject.dependencies {
+            if let Some(slot) = self.settled.get(dependency) {
+                slot.wait().await;
+            }
+        }
+        self.decide(address, subject, adapter, account).await
+    }
+
+    async fn decide(
+        &self,
+        address: &Address,
+        subject: &Entry,
+        adapter: &'static dyn Adapter,
+        account: &str,
+    ) -> Settled {
+        let external = subject.external;
+        let destroy = self.mode == Mode::Destroy && !external;
+        let mut lookup = |reference: &Reference| self.lookup(reference, Some(account));
+        let desired = match self.desired(address, subject, Some(account), &mut lookup) {
+            _ if destroy => None,
+            None => None,
+            Some(Ok(desired)) => Some(desired),
+            Some(Err(why)) => return unknown(Reason::NotReadable { why }, None),
+        };
+        if adapter.needs_kubernetes()
+            && self.gateway.needs_cluster_access()
+            && let Err(reason) = self.reach_cluster().await
+        {
+            return unknown(reason, desired);
+        }
+        let prior = subject.prior.as_ref();
+        let mut evidence = Vec::new();
+        let mut look = async |desired: Option<&Desired>, prior: Option<&Prior>| {
+            let sighting = self.read(adapter, desired, prior).await?;
+            evidence.extend(sighting.commands);
+            Ok::<_, Unreadable>(sighting.live)
+        };
+        let live = match (&desired, prior) {
+            (Some(desired), _) if !desired.identity.is_known() => Ok(None),
+            (Some(desired), prior) => {
+                let prior = prior.filter(|prior| prior.identity == desired.identity);
+                look(Some(desired), prior).await.map(Some)
+            }
+            (None, Some(prior)) => look(None, Some(prior)).await.map(Some),
+            (None, None) => Ok(None),
+        };
+        let moved = match (&desired, prior) {
+            (Some(desired), Some(prior))
+                if desired.identity.is_known() && desired.identity != prior.identity =>
+            {
+                look(None, Some(prior)).await.map(Some)
+            }
+            _ => Ok(None),
+        };
+        let (live, old) = match (live, moved) {
+            (Ok(live), Ok(old)) => (live, old),
+            (Err(error), _) | (_, Err(error)) => return unknown(not_readable(&error), desired),
+        };
+        if let (Some(wanted), Some(dependency)) = (&desired, self.unknown_dependency(subject))
+            && (wanted.identity.0.values().any(Value::has_unknown)
+                || wanted.attributes.values().any(Value::has_unknown))
+        {
+            return unknown(Reason::DependencyUnknown { address: dependency }, desired);
+        }
+        let made_anew = self.made_anew(address, subject, adapter);
+        let decision = decide(Facts {
+            adapter,
+            desired: desired.as_ref(),
+            prior,
+            live: live.as_ref(),
+            old: old.as_ref(),
+            external,
+            prevent_destroy: subject.prevent_destroy,
+            ignore: &subject.ignore,
+            made_anew: made_anew.as_ref(),
+            destroy,
+        });
+        let outputs = outputs(desired.as_ref(), live.as_ref(), decision.action);
+        Settled { desired, live, evidence, decision, outputs }
+    }
+
+    /// What the manifest asks for, as far as it is known. `account` is `None`
+    /// before anything is read: then only what the manifests alone tell.
+    pub(super) fn desired(
+        &self,
+        address: &Address,
+        subject: &Entry,
+        account: Option<&str>,
+        lookup: &mut dyn FnMut(&Reference) -> Resolution,
+    ) -> Option<Result<Desired, String>> {
+        let resource = self.stack.resource(address).filter(|_| subject.declared)?;
+        let spec = match resolve(&resource.spec, lookup) {
+            Ok(spec) => spec,
+            Err(problems) => return Some(Err(sentence(&problems))),
+        };
+        let context = Context {
+            name: address.name.clone(),
+            account: account.map(str::to_owned),
+            region: self.region.clone(),
+            external: resource.external,
+        };
+        let desired = address.kind.adapter().desired(&spec, &context);
+        Some(desired.map_err(|problems| sentence(&problems)))
+    }
+
+    fn lookup(&self, reference: &Reference, account: Option<&str>) -> Resolution {
+        if let Reference::Output { target, attribute } = reference {
+            let settled = self.settled.get(target).and_then(SetOnce::get);
+            return match settled.and_then(|settled| settled.outputs.get(attribute)) {
+                Some(value) => Resolution::Known(value.clone()),
+                None => Resolution::Unknown,
+            };
+        }
+        self.known(reference, account)
+    }
+
+    /// What a reference stands for that is known without any resource.
+    pub(super) fn known(&self, reference: &Reference, account: Option<&str>) -> Resolution {
+        match reference {
+            Reference::Variable(name) => match self.stack.variables.get(name) {
+                // A variable may itself hold the account or the region.
+                Some(value) if value.has_unknown() => {
+                    let mut early = |reference: &Reference| match reference {
+                        Reference::Variable(_) => Resolution::Unknown,
+                        other => self.known(other, account),
+                    };
+                    resolve(value, &mut early).map_or(Resolution::Unknown, Resolution::Known)
+                }
+                Some(value) => Resolution::Known(value.clone()),
+                None => Resolution::Unknown,
+            },
+            Reference::Region => Resolution::Known(Value::from(self.region.clone())),
+            Reference::AccountId => match account {
+                Some(account) => Resolution::Known(Value::from(account)),
+                None => Resolution::Unknown,
+            },
+            Reference::Output { .. } => Resolution::Unknown,
+        }
+    }
+
+    async fn read(
+        &self,
+        adapter: &'static dyn Adapter,
+        desired: Option<&Desired>,
+        prior: Option<&Prior>,
+    ) -> Result<Sighting, Unreadable> {
+        let identity = match (desired, prior) {
+            (Some(desired), _) => &desired.identity,
+            (None, Some(prior)) => &prior.identity,
+            (None, None) => return Ok(Sighting { live: Live::Absent, commands: Vec::new() }),
+        };
+        read(&self.gateway, adapter, Subject { identity, desired, prior }, Freshness::Shared).await
+    }
+
+    /// Tells the gateway how to reach the cluster, from the outputs of the
+    /// resource that the stack names.
+    async fn reach_cluster(&self) -> Result<(), Reason> {
+        let Some(address) = cluster(&self.stack) else {
+            return Err(Reason::NotReadable {
+                why: "the Stack names no cluster: set spec.kubernetes.cluster".into(),
+            });
+        };
+        let Some(slot) = self.settled.get(&address) else {
+            return Err(Reason::DependencyUnknown { address });
+        };
+        match cluster_access(&slot.wait().await.outputs) {
+            Some(access) => {
+                self.gateway.set_cluster(access);
+                Ok(())
+            }
+            None => Err(Reason::DependencyUnknown { address }),
+        }
+    }
+
+    /// A dependency that could not be read or is missing.
+    fn unknown_dependency(&self, subject: &Entry) -> Option<Address> {
+        subject
+            .dependencies
+            .iter()
+            .find(|address| {
+                self.settled.get(*address).and_then(SetOnce::get).is_some_and(|settled| {
+                    settled.decision.action == Action::Unknown
+                        || (settled.decision.reason == Reason::Absent
+                            && settled.decision.action == Action::NoOp)
+                })
+            })
+            .cloned()
+    }
+
+    /// A resource that this one is bound to and that is made anew.
+    fn made_anew(
+        &self,
+        address: &Address,
+        subject: &Entry,
+        adapter: &dyn Adapter,
+    ) -> Option<Address> {
+        let bound = adapter.bound_fields();
+        if bound.is_empty() || !subject.declared {
+            return None;
+        }
+        references(&self.stack.resource(address)?.spec)
+            .filter(|(path, _)| {
+                path.segments().first().is_some_and(|first| bound.contains(&first.as_str()))
+            })
+            .find_map(|(_, reference)| match reference {
+                Reference::Output { target, .. } => {
+                    let settled = self.settled.get(&target).and_then(SetOnce::get)?;
+                    matches!(settled.decision.action, Action::Create | Action::Replace)
+                        .then_some(target)
+                }
+                Reference::Variable(_) | Reference::AccountId | Reference::Region => None,
+            })
+    }
+}
+
+/// What is wrong with a spec, in a line.
+fn sentence(problems: &[Problem]) -> String {
+    let texts: Vec<_> = problems
+        .iter()
+        .map(|problem| format!("spec.{}: {}", problem.path, problem.summary))
+        .collect();
+    texts.join("; ")
+}
+
+/// How the tools reach a cluster, from the outputs of an `EksCluster`.
+pub fn cluster_access(outputs: &Map) -> Option<ClusterAccess> {
+    let text = |key: &str| outputs.get(key).and_then(Value::as_str).map(str::to_owned);
+    Some(ClusterAccess {
+        name: text("name")?,
+        endpoint: text("endpoint")?,
+        certificate_authority: text("certificateAuthority")?,
+    })
+}
+
+/// What others may refer to, given what is done with the resource.
+pub fn outputs(desired: Option<&Desired>, live: Option<&Live>, action: Action) -> Map {
+    let mut outputs = desired.map(|desired| desired.outputs.clone()).unwrap_or_default();
+    // An output that is known without reading may hold unknown parts of its
+    // own; those are no news to anyone.
+    outputs.retain(|_, value| !value.has_unknown());
+    let kept = matches!(
+        action,
+        Action::NoOp | Action::Adopt | Action::Update | Action::Repair | Action::Unknown
+    );
+    if let (true, Some(Live::Present(object))) = (kept, live) {
+        outputs.extend(object.outputs.clone());
+    }
+    outputs
+}
+
+fn is_readable(desired: &Desired) -> bool {
+    desired.identity.is_known()
+        && !desired.attributes.values().any(Value::has_unknown)
+        && !desired.settings.values().any(Value::has_unknown)
+}
+
+fn not_readable(error: &Unreadable) -> Reason {
+    Reason::NotReadable { why: error.why.clone() }
+}
+
+fn unknown(reason: Reason, desired: Option<Desired>) -> Settled {
+    let mut decision = Decision::without_steps(Action::Unknown, reason.clone());
+    decision.blockers.push(Blocker {
+        code: match &reason {
+            Reason::DependencyUnknown { .. } => "DependencyUnknown",
+            _ => "NotReadable",
+        }
+        .into(),
+        message: reason.to_string(),
+        next: "see the cause above, then plan again".into(),
+    });
+    let outputs = outputs(desired.as_ref(), None, Action::Unknown);
+    Settled { desired, live: None, evidence: Vec::new(), decision, outputs }
+}

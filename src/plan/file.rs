@@ -1,0 +1,152 @@
+//! The saved plan: the plan as a file, sealed by its digest.
+//!
+//! Applying a saved plan means planning again and going on only if that gives
+//! the same plan. So a saved plan needs no secrets, and it can't be carried out
+//! after anything that it saw has moved.
+
+use serde::{Deserialize, Serialize};
+
+use super::{FORMAT_VERSION, Plan};
+use crate::value::Digest;
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Sealed {
+    plan: Plan,
+    digest: Digest,
+}
+
+/// Why a file is not a plan that can be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PlanFileError {
+    /// It is not a plan at all.
+    #[error("it is not a saved plan: {0}")]
+    Malformed(String),
+    /// A newer program wrote it.
+    #[error("its format version {0} is newer than this lkh reads; install a newer lkh")]
+    Newer(u64),
+    /// Someone edited it.
+    #[error("its content does not match its digest: it was edited or damaged; plan again")]
+    Edited,
+}
+
+/// The bytes of a saved plan.
+///
+/// # Errors
+/// When the plan can't be written as JSON.
+pub fn to_bytes(plan: &Plan) -> Result<Vec<u8>, PlanFileError> {
+    let malformed = |error: serde_json::Error| PlanFileError::Malformed(error.to_string());
+    let sealed = Sealed { digest: plan.digest(), plan: plan.clone() };
+    let json = serde_json::to_value(&sealed).map_err(malformed)?;
+    let mut bytes = serde_json::to_vec_pretty(&json).map_err(malformed)?;
+    bytes.push(b'\n');
+    Ok(bytes)
+}
+
+/// Reads the bytes of a saved plan.
+///
+/// # Errors
+/// When they are not a whole, unedited plan of a known version.
+pub fn from_bytes(bytes: &[u8]) -> Result<Plan, PlanFileError> {
+    let malformed = |error: serde_json::Error| PlanFileError::Malformed(error.to_string());
+    let json: serde_json::Value = serde_json::from_slice(bytes).map_err(malformed)?;
+    let version = json.pointer("/plan/formatVersion").and_then(serde_json::Value::as_u64);
+    match version {
+        Some(found) if found > u64::from(FORMAT_VERSION) => {
+            return Err(PlanFileError::Newer(found));
+        }
+        Some(_) => {}
+        None => return Err(PlanFileError::Malformed("it has no formatVersion".into())),
+    }
+    let sealed: Sealed = serde_json::from_value(json).map_err(malformed)?;
+    if sealed.plan.digest() != sealed.digest {
+        return Err(PlanFileError::Edited);
+    }
+    Ok(sealed.plan)
+}
+
+/// What of a saved plan is not so any more, each in a sentence. Empty: the
+/// plans mean the same.
+pub fn moved(saved: &Plan, now: &Plan) -> Vec<String> {
+    let mut moved = Vec::new();
+    let mut differs = |what: &str, saved: &str, now: &str| {
+        if saved != now {
+            moved.push(format!("the {what} was {saved} and is {now}"));
+        }
+    };
+    differs("stack", &saved.stack, &now.stack);
+    differs("account", &saved.account, &now.account);
+    differs("region", &saved.region, &now.region);
+    let none = "none";
+    differs(
+        "state's lineage",
+        saved.lineage.as_deref().unwrap_or(none),
+        now.lineage.as_deref().unwrap_or(none),
+    );
+    differs("state's serial", &saved.serial.to_string(), &now.serial.to_string());
+    if saved.manifests != now.manifests {
+        moved.push("the manifests or variables changed".to_owned());
+    }
+    for change in &saved.changes {
+        match now.change(&change.address) {
+            None => moved.push(format!("{} is not planned any more", change.address)),
+            Some(other) if other.action != change.action => moved.push(format!(
+                "{} {} now, because {}",
+                change.address,
+                other.action.phrase(),
+                other.reason
+            )),
+            Some(other) if other.fields != change.fields => {
+                moved.push(format!("the fields of {} differ from what was seen", change.address));
+            }
+            Some(other) if other.commands != change.commands => {
+                moved.push(format!("{} would take other commands", change.address));
+            }
+            Some(_) => {}
+        }
+    }
+    for change in &now.changes {
+        if saved.change(&change.address).is_none() {
+            moved.push(format!("{} {} now", change.address, change.action.phrase()));
+        }
+    }
+    moved
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::Mode;
+    use crate::value::Map;
+
+    fn plan() -> Plan {
+        Plan {
+            format_version: 1,
+            stack: "s".into(),
+            mode: Mode::Apply,
+            account: "111122223333".into(),
+            region: "us-east-2".into(),
+            lineage: None,
+            serial: 4,
+            manifests: Digest::of(b"m"),
+            variables: Map::new(),
+            targets: vec![],
+            changes: vec![],
+        }
+    }
+
+    #[test]
+    fn a_saved_plan_reads_back_and_an_edit_shows() {
+        let bytes = to_bytes(&plan()).unwrap();
+        assert_eq!(from_bytes(&bytes).unwrap(), plan());
+        let edited = String::from_utf8(bytes).unwrap().replace("us-east-2", "us-east-1");
+        assert_eq!(from_bytes(edited.as_bytes()), Err(PlanFileError::Edited));
+    }
+
+    #[test]
+    fn what_moved_is_named() {
+        let now = Plan { serial: 5, ..plan() };
+        assert_eq!(moved(&plan(), &now), ["the state's serial was 4 and is 5"]);
+        assert!(moved(&plan(), &plan()).is_empty());
+    }
+}

@@ -1,0 +1,215 @@
+//! A plan as text.
+
+use std::fmt::Write as _;
+
+use similar::{ChangeTag, TextDiff};
+
+use super::{
+    BAD, BOLD, CHANGED, DIM, GOOD, count, is_document, pretty, printable, short, style_of, styled,
+    write_blockers,
+};
+use crate::diff::{FieldChange, Origin};
+use crate::plan::{Action, Change, Mode, Plan, PlannedCommand};
+
+/// What of a plan is shown.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Show {
+    /// The exact commands, in order.
+    pub commands: bool,
+    /// Resources that nothing happens to.
+    pub unchanged: bool,
+}
+
+/// The plan for people.
+pub fn text(plan: &Plan, show: Show) -> String {
+    let mut text = String::new();
+    let _ = writeln!(
+        text,
+        "Stack {}, account {}, region {}.\n",
+        styled(BOLD, &plan.stack),
+        plan.account,
+        plan.region
+    );
+    let mut phase = None;
+    for change in &plan.changes {
+        let quiet = change.action == Action::NoOp
+            && change.blockers.is_empty()
+            && change.foreign.is_empty()
+            && change.notes.is_empty();
+        if quiet && !show.unchanged {
+            continue;
+        }
+        if phase != Some(&change.phase) {
+            phase = Some(&change.phase);
+            if let Some(name) = &change.phase {
+                let _ = writeln!(text, "{}\n", styled(BOLD, format!("phase {name}")));
+            }
+        }
+        write_change(&mut text, change, show);
+    }
+    write_end(&mut text, plan);
+    text
+}
+
+fn write_change(text: &mut String, change: &Change, show: Show) {
+    let style = style_of(change.action);
+    let address = styled(BOLD, &change.address);
+    let _ = writeln!(text, "  # {address} {}", styled(style, change.action.phrase()));
+    let reason = printable(&change.reason.to_string()).replace('\n', "\n  #   ");
+    let _ = writeln!(text, "  # because {reason}");
+    let symbol = styled(style, change.action.symbol());
+    let _ = writeln!(text, "  {symbol} {}", printable(&change.identity.to_string()));
+    for field in &change.fields {
+        write_field(text, field, change.action);
+    }
+    for foreign in &change.foreign {
+        let value = foreign.value.as_ref().map(|value| format!(" = {}", short(value)));
+        let line = format!(
+            "      . {}{}  (not declared: left alone)",
+            printable(&foreign.path.to_string()),
+            value.unwrap_or_default()
+        );
+        let _ = writeln!(text, "{}", styled(DIM, line));
+    }
+    for note in &change.notes {
+        let _ = writeln!(text, "      note: {}", printable(note).replace('\n', "\n        "));
+    }
+    write_blockers(text, "      ", &change.blockers);
+    if show.commands {
+        for command in &change.commands {
+            write_command(text, command);
+        }
+    }
+    text.push('\n');
+}
+
+fn write_field(text: &mut String, field: &FieldChange, action: Action) {
+    let path = printable(&field.path.to_string());
+    let origin = origin(field, action);
+    let (symbol, style) = match (&field.before, &field.after) {
+        (None, _) => ("+", GOOD),
+        (_, None) => ("-", BAD),
+        (Some(_), Some(_)) => ("~", CHANGED),
+    };
+    let head = format!("      {} {path}", styled(style, symbol));
+    match (&field.before, &field.after) {
+        (Some(before), Some(after)) if is_document(before) || is_document(after) => {
+            let _ = writeln!(text, "{head}:{origin}");
+            let (before, after) = (pretty(before) + "\n", pretty(after) + "\n");
+            let diff = TextDiff::from_lines(&before, &after);
+            for (index, group) in diff.grouped_ops(3).iter().enumerate() {
+                if index > 0 {
+                    text.push_str("          ...\n");
+                }
+                for change in group.iter().flat_map(|op| diff.iter_changes(op)) {
+                    let (mark, style) = match change.tag() {
+                        ChangeTag::Delete => ("-", BAD),
+                        ChangeTag::Insert => ("+", GOOD),
+                        ChangeTag::Equal => (" ", DIM),
+                    };
+                    let line = format!("{mark} {}", change.value().trim_end_matches('\n'));
+                    let _ = writeln!(text, "          {}", styled(style, line));
+                }
+            }
+        }
+        (Some(before), Some(after)) => {
+            let _ = writeln!(text, "{head}: {} -> {}{origin}", short(before), short(after));
+        }
+        (None, Some(value)) | (Some(value), None) => {
+            // The member of a set is its own path.
+            let member = field.path.segments().last().map(String::as_str) == value.as_str()
+                && field.path.segments().len() > 1;
+            if member {
+                let _ = writeln!(text, "{head}{origin}");
+            } else if is_document(value) {
+                let document = pretty(value).replace('\n', "\n        ");
+                let _ = writeln!(text, "{head} = {document}{origin}");
+            } else {
+                let _ = writeln!(text, "{head} = {}{origin}", short(value));
+            }
+        }
+        (None, None) => {
+            let _ = writeln!(text, "{head}{origin}");
+        }
+    }
+}
+
+/// Where a difference comes from, where that says anything: everything about
+/// an object that is made is a change.
+fn origin(field: &FieldChange, action: Action) -> String {
+    let replaces = if field.replace { "; can't be changed in place" } else { "" };
+    match (action, field.origin) {
+        (Action::Create | Action::Replace, Origin::Change) if !field.replace => String::new(),
+        (_, origin) => styled(DIM, format!("  ({}{replaces})", origin.word())),
+    }
+}
+
+fn write_command(text: &mut String, command: &PlannedCommand) {
+    let argv = shell(&command.argv);
+    let _ = writeln!(
+        text,
+        "      $ {argv}  {}",
+        styled(DIM, format!("# {}", printable(&command.title)))
+    );
+    if let Some(input) = &command.input {
+        for line in pretty(input).lines() {
+            let _ = writeln!(text, "{}", styled(DIM, format!("        < {line}")));
+        }
+    }
+}
+
+/// An argv as a person would type it.
+fn shell(argv: &[String]) -> String {
+    let mut words = argv.iter();
+    let program = words.next().cloned().unwrap_or_default();
+    let quoted = words.map(|word| {
+        let plain = !word.is_empty()
+            && word.chars().all(|c| c.is_ascii_alphanumeric() || "-_./:=@,+%".contains(c));
+        if plain { word.clone() } else { format!("'{}'", word.replace('\'', r"'\''")) }
+    });
+    printable(&std::iter::once(program).chain(quoted).collect::<Vec<_>>().join(" "))
+}
+
+fn write_end(text: &mut String, plan: &Plan) {
+    let unchanged = plan.summary().count(Action::NoOp);
+    let drifted: Vec<_> = plan
+        .changes
+        .iter()
+        .filter(|change| {
+            change.fields.iter().any(|f| matches!(f.origin, Origin::Drift | Origin::Both))
+                || change.reason == crate::plan::Reason::RemovedOutside
+        })
+        .collect();
+    if !drifted.is_empty() {
+        let _ = writeln!(
+            text,
+            "Drift: {} changed outside of lkh since the last apply; this plan undoes it.",
+            count(drifted.len(), "resource")
+        );
+    }
+    let blocked = plan.blocked().count();
+    if blocked > 0 {
+        let _ = writeln!(
+            text,
+            "{}",
+            styled(BAD, format!("{} blocked or not ready: see above.", count(blocked, "resource")))
+        );
+    }
+    if plan.has_changes() {
+        let _ = writeln!(text, "{}", styled(BOLD, plan.summary()));
+        let _ = writeln!(text, "{} as declared.", count(unchanged, "resource"));
+    } else if blocked == 0 {
+        let what = match plan.mode {
+            Mode::Apply => "No changes. Everything is as declared",
+            Mode::Destroy => "No changes. Nothing is left to destroy",
+        };
+        let _ = writeln!(
+            text,
+            "{} ({} read).",
+            styled(GOOD, what),
+            count(plan.changes.len(), "resource")
+        );
+    } else {
+        let _ = writeln!(text, "No changes can be made.");
+    }
+}

@@ -1,0 +1,150 @@
+//! The end of an apply, as text.
+
+use std::fmt::Write as _;
+
+use super::{BAD, BOLD, GOOD, count, printable, short, styled, write_blockers};
+use crate::engine::Report;
+use crate::engine::apply::{Ending, Failure};
+use crate::plan::Action;
+
+/// What an apply came to, for people: the failures first in full, then one
+/// line of counts.
+pub fn text(report: &Report) -> String {
+    let mut text = String::new();
+    for (address, _, finished) in &report.resources {
+        let title = |word: &str| styled(BAD, format!("{address}: {word}"));
+        match &finished.ending {
+            Ending::Unchanged | Ending::Applied | Ending::Destroyed | Ending::Forgotten => {}
+            Ending::NotReady(blockers) => {
+                let _ = writeln!(text, "{}", title("not ready"));
+                write_blockers(&mut text, "  ", blockers);
+            }
+            Ending::Blocked(blockers) => {
+                let _ = writeln!(text, "{}", title("blocked"));
+                write_blockers(&mut text, "  ", blockers);
+            }
+            Ending::Failed(failure) => {
+                let _ = writeln!(text, "{}", title("failed"));
+                write_failure(&mut text, failure);
+            }
+            Ending::Moved { now, why } => {
+                let _ = writeln!(text, "{}", title("moved since the plan; nothing was changed"));
+                let _ = writeln!(text, "  {}", printable(why));
+                for field in now {
+                    let side = |value: &Option<crate::value::Value>| {
+                        value.as_ref().map_or_else(|| "(nothing)".to_owned(), short)
+                    };
+                    let _ = writeln!(
+                        text,
+                        "  ~ {}: {} -> {}",
+                        printable(&field.path.to_string()),
+                        side(&field.before),
+                        side(&field.after)
+                    );
+                }
+                let _ = writeln!(text, "  {} plan again, and review", styled(BOLD, "next:"));
+            }
+            Ending::Skipped { because } => {
+                let _ = writeln!(text, "{address}: skipped, because {because} did not succeed");
+            }
+            Ending::Interrupted => {
+                let _ = writeln!(text, "{address}: not begun, because the run was stopped");
+            }
+        }
+    }
+    if !text.is_empty() {
+        text.push('\n');
+    }
+    let ended = |test: &dyn Fn(&Ending) -> bool| {
+        report.resources.iter().filter(|(_, _, finished)| test(&finished.ending)).count()
+    };
+    let with = |action: Action| {
+        report
+            .resources
+            .iter()
+            .filter(|(_, planned, finished)| {
+                *planned == action && matches!(finished.ending, Ending::Applied | Ending::Destroyed)
+            })
+            .count()
+    };
+    let replaced = with(Action::Replace);
+    let counts = format!(
+        "{} added, {} changed, {} destroyed, {} adopted, {} repaired",
+        with(Action::Create) + replaced,
+        with(Action::Update),
+        with(Action::Delete) + replaced,
+        with(Action::Adopt),
+        with(Action::Repair),
+    );
+    if report.is_good() {
+        let _ = writeln!(
+            text,
+            "{} {counts}. {} verified by a read.",
+            styled(GOOD, "Apply complete:"),
+            count(report.resources.len(), "resource")
+        );
+    } else {
+        let bad = ended(&|ending| !ending.is_good());
+        let _ = writeln!(
+            text,
+            "{} {counts}. {} did not end well.",
+            styled(BAD, "Apply incomplete:"),
+            count(bad, "resource")
+        );
+    }
+    text
+}
+
+/// What an apply came to, for machines.
+pub fn json(report: &Report) -> serde_json::Value {
+    let resources: Vec<_> = report
+        .resources
+        .iter()
+        .map(|(address, action, finished)| {
+            let mut json = serde_json::json!({
+                "address": address,
+                "action": action,
+                "outcome": finished.ending.word(),
+                "good": finished.ending.is_good(),
+            });
+            let detail = match &finished.ending {
+                Ending::Unchanged
+                | Ending::Applied
+                | Ending::Destroyed
+                | Ending::Forgotten
+                | Ending::Interrupted => serde_json::Value::Null,
+                Ending::NotReady(blockers) | Ending::Blocked(blockers) => {
+                    serde_json::json!({ "blockers": blockers })
+                }
+                Ending::Failed(failure) => serde_json::json!({
+                    "what": failure.what,
+                    "command": failure.command,
+                    "why": failure.why,
+                    "next": failure.next,
+                    "blockers": failure.blockers,
+                }),
+                Ending::Moved { now, why } => serde_json::json!({ "why": why, "now": now }),
+                Ending::Skipped { because } => serde_json::json!({ "because": because }),
+            };
+            if let (Some(map), false) = (json.as_object_mut(), detail.is_null()) {
+                map.insert("detail".into(), detail);
+            }
+            json
+        })
+        .collect();
+    serde_json::json!({
+        "resources": resources,
+        "interrupted": report.interrupted,
+        "exitCode": report.exit_code(),
+    })
+}
+
+fn write_failure(text: &mut String, failure: &Failure) {
+    let _ = writeln!(text, "  could not {}", printable(&failure.what));
+    if !failure.command.is_empty() {
+        let _ = writeln!(text, "  command: {}", printable(&failure.command));
+    }
+    let _ = writeln!(text, "  cause: {}", printable(&failure.why).replace('\n', "\n    "));
+    let _ = writeln!(text, "  {} {}", styled(BOLD, "next:"), printable(&failure.next));
+    write_blockers(text, "  ", &failure.blockers);
+}

@@ -1,0 +1,79 @@
+//! The state, whole or one resource with its evidence, as text.
+
+use std::fmt::Write as _;
+
+use super::{BAD, BOLD, DIM, GOOD, pretty, printable, styled, write_blockers};
+use crate::address::Address;
+use crate::state::{Record, State, Status};
+use crate::value::Value;
+
+/// The state for people: a line a resource.
+pub fn text(state: &State) -> String {
+    let mut text = String::new();
+    let _ = writeln!(
+        text,
+        "Stack {}, account {}, region {}; serial {}, lineage {}.\n",
+        styled(BOLD, &state.stack),
+        state.account,
+        state.region,
+        state.serial,
+        state.lineage
+    );
+    let width = state.resources.keys().map(|a| a.to_string().len()).max().unwrap_or(0);
+    for (address, record) in &state.resources {
+        let name = address.to_string();
+        let _ = writeln!(
+            text,
+            "{name:width$}  {}  {}",
+            status(record.status),
+            styled(DIM, printable(&record.applied.identity.to_string()))
+        );
+        write_blockers(&mut text, "  ", &record.blockers);
+    }
+    if state.resources.is_empty() {
+        text.push_str("No resource has been applied.\n");
+    }
+    text
+}
+
+fn status(status: Status) -> String {
+    let style = match status {
+        Status::Applied => GOOD,
+        Status::NotReady | Status::Unverified | Status::Drifted | Status::Missing => BAD,
+    };
+    styled(style, status.word())
+}
+
+/// One resource with everything that the state knows of it.
+pub fn resource(address: &Address, record: &Record) -> String {
+    let mut text = String::new();
+    let _ = writeln!(text, "{} is {}", styled(BOLD, address), status(record.status));
+    let _ = writeln!(text, "  identity: {}", printable(&record.applied.identity.to_string()));
+    if let Some(phase) = &record.phase {
+        let _ = writeln!(text, "  phase: {phase}");
+    }
+    for dependency in &record.dependencies {
+        let _ = writeln!(text, "  depends on: {dependency}");
+    }
+    write_blockers(&mut text, "  ", &record.blockers);
+    for (title, map) in
+        [("as applied", &record.applied.attributes), ("outputs", &record.applied.outputs)]
+    {
+        if !map.is_empty() {
+            let document = pretty(&Value::Map(map.clone())).replace('\n', "\n  ");
+            let _ = writeln!(text, "  {title}: {document}");
+        }
+    }
+    let _ = writeln!(text, "  evidence:");
+    for evidence in &record.evidence {
+        let _ = writeln!(
+            text,
+            "    {} {}\n      $ {}\n      {}",
+            evidence.at,
+            printable(&evidence.claim),
+            printable(&evidence.command),
+            styled(DIM, &evidence.digest)
+        );
+    }
+    text
+}
