@@ -19,7 +19,7 @@ use super::schema::{SpecSchema, Subject};
 use super::source::{FileId, Sources, Span};
 use super::stack::{self, Stack, StackDocument, point};
 use super::template::{Found, Resolution, Translator};
-use super::variables::{VariableInputs, assign};
+use super::variables::{REGION, VariableInputs, assign};
 use super::yaml;
 use crate::adapter::{Adapter, Context, Desired, Kind};
 use crate::address::{Address, Reference};
@@ -345,7 +345,8 @@ impl Assembly<'_> {
     fn check(&mut self, document: Option<StackDocument>, files: &[Node]) -> Option<Stack> {
         let declarations = document.as_ref().map_or(&[][..], |document| &document.declarations);
         let variables = assign(declarations, self.inputs, files, self.sources, &mut self.wrong);
-        let region = self.inputs.region.clone();
+        let told = variables.get(REGION).and_then(Value::as_str).map(str::to_owned);
+        let region = self.inputs.region.clone().or(told);
         let mut lookup = |reference: &Reference| match reference {
             Reference::Variable(name) => variables
                 .get(name)
@@ -410,7 +411,7 @@ impl Assembly<'_> {
         let by_address = found.iter().map(|(address, found)| (address, found.clone())).collect();
         circles(&self.declared, &by_address, &mut wrong);
         self.ignored(&mut wrong);
-        self.desired(&sound, &mut wrong);
+        self.desired(&sound, region.as_deref(), &mut wrong);
         let settings = document.as_ref().map(|document| document.settings(&mut lookup, &mut wrong));
         self.wrong = wrong;
         let (document, settings) = (document?, settings?);
@@ -419,6 +420,7 @@ impl Assembly<'_> {
             phases: document.phases,
             variables,
             toolbox: settings.toolbox,
+            region,
             cluster: settings.cluster,
             state_path: settings.state_path,
             resources: std::mem::take(&mut self.declared)
@@ -456,7 +458,12 @@ impl Assembly<'_> {
 
     /// Asks the adapters what the specs mean, and tells of their problems and
     /// of objects that two resources claim.
-    fn desired(&self, sound: &BTreeSet<Address>, wrong: &mut Vec<Diagnostic>) {
+    fn desired(
+        &self,
+        sound: &BTreeSet<Address>,
+        region: Option<&str>,
+        wrong: &mut Vec<Diagnostic>,
+    ) {
         let mut claimed: BTreeMap<(Kind, String), &Address> = BTreeMap::new();
         for (address, declared) in &self.declared {
             if !sound.contains(address) {
@@ -466,7 +473,7 @@ impl Assembly<'_> {
             let context = Context {
                 name: address.name.clone(),
                 account: None,
-                region: self.inputs.region.clone().unwrap_or_default(),
+                region: region.unwrap_or_default().to_owned(),
                 external: resource.external,
             };
             let desired = match (self.adapter_of)(address.kind).desired(&resource.spec, &context) {

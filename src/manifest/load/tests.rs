@@ -39,7 +39,7 @@ apiVersion: lkh/v1
 kind: EksCluster
 metadata: {name: main, phase: foundation}
 external: true
-spec: {clusterName: "${var.cluster}"}
+spec: {name: "${var.cluster}"}
 ---
 apiVersion: lkh/v1
 kind: IamRole
@@ -53,7 +53,6 @@ spec:
     kubernetes.io/cluster/${var.cluster}: owned
     site: ${var.siteDomain}
     bucket: ${var.bucketArn}
-    secret: x-${var.token}
     cluster: ${EksCluster.main.arn}
   trustPolicy: &trust
     Version: "2012-10-17"
@@ -63,6 +62,14 @@ spec:
         Action: sts:AssumeRole
 lifecycle: {preventDestroy: true, ignoreChanges: [tags.owner]}
 dependsOn: [phase.foundation, EksCluster.main, phase.foundation]
+---
+apiVersion: lkh/v1
+kind: HelmRelease
+metadata: {name: web}
+spec:
+  namespace: web
+  chart: ./charts/web
+  values: {secret: "x-${var.token}"}
 "#;
 
 /// A directory with these files.
@@ -132,7 +139,10 @@ fn specs_hold_what_is_known_and_the_rest_as_written() {
     assert_eq!(tag("site"), &Value::from("lakehouse.k8.example.org"));
     assert_eq!(tag("bucket"), &Value::Unknown("${var.bucketArn}".into()));
     assert_eq!(tag("cluster"), &Value::Unknown("${EksCluster.main.arn}".into()));
-    assert!(matches!(tag("secret"), Value::Sensitive(_)));
+    let release = stack.resource(&"HelmRelease.web".parse().unwrap()).unwrap();
+    let secret = release.spec.get("values").and_then(|values| values.get("secret")).unwrap();
+    assert!(matches!(secret, Value::Sensitive(_)));
+    assert_eq!(secret.reveal(), Some(json!("x-tok_canary")));
 
     let facts = Facts { account: Some("012345678901"), region: None };
     let resolved = stack
@@ -147,7 +157,6 @@ fn specs_hold_what_is_known_and_the_rest_as_written() {
             "kubernetes.io/cluster/mine": "owned",
             "site": "lakehouse.k8.example.org",
             "bucket": "arn:aws:s3:::ingextlakehouse012345678901/mine${x}",
-            "secret": "x-tok_canary",
             "cluster": "arn:x",
         })
     );
@@ -194,6 +203,7 @@ fn the_digest_is_of_the_meaning() {
     let stack = |files: &[(&str, &str)], given: &[&str]| loaded(files, given).digest;
     let first = stack(&[("stack.yaml", STACK), ("roles.yaml", ROLES)], GIVEN);
     let (one, two) = ROLES.split_once("---").unwrap();
+    let (two, three) = two.split_once("---").unwrap();
     let reordered = two
         .replace("dependsOn: [phase.foundation, EksCluster.main, phase.foundation]", "")
         .replace(
@@ -202,7 +212,10 @@ fn the_digest_is_of_the_meaning() {
         );
     assert_eq!(
         first,
-        stack(&[("z.yaml", STACK), ("b/a.yaml", &reordered), ("c.yml", one)], GIVEN),
+        stack(
+            &[("z.yaml", STACK), ("b/a.yaml", &reordered), ("c.yml", one), ("d.yml", three)],
+            GIVEN
+        ),
         "files, order and comments don't count"
     );
     let secret = ["cluster=mine", "rootDomain=example.org", "token=other"];
@@ -236,7 +249,7 @@ fn problems_that_are_found_later_are_shown_in_the_manifest() {
         .render(false);
     assert!(shown.contains("error: IamRole.gone: wrong"), "{shown}");
     assert!(shown.contains("roles.yaml:11:1"), "{shown}");
-    assert!(shown.contains("18 |     site: ${var.siteDomain}"), "{shown}");
+    assert!(shown.contains("site: ${var.siteDomain}"), "{shown}");
 }
 
 #[test]
@@ -251,7 +264,7 @@ fn hidden_files_are_left_alone_and_links_inside_are_read_once() {
     std::os::unix::fs::symlink("roles.yaml", files.path().join("again.yaml")).unwrap();
     std::os::unix::fs::symlink(".", files.path().join("loop")).unwrap();
     let stack = load(files.path(), &inputs(GIVEN)).unwrap();
-    assert_eq!(stack.resources.len(), 2);
+    assert_eq!(stack.resources.len(), 3);
 }
 
 #[test]
@@ -292,4 +305,16 @@ fn a_long_chain_of_resources_overflows_nothing() {
         wrong.list().iter().filter(|one| one.summary.contains("circle")).collect();
     assert_eq!(circles.len(), 1, "{}", wrong.list().len());
     assert!(circles[0].help.as_ref().unwrap().contains("(4979 more)"), "{circles:?}");
+}
+
+#[test]
+fn the_manifests_that_are_shipped_are_right() {
+    let inputs = VariableInputs { sandbox: true, ..VariableInputs::default() };
+    let stack = load(Path::new("manifests"), &inputs)
+        .unwrap_or_else(|wrong| panic!("{}", wrong.render(false)));
+    assert_eq!(stack.region.as_deref(), Some("us-east-2"));
+    let inputs = VariableInputs { region: Some("eu-west-1".into()), ..inputs };
+    let stack = load(Path::new("manifests"), &inputs).unwrap();
+    assert_eq!(stack.region.as_deref(), Some("eu-west-1"));
+    assert_eq!(stack.variables["region"], Value::from("eu-west-1"));
 }
