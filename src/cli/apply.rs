@@ -40,7 +40,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
             let Some(stack) = load(&args.stack)? else { return Ok(code::ERROR) };
             let session = Session::new(stack, &args.stack, &args.access)?;
             let approval = if args.auto_approve { Approval::Given } else { Approval::Ask };
-            carry_out(&session, Mode::Apply, approval, args.stack.output.json, args.show)
+            carry_out(&session, Mode::Apply, &approval, args.stack.output.json, args.show)
         }
     }
 }
@@ -59,7 +59,7 @@ fn saved(args: &Args, path: &Path) -> anyhow::Result<u8> {
     let session = Session::new(stack, &args.stack, &access)?;
     let mode = plan.mode;
     let approval = Approval::Saved(Box::new(plan));
-    carry_out(&session, mode, approval, args.stack.output.json, args.show)
+    carry_out(&session, mode, &approval, args.stack.output.json, args.show)
 }
 
 /// What lets a plan be carried out.
@@ -76,7 +76,7 @@ pub(crate) enum Approval {
 pub(crate) fn carry_out(
     session: &Session,
     mode: Mode,
-    approval: Approval,
+    approval: &Approval,
     json: bool,
     show: ShowOptions,
 ) -> anyhow::Result<u8> {
@@ -88,7 +88,7 @@ pub(crate) fn carry_out(
         let lock = session.engine.store.lock(&run)?;
         session.tell_interrupted_run()?;
         let planned = session.engine.plan(mode, &session.targets).await?;
-        if let Approval::Saved(saved) = &approval {
+        if let Approval::Saved(saved) = approval {
             let moved = file::moved(saved, &planned.plan);
             if !moved.is_empty() || saved.digest() != planned.plan.digest() {
                 complain("the saved plan is no longer what would be done; nothing was changed");
@@ -102,7 +102,7 @@ pub(crate) fn carry_out(
         if !json {
             present(&planned, false, show)?;
         }
-        if planned.plan.has_changes() && !approved(&approval)? {
+        if planned.plan.has_changes() && !approved(approval)? {
             tell("Not approved; nothing was changed.");
             return Ok(code::ERROR);
         }

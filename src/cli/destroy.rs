@@ -28,5 +28,5 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
     let Some(stack) = load(&args.stack)? else { return Ok(code::ERROR) };
     let session = Session::new(stack, &args.stack, &args.access)?;
     let approval = if args.auto_approve { Approval::Given } else { Approval::Ask };
-    carry_out(&session, Mode::Destroy, approval, args.stack.output.json, args.show)
+    carry_out(&session, Mode::Destroy, &approval, args.stack.output.json, args.show)
 }

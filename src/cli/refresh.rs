@@ -26,7 +26,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
     session.block_on(async |session| {
         let lock = session.engine.store.lock(&session.lock_info("refresh"))?;
         let planned = session.engine.plan(Mode::Apply, &session.targets).await?;
-        let statuses = session.engine.refresh(&planned, &lock).await?;
+        let statuses = session.engine.refresh(&planned, &lock)?;
         let good = statuses.iter().all(|(_, status)| *status == Status::Applied);
         if args.stack.output.json {
             let list: Vec<_> = statuses

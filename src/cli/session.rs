@@ -12,6 +12,7 @@ use super::progress::Progress;
 use super::{complain, print_json, tell};
 use crate::engine::event::{Event, Observer};
 use crate::engine::{Engine, Targets};
+use crate::exec::docker::Docker;
 use crate::exec::gateway::Gateway;
 use crate::exec::local::Local;
 use crate::exec::sandbox::SandboxExec;
@@ -42,6 +43,8 @@ const PASSED_ON: &[&str] = &[
     "http_proxy",
     "https_proxy",
     "no_proxy",
+    "ALL_PROXY",
+    "all_proxy",
     "XDG_RUNTIME_DIR",
     "SSH_AUTH_SOCK",
 ];
@@ -174,7 +177,7 @@ impl Session {
         let exec: Box<dyn Exec> = {
             let _context = runtime.enter();
             match mode {
-                ExecMode::Docker => todo!(),
+                ExecMode::Docker => Box::new(Docker::new(surroundings.clone(), notices.clone())?),
                 ExecMode::Local => Box::new(Local::new(surroundings.clone())?),
                 ExecMode::Sandbox => Box::new(SandboxExec::new(
                     Sandbox::open(&world_path(&options.state_dir))?,
@@ -310,7 +313,8 @@ fn text(stack: &Stack, variable: &str) -> Option<String> {
 }
 
 fn environment() -> Vec<(String, String)> {
-    std::env::vars()
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .filter(|(name, _)| {
             PASSED_ON.contains(&name.as_str())
                 || name.starts_with("AWS_")

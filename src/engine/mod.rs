@@ -158,7 +158,7 @@ impl Engine {
         let order = whole
             .order()
             .map_err(|cycles| EngineError::Cycle(cycles.into_iter().flatten().collect()))?;
-        let roots = self.roots(&all, targets)?;
+        let roots = Self::roots(&all, targets)?;
         let chosen = match (&roots, mode) {
             (None, _) => all.keys().cloned().collect(),
             (Some(roots), Mode::Apply) => whole.with_dependencies(roots),
@@ -258,7 +258,7 @@ impl Engine {
     ///
     /// # Errors
     /// When nothing can be read, or the state can't be written.
-    pub async fn refresh(
+    pub fn refresh(
         &self,
         planned: &Planned,
         _lock: &crate::store::Lock,
@@ -281,7 +281,6 @@ impl Engine {
 
     /// The resources that the targets name; `None`: all.
     fn roots(
-        &self,
         all: &BTreeMap<Address, survey::Entry>,
         targets: &Targets,
     ) -> Result<Option<BTreeSet<Address>>, EngineError> {

@@ -287,7 +287,7 @@ impl Survey {
 
     async fn settle(&self, address: &Address) -> Settled {
         let Some(subject) = self.subjects.get(address) else {
-            return unknown(Reason::Gone, None);
+            return unknown(Reason::Gone, SEE_CAUSE.to_owned(), None);
         };
         let adapter = address.kind.adapter();
         // Prefetch: what is wholly known needs to wait for nobody. The answers
@@ -305,7 +305,7 @@ impl Survey {
         }
         let account = match self.account.wait().await {
             Ok(account) => account,
-            Err(error) => return unknown(not_readable(error), None),
+            Err(error) => return unreadable(error, None),
         };
         for dependency in &subject.dependencies {
             if let Some(slot) = self.settled.get(dependency) {
@@ -329,13 +329,16 @@ impl Survey {
             _ if destroy => None,
             None => None,
             Some(Ok(desired)) => Some(desired),
-            Some(Err(why)) => return unknown(Reason::NotReadable { why }, None),
+            Some(Err(why)) => {
+                let next = "correct the manifest".to_owned();
+                return unknown(Reason::NotReadable { why }, next, None);
+            }
         };
         if adapter.needs_kubernetes()
             && self.gateway.needs_cluster_access()
             && let Err(reason) = self.reach_cluster().await
         {
-            return unknown(reason, desired);
+            return unknown(reason, SEE_CAUSE.to_owned(), desired);
         }
         let prior = subject.prior.as_ref();
         let mut evidence = Vec::new();
@@ -363,13 +366,14 @@ impl Survey {
         };
         let (live, old) = match (live, moved) {
             (Ok(live), Ok(old)) => (live, old),
-            (Err(error), _) | (_, Err(error)) => return unknown(not_readable(&error), desired),
+            (Err(error), _) | (_, Err(error)) => return unreadable(&error, desired),
         };
         if let (Some(wanted), Some(dependency)) = (&desired, self.unknown_dependency(subject))
             && (wanted.identity.0.values().any(Value::has_unknown)
                 || wanted.attributes.values().any(Value::has_unknown))
         {
-            return unknown(Reason::DependencyUnknown { address: dependency }, desired);
+            let reason = Reason::DependencyUnknown { address: dependency };
+            return unknown(reason, SEE_CAUSE.to_owned(), desired);
         }
         let made_anew = self.made_anew(address, subject, adapter);
         let decision = decide(Facts {
@@ -563,21 +567,25 @@ fn is_readable(desired: &Desired) -> bool {
         && !desired.settings.values().any(Value::has_unknown)
 }
 
-fn not_readable(error: &Unreadable) -> Reason {
-    Reason::NotReadable { why: error.why.clone() }
+/// What to do about a resource that waits for another one.
+const SEE_CAUSE: &str = "see what stands in the way of that one, then plan again";
+
+fn unreadable(error: &Unreadable, desired: Option<Desired>) -> Settled {
+    let mut why = error.why.clone();
+    if !error.command.is_empty() {
+        why = format!("{why}\ncommand: {}", error.command);
+    }
+    unknown(Reason::NotReadable { why }, error.next.clone(), desired)
 }
 
-fn unknown(reason: Reason, desired: Option<Desired>) -> Settled {
-    let mut decision = Decision::without_steps(Action::Unknown, reason.clone());
-    decision.blockers.push(Blocker {
-        code: match &reason {
-            Reason::DependencyUnknown { .. } => "DependencyUnknown",
-            _ => "NotReadable",
-        }
-        .into(),
-        message: reason.to_string(),
-        next: "see the cause above, then plan again".into(),
-    });
+fn unknown(reason: Reason, next: String, desired: Option<Desired>) -> Settled {
+    let code = match &reason {
+        Reason::DependencyUnknown { .. } => "DependencyUnknown",
+        _ => "NotReadable",
+    };
+    let blocker = Blocker { code: code.into(), message: reason.to_string(), next };
+    let mut decision = Decision::without_steps(Action::Unknown, reason);
+    decision.blockers.push(blocker);
     let outputs = outputs(desired.as_ref(), None, Action::Unknown);
     Settled { desired, live: None, evidence: Vec::new(), decision, outputs }
 }
