@@ -208,9 +208,10 @@ impl Applier {
         let ending = if change.action == Action::NoOp {
             self.keep(address, settled);
             return Finished {
-                ending: match change.blockers.is_empty() {
-                    true => Ending::Unchanged,
-                    false => Ending::NotReady(change.blockers.clone()),
+                ending: if change.blockers.is_empty() {
+                    Ending::Unchanged
+                } else {
+                    Ending::NotReady(change.blockers.clone())
                 },
                 outputs: settled.outputs.clone(),
             };
@@ -455,18 +456,20 @@ impl Applier {
         let Some(subject) = self.survey.subjects.get(address) else {
             return (Ending::Interrupted, Map::new());
         };
+        // What was applied before tells what had to go.
+        let prior = subject.prior.as_ref().filter(|prior| prior.identity == desired.identity);
         let start = Instant::now();
         let mut pause = Duration::from_millis(200);
         loop {
-            let (problem, blockers, sighting) = match self.look(adapter, Some(desired), None).await
+            let (problem, blockers, sighting) = match self.look(adapter, Some(desired), prior).await
             {
                 Err(error) => {
-                    return (self.unverified(address, subject, failure, error), Map::new());
+                    return (self.unverified(address, failure, &error), Map::new());
                 }
                 Ok(sighting) => match &sighting.live {
                     Live::Absent => ("it does not exist".to_owned(), Vec::new(), sighting),
                     Live::Present(object) => {
-                        let found = differences(adapter, desired, None, object, &subject.ignore);
+                        let found = differences(adapter, desired, prior, object, &subject.ignore);
                         let ready = adapter.readiness(desired, object);
                         let problem = match &object.health {
                             Health::Sound if found.is_equal() => match ready {

@@ -8,8 +8,9 @@
 
 use serde_json::{Value, json};
 
-use super::fields::{FieldSet, Step, at_path, has_key, path_text, remove_path};
+use super::fields::FieldSet;
 use super::options::Subresource;
+use super::paths::{Step, at_path, has_key, path_text, remove_path};
 use super::schema::{Rule, Schema, item_key};
 use super::status::{Reason, Status};
 

@@ -53,8 +53,9 @@ fn columns(ty: &ResourceType) -> &'static [&'static str] {
         ("policy", _) => {
             &["Name", "Min Available", "Max Unavailable", "Allowed Disruptions", "Age"]
         }
-        ("apiextensions.k8s.io", _) => &["Name", "Created At"],
-        ("rbac.authorization.k8s.io", "clusterroles" | "roles") => &["Name", "Created At"],
+        ("apiextensions.k8s.io", _) | ("rbac.authorization.k8s.io", "clusterroles" | "roles") => {
+            &["Name", "Created At"]
+        }
         ("rbac.authorization.k8s.io", _) => &["Name", "Role", "Age"],
         _ => &["Name", "Age"],
     }
@@ -147,11 +148,11 @@ fn statuses(pod: &Value) -> Vec<Value> {
 
 /// The reason why a container waits or ended, or else the pod's phase.
 fn pod_status(pod: &Value) -> String {
-    let reasons = statuses(pod).into_iter().filter_map(|status| {
+    let mut reasons = statuses(pod).into_iter().filter_map(|status| {
         let state = status.get("state")?.as_object()?.values().next()?.clone();
         state.get("reason").and_then(Value::as_str).map(str::to_owned)
     });
-    reasons.last().unwrap_or_else(|| text(pod, "/status/phase"))
+    reasons.next_back().unwrap_or_else(|| text(pod, "/status/phase"))
 }
 
 fn node_status(node: &Value) -> String {

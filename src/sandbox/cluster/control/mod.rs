@@ -12,10 +12,12 @@ mod deployment;
 mod events;
 mod job;
 mod kubelet;
+mod own_pod;
 mod pods;
 mod replica_set;
 mod scheduler;
 mod stateful_set;
+mod wish;
 
 use serde_json::{Value, json};
 
