@@ -17,10 +17,12 @@ pub const MAX_BYTES: usize = 4 * 1024 * 1024;
 pub fn take(sources: &mut Sources, name: &str, bytes: &[u8]) -> Result<FileId, Box<Diagnostic>> {
     if bytes.len() > MAX_BYTES {
         let file = sources.add(name, "");
+        sources.hide(file);
         return Err(Box::new(too_long(file, bytes.len() as u64)));
     }
     if let Some(encoding) = other_encoding(bytes) {
         let file = sources.add(name, "");
+        sources.hide(file);
         return Err(Box::new(
             Diagnostic::at(Span::start_of(file), format!("the file is {encoding}, not UTF-8"))
                 .help("save it as UTF-8"),

@@ -44,7 +44,7 @@ impl Links<'_> {
             );
         }
         if !self.declared.contains_key(target) {
-            return self.dangling(found.span, target);
+            return self.dangling(found.span, target, Some(attribute));
         }
         let outputs = (self.adapter_of)(target.kind).outputs();
         if outputs.iter().any(|(name, _)| name == attribute) {
@@ -64,26 +64,31 @@ impl Links<'_> {
     }
 
     /// The error for a resource that does not exist.
-    pub(super) fn dangling(&self, span: Span, target: &Address) -> Option<Diagnostic> {
+    fn dangling(
+        &self,
+        span: Span,
+        target: &Address,
+        attribute: Option<&str>,
+    ) -> Option<Diagnostic> {
         let text = target.to_string();
         if self.incomplete || self.unusable.contains(&text) {
             return None;
         }
-        let names = |kind: Option<Kind>| {
-            let addresses = self.declared.keys();
-            addresses
-                .filter(move |address| kind.is_none_or(|kind| address.kind == kind))
-                .map(ToString::to_string)
-                .collect::<Vec<_>>()
+        let own = self.declared.keys().filter(|address| address.kind == target.kind);
+        let near = nearest(&target.name, own.map(|address| address.name.as_str()));
+        // The same name under another kind, where that has such an output.
+        let has_output = |kind: Kind| {
+            let outputs = (self.adapter_of)(kind).outputs();
+            attribute.is_some_and(|attribute| outputs.iter().any(|(name, _)| *name == attribute))
         };
-        let own = names(Some(target.kind));
-        let all = names(None);
-        let same_name: Vec<_> =
-            self.declared.keys().filter(|address| address.name == target.name).collect();
-        let near = nearest(&text, own.iter().map(String::as_str))
-            .or_else(|| nearest(&text, all.iter().map(String::as_str)))
-            .map(str::to_owned)
-            .or_else(|| same_name.first().map(ToString::to_string));
+        let same_name = || {
+            self.declared
+                .keys()
+                .find(|address| address.name == target.name && has_output(address.kind))
+        };
+        let near = near
+            .map(|name| format!("{}.{name}", target.kind))
+            .or_else(|| same_name().map(ToString::to_string));
         let help = match near {
             Some(near) => format!("did you mean {}?", quote(&near)),
             None => format!("declare it, with `external: true` if {text} is not to be changed"),
@@ -112,7 +117,7 @@ impl Links<'_> {
                             .help("remove it"),
                     ),
                     DependsOn::Resource(target) if !self.declared.contains_key(target) => {
-                        wrong.extend(self.dangling(*span, target));
+                        wrong.extend(self.dangling(*span, target, None));
                     }
                     DependsOn::Resource(_) => {}
                     DependsOn::Phase(name) => {

@@ -19,7 +19,7 @@ use super::schema::{SpecSchema, Subject};
 use super::source::{FileId, Sources, Span};
 use super::stack::{self, Stack, StackDocument, point};
 use super::template::{Found, Resolution, Translator};
-use super::variables::{VariableInputs, assign};
+use super::variables::{REGION, VariableInputs, assign};
 use super::yaml;
 use crate::adapter::{Adapter, Context, Desired, Kind};
 use crate::address::{Address, Reference};
@@ -224,6 +224,7 @@ impl Files {
             }
             Ok(metadata) if metadata.len() > MAX_BYTES as u64 => {
                 let file = self.sources.add(path.display().to_string(), "");
+                self.sources.hide(file);
                 self.wrong.push(too_long(file, metadata.len()));
                 self.incomplete = true;
                 return None;
@@ -344,7 +345,8 @@ impl Assembly<'_> {
     fn check(&mut self, document: Option<StackDocument>, files: &[Node]) -> Option<Stack> {
         let declarations = document.as_ref().map_or(&[][..], |document| &document.declarations);
         let variables = assign(declarations, self.inputs, files, self.sources, &mut self.wrong);
-        let region = self.inputs.region.clone();
+        let told = variables.get(REGION).and_then(Value::as_str).map(str::to_owned);
+        let region = self.inputs.region.clone().or(told);
         let mut lookup = |reference: &Reference| match reference {
             Reference::Variable(name) => variables
                 .get(name)
@@ -358,7 +360,7 @@ impl Assembly<'_> {
         let mut sound: BTreeSet<Address> = BTreeSet::new();
         let mut schemas: BTreeMap<Kind, Option<SpecSchema>> = BTreeMap::new();
         for (address, declared) in &mut self.declared {
-            let (node, outer) = declared.spec();
+            let Some((node, outer)) = declared.spec() else { continue };
             let mut translator = Translator::new(self.sources, &mut lookup);
             let value = translator.value(node);
             let schema = schemas.entry(address.kind).or_insert_with(|| {
@@ -409,7 +411,7 @@ impl Assembly<'_> {
         let by_address = found.iter().map(|(address, found)| (address, found.clone())).collect();
         circles(&self.declared, &by_address, &mut wrong);
         self.ignored(&mut wrong);
-        self.desired(&sound, &mut wrong);
+        self.desired(&sound, region.as_deref(), &mut wrong);
         let settings = document.as_ref().map(|document| document.settings(&mut lookup, &mut wrong));
         self.wrong = wrong;
         let (document, settings) = (document?, settings?);
@@ -418,6 +420,7 @@ impl Assembly<'_> {
             phases: document.phases,
             variables,
             toolbox: settings.toolbox,
+            region,
             cluster: settings.cluster,
             state_path: settings.state_path,
             resources: std::mem::take(&mut self.declared)
@@ -455,7 +458,12 @@ impl Assembly<'_> {
 
     /// Asks the adapters what the specs mean, and tells of their problems and
     /// of objects that two resources claim.
-    fn desired(&self, sound: &BTreeSet<Address>, wrong: &mut Vec<Diagnostic>) {
+    fn desired(
+        &self,
+        sound: &BTreeSet<Address>,
+        region: Option<&str>,
+        wrong: &mut Vec<Diagnostic>,
+    ) {
         let mut claimed: BTreeMap<(Kind, String), &Address> = BTreeMap::new();
         for (address, declared) in &self.declared {
             if !sound.contains(address) {
@@ -465,13 +473,13 @@ impl Assembly<'_> {
             let context = Context {
                 name: address.name.clone(),
                 account: None,
-                region: self.inputs.region.clone().unwrap_or_default(),
+                region: region.unwrap_or_default().to_owned(),
                 external: resource.external,
             };
             let desired = match (self.adapter_of)(address.kind).desired(&resource.spec, &context) {
                 Ok(desired) => desired,
                 Err(problems) => {
-                    let (node, outer) = declared.spec();
+                    let Some((node, outer)) = declared.spec() else { continue };
                     wrong.extend(problems.into_iter().map(|problem| {
                         Diagnostic::at(point(node, outer, &problem.path), problem.summary)
                             .maybe_help(problem.help)
@@ -547,3 +555,6 @@ fn undeclared<'a>(
         );
     }
 }
+
+#[cfg(test)]
+mod tests;

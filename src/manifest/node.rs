@@ -31,6 +31,8 @@ pub enum Content {
     List(Vec<Node>),
     /// A map with text keys, in the order of the file, each key once.
     Map(Vec<Entry>),
+    /// Something that could not be read, and has been told of.
+    Broken,
 }
 
 /// A key with its value.
@@ -50,7 +52,9 @@ impl Entry {
     pub fn point(&self) -> Span {
         match &self.value.content {
             Content::Null | Content::List(_) | Content::Map(_) => self.key_span,
-            Content::Bool(_) | Content::Number(_) | Content::Text(_) => self.value.span,
+            Content::Bool(_) | Content::Number(_) | Content::Text(_) | Content::Broken => {
+                self.value.span
+            }
         }
     }
 }
@@ -60,11 +64,12 @@ impl Node {
     pub fn type_name(&self) -> &'static str {
         match &self.content {
             Content::Null => "nothing",
-            Content::Bool(_) => "a truth value",
+            Content::Bool(_) => "true or false",
             Content::Number(_) => "a number",
             Content::Text(_) => "a text",
             Content::List(_) => "a list",
             Content::Map(_) => "a map",
+            Content::Broken => "something unreadable",
         }
     }
 
@@ -119,7 +124,11 @@ impl Node {
                     located = Located { key: None, point: member.span, exact: true };
                     node = member;
                 }
-                Content::Null | Content::Bool(_) | Content::Number(_) | Content::Text(_) => {
+                Content::Null
+                | Content::Bool(_)
+                | Content::Number(_)
+                | Content::Text(_)
+                | Content::Broken => {
                     return Located { exact: false, ..located };
                 }
             }

@@ -116,12 +116,11 @@ pub(super) struct Declared {
 }
 
 impl Declared {
-    /// The spec as written, and where to point for it as a whole.
-    pub(super) fn spec(&self) -> (&Node, Span) {
-        match self.node.entry("spec") {
-            Some(entry) => (&entry.value, entry.key_span),
-            None => (&self.node, self.resource.origin.span),
-        }
+    /// The spec as written, and where to point for it as a whole; `None` where
+    /// there is none, which has been told of.
+    pub(super) fn spec(&self) -> Option<(&Node, Span)> {
+        let entry = self.node.entry("spec")?;
+        matches!(entry.value.content, Content::Map(_)).then_some((&entry.value, entry.key_span))
     }
 }
 
@@ -161,20 +160,30 @@ pub(super) fn read(node: Node, document: usize, wrong: &mut Vec<Diagnostic>) -> 
     let is_stack = kind.is_some_and(|(kind, _)| kind == STACK_KIND);
     envelope.fields(&node, if is_stack { &STACK_FIELDS } else { &FIELDS }, "a manifest");
     let name = envelope.name(&node, is_stack, start);
-    let (Some((kind, kind_span)), Some((name, name_span))) = (kind, name) else {
-        return Document::Unusable(is_stack.then(|| STACK_KIND.to_owned()));
-    };
-    envelope.spec(&node, kind, kind_span);
+    if let Some((kind, kind_span)) = kind {
+        envelope.spec(&node, kind, kind_span);
+    }
     if is_stack {
-        return Document::Stack { name: name.to_owned(), span: name_span, node };
+        return match name {
+            Some((name, span)) => Document::Stack { name: name.to_owned(), span, node },
+            None => Document::Unusable(Some(STACK_KIND.to_owned())),
+        };
     }
     let phase = envelope.phase(&node);
     let external = envelope.truth(node.entry("external")).unwrap_or(false);
     let (lifecycle, ignore_spans) = envelope.lifecycle(&node);
     let (depends_on, depends_spans) = envelope.depends_on(&node);
-    let Ok(kind) = kind.parse::<Kind>() else {
-        envelope.unknown_kind(kind, kind_span);
-        return Document::Unusable(Some(format!("{kind}.{name}")));
+    let known = kind.map(|(kind, span)| match kind.parse::<Kind>() {
+        Ok(known) => Ok(known),
+        Err(_) => Err(envelope.unknown_kind(kind, span)),
+    });
+    let (kind, name, name_span) = match (known, name) {
+        (Some(Ok(kind)), Some((name, span))) => (kind, name, span),
+        // Whatever refers to it under the likely name is right.
+        (Some(Err(Some(near))), Some((name, _))) => {
+            return Document::Unusable(Some(format!("{near}.{name}")));
+        }
+        _ => return Document::Unusable(None),
     };
     let address = Address::new(kind, name);
     if !is_name(name) {
@@ -210,6 +219,12 @@ struct Envelope<'a> {
 impl Envelope<'_> {
     fn problem(&mut self, diagnostic: Diagnostic) {
         self.wrong.push(diagnostic);
+    }
+
+    fn wrong_type(&mut self, span: Span, node: &Node, expected: &str) {
+        if node.content != Content::Broken {
+            self.problem(wrong_type(span, node, expected));
+        }
     }
 
     fn fields(&mut self, node: &Node, known: &[&str], owner: &str) {
@@ -282,7 +297,7 @@ impl Envelope<'_> {
     /// A text without references.
     fn text<'n>(&mut self, span: Span, node: &'n Node) -> Option<(&'n str, Span)> {
         let Some(text) = node.as_text() else {
-            self.problem(wrong_type(span, node, "a text"));
+            self.wrong_type(span, node, "a text");
             return None;
         };
         if text.contains("${") {
@@ -301,8 +316,7 @@ impl Envelope<'_> {
         if let Content::Bool(truth) = entry.value.content {
             return Some(truth);
         }
-        let diagnostic = wrong_type(entry.point(), &entry.value, "true or false");
-        self.problem(diagnostic);
+        self.wrong_type(entry.point(), &entry.value, "true or false");
         None
     }
 
@@ -310,7 +324,7 @@ impl Envelope<'_> {
         if matches!(entry.value.content, Content::Map(_)) {
             return Some(&entry.value);
         }
-        self.problem(wrong_type(entry.point(), &entry.value, "a map"));
+        self.wrong_type(entry.point(), &entry.value, "a map");
         None
     }
 
@@ -378,8 +392,7 @@ impl Envelope<'_> {
     fn texts<'n>(&mut self, entry: Option<&'n Entry>) -> Vec<(&'n str, Span)> {
         let Some(entry) = entry else { return Vec::new() };
         let Content::List(members) = &entry.value.content else {
-            let diagnostic = wrong_type(entry.point(), &entry.value, "a list of texts");
-            self.problem(diagnostic);
+            self.wrong_type(entry.point(), &entry.value, "a list of texts");
             return Vec::new();
         };
         members.iter().filter_map(|member| self.text(member.span, member)).collect()
@@ -414,10 +427,12 @@ impl Envelope<'_> {
         found.into_iter().unzip()
     }
 
-    fn unknown_kind(&mut self, kind: &str, span: Span) {
-        let kinds: Vec<&str> =
+    /// Tells of an unknown kind; gives the one that was likely meant.
+    fn unknown_kind(&mut self, kind: &str, span: Span) -> Option<&'static str> {
+        let kinds: Vec<&'static str> =
             Kind::ALL.iter().map(|kind| kind.as_str()).chain([STACK_KIND]).collect();
-        let help = match nearest(kind, kinds.iter().copied()) {
+        let near = nearest(kind, kinds.iter().copied());
+        let help = match near {
             Some(near) => format!("did you mean {}?", quote(near)),
             None => format!("the kinds are {}", kinds.join(", ")),
         };
@@ -426,6 +441,7 @@ impl Envelope<'_> {
                 .label(format!("{} is not a kind", quote(kind)))
                 .help(help),
         );
+        near
     }
 }
 

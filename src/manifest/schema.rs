@@ -4,6 +4,8 @@
 //! What is not known yet satisfies everything; what is sensitive is checked
 //! but never shown. This module must not know any kind.
 
+use std::collections::BTreeSet;
+
 use jsonschema::error::{TypeKind, ValidationErrorKind};
 use jsonschema::{JsonType, ValidationError, Validator};
 use schemars::Schema;
@@ -64,11 +66,17 @@ impl SpecSchema {
         if self.validator.is_valid(&json) {
             return Checked::default();
         }
-        let mut explainer = Explainer { schema: &self.root, subject, checked: Checked::default() };
+        let mut explainer = Explainer {
+            schema: &self.root,
+            subject,
+            checked: Checked::default(),
+            missing: Vec::new(),
+            misspelt: BTreeSet::new(),
+        };
         for error in self.validator.iter_errors(&json) {
             explainer.explain(&error);
         }
-        explainer.checked
+        explainer.finish()
     }
 }
 
@@ -95,6 +103,10 @@ struct Explainer<'a> {
     schema: &'a Json,
     subject: &'a Subject<'a>,
     checked: Checked,
+    /// Missing fields, by place and name, until it is known which were misspelt.
+    missing: Vec<(Vec<String>, String, Diagnostic)>,
+    /// Fields that an unknown field was most likely meant to be.
+    misspelt: BTreeSet<(Vec<String>, String)>,
 }
 
 /// The segments of a JSON pointer (RFC 6901).
@@ -107,6 +119,15 @@ fn segments(pointer: &str) -> Vec<String> {
 }
 
 impl Explainer<'_> {
+    fn finish(mut self) -> Checked {
+        for (path, name, diagnostic) in self.missing {
+            if !self.misspelt.contains(&(path, name)) {
+                self.checked.diagnostics.push(diagnostic);
+            }
+        }
+        self.checked
+    }
+
     /// The value at a path; the unknown value that stands on the way to it.
     fn value_at(&self, path: &[String]) -> Option<&Value> {
         let mut value = self.subject.value;
@@ -158,10 +179,18 @@ impl Explainer<'_> {
         match error.kind() {
             ValidationErrorKind::AnyOf { context }
             | ValidationErrorKind::OneOfNotValid { context } => self.alternatives(error, context),
-            _ => {
-                if let Some(diagnostics) = self.one(error) {
-                    self.checked.diagnostics.extend(diagnostics);
+            ValidationErrorKind::AdditionalProperties { unexpected }
+            | ValidationErrorKind::UnevaluatedProperties { unexpected } => {
+                for name in unexpected {
+                    self.unknown_field(error, name);
                 }
+            }
+            ValidationErrorKind::Required { property } => {
+                self.missing_field(error, property.as_str().unwrap_or(""));
+            }
+            _ => {
+                let diagnostic = self.one(error);
+                self.checked.diagnostics.push(diagnostic);
             }
         }
     }
@@ -253,7 +282,7 @@ impl Explainer<'_> {
         ))
     }
 
-    fn one(&self, error: &ValidationError<'_>) -> Option<Vec<Diagnostic>> {
+    fn one(&self, error: &ValidationError<'_>) -> Diagnostic {
         let path = segments(error.instance_path().as_str());
         let here = || self.point(&path);
         let range = |label: String| {
@@ -266,17 +295,7 @@ impl Explainer<'_> {
                 .label(label)
                 .maybe_help(self.description(error))
         };
-        Some(vec![match error.kind() {
-            ValidationErrorKind::AdditionalProperties { unexpected }
-            | ValidationErrorKind::UnevaluatedProperties { unexpected } => {
-                let schema = self.schema_of(error);
-                return Some(
-                    unexpected.iter().map(|name| self.unknown_field(&path, name, schema)).collect(),
-                );
-            }
-            ValidationErrorKind::Required { property } => {
-                self.missing_field(&path, property.as_str().unwrap_or(""), self.schema_of(error))
-            }
+        match error.kind() {
             ValidationErrorKind::Type { kind } => self.wrong_type(&path, &type_names(kind)),
             ValidationErrorKind::Enum { options } => {
                 self.not_one_of(&path, options.as_array().map_or(&[][..], Vec::as_slice))
@@ -334,29 +353,41 @@ impl Explainer<'_> {
             }
             // What remains names no other part of the spec; its words hide the value.
             _ => form(error.masked().to_string()),
-        }])
+        }
     }
 
-    fn unknown_field(&self, path: &[String], name: &str, schema: Option<&Json>) -> Diagnostic {
-        let mut full = path.to_vec();
+    fn unknown_field(&mut self, error: &ValidationError<'_>, name: &str) {
+        let path = segments(error.instance_path().as_str());
+        let mut full = path.clone();
         full.push(name.to_owned());
         let located = self.subject.node.locate(&full);
-        let properties = schema.and_then(|schema| schema.get("properties")?.as_object());
-        let fields: Vec<&str> =
-            properties.into_iter().flatten().map(|(field, _)| field.as_str()).collect();
-        unknown_field(located.key.unwrap_or(located.point), name, &self.owner(path), &fields)
+        let properties = self.schema_of(error).and_then(|schema| schema.get("properties"));
+        let fields: Vec<&str> = properties
+            .and_then(Json::as_object)
+            .into_iter()
+            .flatten()
+            .map(|(field, _)| field.as_str())
+            .collect();
+        let meant = nearest(name, fields.iter().copied()).map(str::to_owned);
+        let span = located.key.unwrap_or(located.point);
+        let diagnostic = unknown_field(span, name, &self.owner(&path), &fields);
+        self.checked.diagnostics.push(diagnostic);
+        self.misspelt.extend(meant.map(|meant| (path, meant)));
     }
 
-    fn missing_field(&self, path: &[String], name: &str, schema: Option<&Json>) -> Diagnostic {
-        let located = self.subject.node.locate(path);
+    fn missing_field(&mut self, error: &ValidationError<'_>, name: &str) {
+        let path = segments(error.instance_path().as_str());
+        let located = self.subject.node.locate(&path);
         let span =
             if path.is_empty() { self.subject.outer } else { located.key.unwrap_or(located.point) };
-        let description = schema
+        let description = self
+            .schema_of(error)
             .and_then(|schema| schema.get("properties")?.get(name)?.get("description")?.as_str())
             .map(|text| format!("{}: {}", quote(name), sentence(text)));
-        Diagnostic::at(span, format!("missing field {}", quote(name)))
-            .label(format!("{} needs it", self.owner(path)))
-            .maybe_help(description)
+        let diagnostic = Diagnostic::at(span, format!("missing field {}", quote(name)))
+            .label(format!("{} needs it", self.owner(&path)))
+            .maybe_help(description);
+        self.missing.push((path, name.to_owned(), diagnostic));
     }
 
     fn wrong_type(&self, path: &[String], expected: &[&'static str]) -> Diagnostic {
@@ -377,7 +408,7 @@ impl Explainer<'_> {
             Some(Value::Number(_) | Value::Bool(_)) if takes("a text") && is_scalar => {
                 Some(format!("quote it: \"{written}\""))
             }
-            Some(Value::String(text)) if takes("a truth value") => {
+            Some(Value::String(text)) if takes("true or false") => {
                 match text.to_ascii_lowercase().as_str() {
                     "yes" | "on" | "y" | "true" => Some("write true".to_owned()),
                     "no" | "off" | "n" | "false" => Some("write false".to_owned()),
@@ -445,7 +476,8 @@ pub(super) fn wrong_type(span: Span, node: &Node, expected: &str) -> Diagnostic 
         | Content::Number(_)
         | Content::Text(_)
         | Content::List(_)
-        | Content::Map(_) => None,
+        | Content::Map(_)
+        | Content::Broken => None,
     };
     Diagnostic::at(span, "a value of the wrong type")
         .label(format!("expected {expected}, found {}", node.type_name()))
@@ -475,7 +507,7 @@ fn sentence(text: &str) -> String {
 fn type_names(kind: &TypeKind) -> Vec<&'static str> {
     let name = |kind: JsonType| match kind {
         JsonType::Array => "a list",
-        JsonType::Boolean => "a truth value",
+        JsonType::Boolean => "true or false",
         JsonType::Integer => "a whole number",
         JsonType::Null => "nothing",
         JsonType::Number => "a number",

@@ -36,6 +36,8 @@ pub struct Stack {
     pub variables: BTreeMap<String, Value>,
     /// Where the tools run.
     pub toolbox: Toolbox,
+    /// The AWS region, where the command line or the variable `region` tells.
+    pub region: Option<String>,
     /// The cluster that Kubernetes commands talk to: its name, unknown while a
     /// reference in it is. `None`: there is none.
     pub cluster: Option<Value>,
@@ -85,7 +87,7 @@ pub enum ExecMode {
 pub struct Facts<'a> {
     /// The AWS account.
     pub account: Option<&'a str>,
-    /// The AWS region.
+    /// The AWS region, where the stack does not tell.
     pub region: Option<&'a str>,
 }
 
@@ -115,12 +117,13 @@ impl Stack {
         facts: Facts<'_>,
         outputs: &mut dyn FnMut(&Address, &str) -> Resolution,
     ) -> Result<Value, Vec<Problem>> {
+        let region = facts.region.or(self.region.as_deref());
         let known = |fact: Option<&str>| {
             fact.map_or(Resolution::Unknown, |fact| Resolution::Known(Value::from(fact)))
         };
         let mut early = |reference: &Reference| match reference {
             Reference::AccountId => known(facts.account),
-            Reference::Region => known(facts.region),
+            Reference::Region => known(region),
             // The values of variables refer to nothing else.
             Reference::Variable(_) | Reference::Output { .. } => Resolution::Unknown,
         };
@@ -271,11 +274,11 @@ fn declarations(
         let variable: VariableSpec =
             value.and_then(|value| value.to_spec().ok()).unwrap_or_default();
         if let Some(pattern) = &variable.pattern
-            && let Err(why) = compile(pattern)
+            && compile(pattern).is_err()
         {
             wrong.push(
                 Diagnostic::at(place("pattern"), "not a regular expression")
-                    .label(why.lines().last().unwrap_or_default().to_owned()),
+                    .label(format!("{} can't be compiled", quote(pattern))),
             );
         }
         let (start, end) = range_of(&entry.value);
@@ -393,6 +396,7 @@ pub(super) fn digest(stack: &Stack) -> Digest {
         "phases": stack.phases,
         "variables": stack.variables,
         "toolbox": stack.toolbox,
+        "region": stack.region,
         "cluster": stack.cluster,
         "statePath": stack.state_path,
         "resources": resources,

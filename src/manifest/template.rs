@@ -8,10 +8,10 @@
 
 use std::ops::Range;
 
-use super::diagnostic::{Diagnostic, quote};
+use super::diagnostic::{Diagnostic, nearest, quote};
 use super::node::{Content, Node};
 use super::source::{Sources, Span};
-use crate::adapter::Problem;
+use crate::adapter::{Kind, Problem};
 use crate::address::Reference;
 use crate::value::{Map, Path, Value};
 
@@ -124,7 +124,14 @@ fn mistake(inside: &str, why: &str, range: Range<usize>) -> Mistake {
             range,
         };
     }
-    Mistake { summary: "not a reference".into(), help: Some(why.to_owned()), range }
+    // `Kindd.name.attribute`: the nearest kind says more than all of them.
+    let near = inside.split_once('.').and_then(|(kind, rest)| {
+        let kinds = Kind::ALL.iter().map(|kind| kind.as_str());
+        let near = format!("{}.{rest}", nearest(kind, kinds)?);
+        near.parse::<Reference>().ok().map(|near| format!("did you mean `{near}`?"))
+    });
+    let help = Some(near.unwrap_or_else(|| why.to_owned()));
+    Mistake { summary: "not a reference".into(), help, range }
 }
 
 /// The pieces of a text of which it is known that it may hold references;
@@ -267,7 +274,7 @@ fn resolve_text(
 pub(super) fn type_name(value: &Value) -> &'static str {
     match value {
         Value::Null => "nothing",
-        Value::Bool(_) => "a truth value",
+        Value::Bool(_) => "true or false",
         Value::Number(_) => "a number",
         Value::String(_) => "a text",
         Value::List(_) => "a list",
@@ -327,6 +334,7 @@ pub(super) fn literal(node: &Node) -> Value {
         Content::Bool(truth) => Value::Bool(*truth),
         Content::Number(number) => Value::Number(number.clone()),
         Content::Text(text) => Value::String(text.clone()),
+        Content::Broken => Value::Unknown(String::new()),
         Content::List(members) => Value::List(members.iter().map(literal).collect()),
         Content::Map(entries) => Value::Map(
             entries.iter().map(|entry| (entry.key.clone(), literal(&entry.value))).collect(),
@@ -398,6 +406,8 @@ impl<'a> Translator<'a> {
             Content::Bool(truth) => Value::Bool(*truth),
             Content::Number(number) => Value::Number(number.clone()),
             Content::Text(text) => self.text(text, node.span),
+            // Not known, so that nothing else is said of it.
+            Content::Broken => Value::Unknown(String::new()),
             Content::List(members) => {
                 Value::List(members.iter().map(|member| self.value(member)).collect())
             }

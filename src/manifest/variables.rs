@@ -24,6 +24,9 @@ use crate::value::Value;
 /// The longest value of a variable, in bytes.
 const MAX_VALUE: usize = 64 * 1024;
 
+/// The variable that tells the region, where a stack declares it.
+pub(super) const REGION: &str = "region";
+
 /// The type of a variable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -119,7 +122,9 @@ pub struct VariableInputs {
     pub files: Vec<std::path::PathBuf>,
     /// Whether the sandbox supplies values.
     pub sandbox: bool,
-    /// The region, once it is known.
+    /// The region, where the command line gives one. A variable `region` that
+    /// is given no other value takes it; without it, that variable tells the
+    /// region.
     pub region: Option<String>,
 }
 
@@ -215,6 +220,12 @@ impl<'a> Assigner<'a> {
                     }
                 }
             }
+        }
+        if let (Some(region), Some((name, _))) =
+            (&inputs.region, self.by_name.get_key_value(REGION))
+            && !given.contains_key(REGION)
+        {
+            given.insert(*name, (Value::from(region.as_str()), Given::Argument));
         }
         for assignment in &inputs.assignments {
             let Some((name, text)) = assignment.split_once('=') else {

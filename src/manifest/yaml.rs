@@ -203,7 +203,7 @@ impl Reader<'_> {
                                 "write `&{name}` before the value to repeat, or quote the text"
                             )),
                     )?;
-                    (Node { span, content: Content::Null }, 0)
+                    (Node { span, content: Content::Broken }, 0)
                 }
                 // The crate may add events. Leaving one out could lose structure.
                 _ => {
@@ -278,12 +278,15 @@ impl Reader<'_> {
         let span = node.span;
         let found = node.type_name();
         let Content::Text(name) = node.content else {
+            if node.content == Content::Broken {
+                return Ok(None);
+            }
             let help = match node.content {
                 Content::Bool(_) | Content::Number(_) | Content::Null => {
                     let written = self.text.get(span.start as usize..span.end() as usize);
                     format!("quote it: \"{}\"", written.unwrap_or("").trim())
                 }
-                Content::Text(_) | Content::List(_) | Content::Map(_) => {
+                Content::Text(_) | Content::List(_) | Content::Map(_) | Content::Broken => {
                     "a text that begins with `{`, `[` or `*` must be quoted".into()
                 }
             };
@@ -406,7 +409,7 @@ impl Reader<'_> {
                 )
                 .help("of the control characters only line feed and tab are allowed"),
             )?;
-            return Ok(Content::Null);
+            return Ok(Content::Broken);
         }
         let resolved = match tag.map(|tag| (tag.core_suffix(), tag.parts())) {
             None if style == ScalarStyle::Plain => plain(text),
@@ -428,12 +431,13 @@ impl Reader<'_> {
                             .label(format!("not of type {suffix}"))
                             .help("remove the tag"),
                     )?;
+                    return Ok(Content::Broken);
                 }
                 content
             }
             Some(_) => {
                 self.wrong_tag(place, span)?;
-                Ok(Content::Text(text.to_owned()))
+                Ok(Content::Broken)
             }
         };
         match resolved {
@@ -444,7 +448,7 @@ impl Reader<'_> {
                         .label(why)
                         .help("if it is a text, quote it"),
                 )?;
-                Ok(Content::Null)
+                Ok(Content::Broken)
             }
         }
     }
@@ -481,6 +485,14 @@ impl Reader<'_> {
                 "look at the indentation of this line and the one before, for `key: value` on \
                  one line, and for a text that holds `: ` and must be quoted",
             ),
+            ErrorKind::ExpectedFlowMappingSeparator
+            | ErrorKind::ExpectedFlowSequenceSeparator
+            | ErrorKind::UnexpectedEofFlowMapping
+            | ErrorKind::UnexpectedEofFlowSequence
+            | ErrorKind::UnclosedFlowCollection { .. } => (
+                format!("this is not YAML: {}", error.kind()),
+                "is a `{` or `[` before this not closed, or a comma missing?",
+            ),
             ErrorKind::UnexpectedCharacter { character } => (
                 format!("this is not YAML: unexpected character {}", quote(&character.to_string())),
                 "quote the text",
@@ -491,17 +503,24 @@ impl Reader<'_> {
         Diagnostic::at(span, summary).help(help)
     }
 
-    /// The tab on the line that an error is about.
+    /// The tab that an error is about: in the indentation of its line or of a
+    /// later one, or else anywhere on its line.
     fn tab(&self, span: Span) -> Span {
         let at = span.start as usize;
         let begin = self.text.get(..at).and_then(|text| text.rfind('\n')).map_or(0, |at| at + 1);
-        let end = self
-            .text
-            .get(at..)
-            .and_then(|text| text.find('\n'))
-            .map_or(self.text.len(), |to| at + to);
-        let line = self.text.get(begin..end).unwrap_or("");
-        match line.find('\t') {
+        let rest = self.text.get(begin..).unwrap_or("");
+        let mut start = 0;
+        let mut indented = None;
+        for line in rest.split_inclusive('\n') {
+            let indentation = line.len() - line.trim_start_matches([' ', '\t']).len();
+            if let Some(tab) = line.get(..indentation).and_then(|text| text.find('\t')) {
+                indented = Some(start + tab);
+                break;
+            }
+            start += line.len();
+        }
+        let first_line = rest.split('\n').next().unwrap_or("");
+        match indented.or_else(|| first_line.find('\t')) {
             Some(tab) => Span { start: byte_offset(begin + tab), len: 1, ..span },
             None => span,
         }
@@ -516,7 +535,9 @@ fn too_deep(span: Span) -> Diagnostic {
 /// How many nodes, bytes of text and levels a node has.
 fn size(node: &Node) -> (usize, usize, usize) {
     let inner: Vec<(usize, usize, usize)> = match &node.content {
-        Content::Null | Content::Bool(_) | Content::Number(_) => return (1, 0, 0),
+        Content::Null | Content::Bool(_) | Content::Number(_) | Content::Broken => {
+            return (1, 0, 0);
+        }
         Content::Text(text) => return (1, text.len(), 0),
         Content::List(members) => members.iter().map(size).collect(),
         Content::Map(entries) => entries
@@ -541,7 +562,7 @@ mod tests {
 
     fn json(node: &Node) -> Json {
         match &node.content {
-            Content::Null => Json::Null,
+            Content::Null | Content::Broken => Json::Null,
             Content::Bool(truth) => json!(truth),
             Content::Number(number) => json!(number),
             Content::Text(text) => json!(text),

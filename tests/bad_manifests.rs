@@ -1,0 +1,53 @@
+//! Every kind of bad input, with the text that people get to see.
+//!
+//! A case is a directory in `tests/bad-manifests`: manifests, `expected.txt`,
+//! and, where the case needs them, `args.txt` with one argument a line
+//! (`--var NAME=VALUE`, `--var-file FILE`, `--region REGION`, `--sandbox`).
+//! `LKH_ACCEPT=1 cargo test --test bad_manifests` writes what is said now; read
+//! the difference before you commit it.
+
+use std::fs;
+use std::path::Path;
+
+use lkh::manifest::load::load;
+use lkh::manifest::variables::VariableInputs;
+
+fn inputs(case: &Path) -> VariableInputs {
+    let mut inputs = VariableInputs::default();
+    for line in fs::read_to_string(case.join("args.txt")).unwrap_or_default().lines() {
+        match line.split_once(' ') {
+            Some(("--var", assignment)) => inputs.assignments.push(assignment.to_owned()),
+            Some(("--var-file", file)) => inputs.files.push(case.join(file)),
+            Some(("--region", region)) => inputs.region = Some(region.to_owned()),
+            None if line == "--sandbox" => inputs.sandbox = true,
+            _ => panic!("{}: args.txt: {line}", case.display()),
+        }
+    }
+    inputs
+}
+
+#[test]
+fn bad_input_is_explained() {
+    let accept = std::env::var_os("LKH_ACCEPT").is_some();
+    let root = Path::new("tests/bad-manifests");
+    let mut cases: Vec<_> = fs::read_dir(root).unwrap().map(|case| case.unwrap().path()).collect();
+    cases.sort();
+    assert!(cases.len() > 40, "the cases are there");
+    let mut wrong = Vec::new();
+    for case in cases {
+        let said = match load(&case, &inputs(&case)) {
+            Ok(stack) => format!("nothing is wrong with the stack {}\n", stack.name),
+            Err(diagnostics) => diagnostics.render(false),
+        };
+        let path = case.join("expected.txt");
+        let expected = fs::read_to_string(&path).unwrap_or_default();
+        if accept && said != expected {
+            fs::write(&path, &said).unwrap();
+        } else if said != expected {
+            let difference = similar::TextDiff::from_lines(&expected, &said);
+            wrong.push(format!("{}:\n{}", case.display(), difference.unified_diff()));
+        }
+        assert!(!said.contains("canary"), "{} shows a secret", case.display());
+    }
+    assert!(wrong.is_empty(), "{}\n{} cases differ", wrong.join("\n"), wrong.len());
+}
