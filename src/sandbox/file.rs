@@ -165,8 +165,7 @@ impl WorldFile {
 
     /// Puts a new file in the place of this one, with the world as it is.
     fn rewrite(&mut self) -> io::Result<()> {
-        let put =
-            self.world.scan("").map(|(key, value)| (key.to_owned(), value.clone())).collect();
+        let put = self.world.scan("").map(|(key, value)| (key.to_owned(), value.clone())).collect();
         let line = Line { now: self.world.now(), put, removed: Vec::new() };
         let directory = self.path.parent().unwrap_or(Path::new("."));
         let mut file = tempfile::Builder::new().prefix(".sandbox-").tempfile_in(directory)?;
