@@ -155,9 +155,13 @@ impl Engine {
         let state = self.store.load()?;
         let all = subjects(&self.stack, state.as_ref(), mode);
         let whole = graph(&all);
-        let order = whole
+        let mut order = whole
             .order()
             .map_err(|cycles| EngineError::Cycle(cycles.into_iter().flatten().collect()))?;
+        if mode == Mode::Destroy {
+            // What depends on something goes before it.
+            order.reverse();
+        }
         let roots = Self::roots(&all, targets)?;
         let chosen = match (&roots, mode) {
             (None, _) => all.keys().cloned().collect(),

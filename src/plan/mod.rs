@@ -45,7 +45,7 @@ pub struct Plan {
     pub variables: Map,
     /// What the plan was limited to; empty: the whole stack.
     pub targets: Vec<String>,
-    /// The changes, dependencies first.
+    /// The changes, dependencies first; in a destroy, dependencies last.
     pub changes: Vec<Change>,
 }
 
