@@ -54,7 +54,9 @@ impl ShowOptions {
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
     args.stack.output.settle();
-    let Some(stack) = load(&args.stack)? else { return Ok(code::ERROR) };
+    let Some(stack) = load(&args.stack, args.access.region.as_deref())? else {
+        return Ok(code::ERROR);
+    };
     let mode = if args.destroy { Mode::Destroy } else { Mode::Apply };
     let session = Session::new(stack, &args.stack, &args.access)?;
     session.block_on(async |session| {

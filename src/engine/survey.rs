@@ -25,7 +25,7 @@ use crate::manifest::stack::Stack;
 use crate::manifest::template::{Resolution, references, resolve};
 use crate::plan::decide::{Decision, Facts, decide};
 use crate::plan::{Action, Mode, Reason};
-use crate::state::State;
+use crate::state::{State, Status};
 use crate::value::{Map, Path, Value};
 
 /// A resource as it stands before anything is read.
@@ -37,6 +37,8 @@ pub struct Entry {
     pub external: bool,
     /// Fields that are not compared.
     pub ignore: Vec<Path>,
+    /// Whether the state says that it is applied.
+    pub is_applied: bool,
     /// What the state remembers.
     pub prior: Option<Arc<Prior>>,
     /// What it depends on, by its manifest or, without one, by the state.
@@ -76,6 +78,9 @@ pub struct Survey {
     pub region: String,
     /// The resources.
     pub subjects: BTreeMap<Address, Entry>,
+    /// Whether everything that was read is kept, also of resources that the
+    /// state describes rightly: a large stack takes half the memory without.
+    pub keep_all: bool,
     /// The account, once known; `Err`: why it is not.
     account: SetOnce<Result<String, Unreadable>>,
     settled: BTreeMap<Address, SetOnce<Arc<Settled>>>,
@@ -110,6 +115,7 @@ pub fn subjects(stack: &Stack, state: Option<&State>, mode: Mode) -> BTreeMap<Ad
                 declared: true,
                 external: resource.external,
                 ignore: resource.lifecycle.ignore_changes.clone(),
+                is_applied: record.is_some_and(|record| record.status == Status::Applied),
                 prior: record.map(|record| Arc::clone(&record.applied)),
                 dependencies,
                 phase: resource.phase.clone(),
@@ -124,6 +130,7 @@ pub fn subjects(stack: &Stack, state: Option<&State>, mode: Mode) -> BTreeMap<Ad
             declared: false,
             external: false,
             ignore: Vec::new(),
+            is_applied: record.status == Status::Applied,
             prior: Some(Arc::clone(&record.applied)),
             dependencies: {
                 let mut dependencies = record.dependencies.clone();
@@ -199,6 +206,7 @@ impl Survey {
         gateway: Arc<Gateway>,
         region: String,
         subjects: BTreeMap<Address, Entry>,
+        keep_all: bool,
         observer: Observer,
     ) -> Self {
         let settled = subjects.keys().map(|address| (address.clone(), SetOnce::new())).collect();
@@ -208,6 +216,7 @@ impl Survey {
             gateway,
             region,
             subjects,
+            keep_all,
             account: SetOnce::new(),
             settled,
             observer: ObserverBox(observer),
@@ -407,6 +416,17 @@ impl Survey {
             destroy,
         });
         let outputs = outputs(desired.as_ref(), live.as_ref(), decision.action);
+        let known = decision.action == Action::NoOp
+            && decision.blockers.is_empty()
+            && subject.is_applied
+            && matches!((prior, &desired), (Some(prior), Some(desired))
+                if prior.attributes == desired.attributes
+                    && prior.settings == desired.settings
+                    && prior.outputs == outputs);
+        if known && !self.keep_all {
+            let evidence = Vec::new();
+            return Settled { desired: None, live: None, evidence, decision, outputs };
+        }
         Settled { desired, live, evidence, decision, outputs }
     }
 

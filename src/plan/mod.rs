@@ -31,7 +31,7 @@ pub struct Plan {
     pub stack: String,
     /// Whether the stack is brought up or taken down.
     pub mode: Mode,
-    /// The AWS account; empty when no resource needs one.
+    /// The AWS account.
     pub account: String,
     /// The AWS region.
     pub region: String,
