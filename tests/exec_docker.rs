@@ -398,8 +398,15 @@ fn a_removed_container_is_told(fixture: &Fixture) {
     let toolbox = fixture.docker(SCRIPTED);
     wait(async {
         toolbox.run(&shell("true")).await.unwrap();
-        docker(&["rm", "--force", &fixture.name()]).unwrap();
+        // While a tool runs its outcome is unknown; after that nothing ran.
+        let sleep = shell("sleep 60");
+        let (during, ()) = tokio::join!(toolbox.run(&sleep), async {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            docker(&["rm", "--force", &fixture.name()]).unwrap();
+        });
+        assert_eq!(during, Err(ExecError::Killed { signal: 9 }));
         let error = toolbox.run(&shell("true")).await.unwrap_err();
+        assert!(matches!(error, ExecError::Docker { .. }), "{error}");
         assert!(error.to_string().contains("was removed or stopped"), "{error}");
         toolbox.close().await;
     });

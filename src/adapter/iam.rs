@@ -236,9 +236,15 @@ pub fn members(changes: &[FieldChange], attribute: &str) -> Vec<Member> {
             continue;
         }
         // The attribute as a whole: what is there goes, what is asked for comes.
-        let before = change.before.iter().flat_map(keyed).map(|(key, _)| (key, None));
-        let after = change.after.iter().flat_map(keyed).map(|(key, value)| (key, Some(value)));
-        members.extend(before.chain(after));
+        let before: Vec<_> = change.before.iter().flat_map(keyed).collect();
+        let after: Vec<_> = change.after.iter().flat_map(keyed).collect();
+        let gone = before.iter().map(|(key, _)| (key.clone(), None));
+        let new = after.iter().map(|(key, value)| (key.clone(), Some(value.clone())));
+        members.extend(gone.chain(new));
+        members.retain(|key, value| {
+            let same = |(k, v): &(String, Value)| k == key && Some(v) == value.as_ref();
+            !before.iter().any(same)
+        });
     }
     members.into_iter().map(|(key, after)| Member { key, after }).collect()
 }
@@ -299,7 +305,8 @@ pub fn tag_steps(
         steps.push(Step::new(title, command(&format!("tag-{kind}"), "Tags", set)));
     }
     if !removed.is_empty() {
-        let title = format!("remove the tags {} from {label}", removed_keys.join(", "));
+        let tags = if removed.len() == 1 { "tag" } else { "tags" };
+        let title = format!("remove the {tags} {} from {label}", removed_keys.join(", "));
         steps.push(Step::new(title, command(&format!("untag-{kind}"), "TagKeys", removed)));
     }
     steps

@@ -346,3 +346,6 @@ fn texts<'v>(problems: &mut Problems, path: &Path, value: &'v Value) -> Vec<&'v 
     }
     known
 }
+
+#[cfg(test)]
+mod tests;

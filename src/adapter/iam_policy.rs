@@ -122,13 +122,8 @@ impl Adapter for IamPolicy {
 
     fn desired(&self, spec: &Value, context: &Context) -> Result<Desired, Vec<Problem>> {
         let mut problems = Problems::default();
-        problems.no_sensitive(spec, &Path::default());
-        let spec: IamPolicySpec = match spec.to_spec() {
-            Ok(spec) => spec,
-            Err(error) => {
-                problems.add(&Path::default(), error.to_string(), "");
-                return problems.or(Desired::default());
-            }
+        let Some(spec) = problems.typed::<IamPolicySpec>(spec) else {
+            return problems.or(Desired::default());
         };
         let document = check(&spec, context, &mut problems);
         let desired = normal_form(&spec, document, context);
@@ -336,3 +331,6 @@ fn versions(
     }
     Ok((!missing).then_some(Value::List(versions)))
 }
+
+#[cfg(test)]
+mod tests;

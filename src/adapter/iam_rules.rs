@@ -5,8 +5,10 @@
 
 use std::collections::BTreeMap;
 
-use super::{Problem, iam};
-use crate::value::{Path, Value, is_sensitive_text, is_unknown_text};
+use serde::de::DeserializeOwned;
+
+use super::{Problem, eks, iam};
+use crate::value::{Path, Value, is_unknown_text};
 
 /// The longest description of a role or policy, in characters.
 const DESCRIPTION_LIMIT: usize = 1000;
@@ -32,36 +34,16 @@ impl Problems {
         if self.0.is_empty() { Ok(value) } else { Err(self.0) }
     }
 
-    /// No part of an IAM object is secret: plans, logs and AWS itself show
-    /// all of it.
-    pub fn no_sensitive(&mut self, spec: &Value, path: &Path) {
-        match spec {
-            Value::Sensitive(_) => self.add(
-                path,
-                "a sensitive value can't stand here",
-                "IAM shows this text to everyone who may read the account; use another variable",
-            ),
-            Value::List(list) => {
-                for (index, value) in list.iter().enumerate() {
-                    self.no_sensitive(value, &path.join(index.to_string()));
-                }
-            }
-            Value::Map(map) => {
-                for (key, value) in map {
-                    self.no_sensitive(value, &path.join(key));
-                }
-            }
-            Value::Null
-            | Value::Bool(_)
-            | Value::Number(_)
-            | Value::String(_)
-            | Value::Unknown(_) => {}
-        }
+    /// The typed spec. No part of an IAM object is secret (plans, logs and AWS
+    /// itself show all of it), so a sensitive text is a problem; it then counts
+    /// as not known, so that no message can hold it.
+    pub fn typed<T: DeserializeOwned>(&mut self, spec: &Value) -> Option<T> {
+        eks::typed(spec, &mut self.0)
     }
 
     /// A role's or policy's name: `[A-Za-z0-9_+=,.@-]`, at most `limit` long.
     pub fn name(&mut self, path: &Path, name: &str, limit: usize) {
-        if opaque(name) {
+        if is_unknown_text(name) {
             return;
         }
         let length = name.chars().count();
@@ -83,7 +65,7 @@ impl Problems {
 
     /// A role's or policy's path: `/`, or `/a/b/`.
     pub fn path(&mut self, path: &str) {
-        if opaque(path) {
+        if is_unknown_text(path) {
             return;
         }
         let well_formed = path == iam::ROOT_PATH
@@ -109,7 +91,7 @@ impl Problems {
 
     /// A description of at most 1,000 characters of Latin-1.
     pub fn description(&mut self, description: &str) {
-        if opaque(description) {
+        if is_unknown_text(description) {
             return;
         }
         let path = Path::new("description");
@@ -133,7 +115,7 @@ impl Problems {
 
     /// An ARN of a managed policy.
     pub fn policy_arn(&mut self, path: &Path, arn: &str) {
-        if opaque(arn) {
+        if is_unknown_text(arn) {
             return;
         }
         let parts: Vec<&str> = arn.splitn(6, ':').collect();
@@ -169,7 +151,7 @@ impl Problems {
                 );
             }
             self.tag_text(&path, "key", key, 1, 128);
-            if !opaque(value) {
+            if !is_unknown_text(value) {
                 self.tag_text(&path, "value", value, 0, 256);
             }
         }
@@ -193,12 +175,6 @@ impl Problems {
             );
         }
     }
-}
-
-/// Whether a text of a typed spec can't be looked into: not known yet, or
-/// sensitive (which `no_sensitive` reports).
-pub fn opaque(text: &str) -> bool {
-    is_unknown_text(text) || is_sensitive_text(text)
 }
 
 fn is_separator(c: char) -> bool {

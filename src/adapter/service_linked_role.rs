@@ -11,13 +11,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use super::iam::{self, Source};
-use super::iam_rules::{Problems, opaque};
+use super::iam_rules::Problems;
 use super::{
     Adapter, Answers, Attribute, Blocker, Context, Desired, Identity, Live, Object, Operation,
     Problem, Questions, ReadError, Reading, Step, Subject, Verb,
 };
 use crate::command::Command;
-use crate::value::{Map, Path, Value};
+use crate::value::{Map, Path, Value, is_unknown_text};
 
 /// The adapter.
 #[derive(Debug)]
@@ -53,20 +53,15 @@ impl Adapter for ServiceLinkedRole {
 
     fn desired(&self, spec: &Value, _context: &Context) -> Result<Desired, Vec<Problem>> {
         let mut problems = Problems::default();
-        problems.no_sensitive(spec, &Path::default());
-        let spec: ServiceLinkedRoleSpec = match spec.to_spec() {
-            Ok(spec) => spec,
-            Err(error) => {
-                problems.add(&Path::default(), error.to_string(), "");
-                return problems.or(Desired::default());
-            }
+        let Some(spec) = problems.typed::<ServiceLinkedRoleSpec>(spec) else {
+            return problems.or(Desired::default());
         };
         let path = Path::new(SERVICE_NAME);
         problems.name(&path, &spec.service_name, 128);
         let is_service = |name: &str| {
             name.ends_with(".amazonaws.com") || name.ends_with(".amazonaws.com.cn")
         };
-        if !opaque(&spec.service_name) && !is_service(&spec.service_name) {
+        if !is_unknown_text(&spec.service_name) && !is_service(&spec.service_name) {
             problems.add(
                 &path,
                 format!("`{}` is not the principal of a service", spec.service_name),

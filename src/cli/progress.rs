@@ -44,8 +44,8 @@ impl Progress {
 
     fn show(&self, event: Event) {
         match &self.live {
-            Some(live) => live.show(event),
-            None => plain(event),
+            Some(live) => live.show(&event),
+            None => plain(&event),
         }
     }
 }
@@ -78,13 +78,13 @@ fn line(event: &Event) -> Option<String> {
     })
 }
 
-fn plain(event: Event) {
-    match &event {
+fn plain(event: &Event) {
+    match event {
         Event::ReadingStarted { total } => {
             super::tell(&format!("Reading {} ...", crate::report::count(*total, "resource")));
         }
         _ => {
-            if let Some(line) = line(&event) {
+            if let Some(line) = line(event) {
                 super::tell(&line);
             }
         }
@@ -110,10 +110,10 @@ fn seconds(took: Duration) -> String {
 }
 
 impl Live {
-    fn show(&self, event: Event) {
+    fn show(&self, event: &Event) {
         let mut bars = self.bars.lock().unwrap_or_else(PoisonError::into_inner);
         let mut reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
-        match &event {
+        match event {
             Event::ReadingStarted { total } => {
                 let style = ProgressStyle::with_template("{spinner} reading {pos}/{len} {elapsed}")
                     .unwrap_or_else(|_| ProgressStyle::default_spinner());
@@ -139,7 +139,7 @@ impl Live {
                 bars.insert(address.clone(), bar);
             }
             Event::CommandStarted { address, .. } | Event::Waiting { address, .. } => {
-                if let (Some(bar), Some(line)) = (bars.get(address), line(&event)) {
+                if let (Some(bar), Some(line)) = (bars.get(address), line(event)) {
                     bar.set_message(line);
                 }
             }
@@ -147,9 +147,9 @@ impl Live {
                 if let Some(bar) = bars.remove(address) {
                     bar.finish_and_clear();
                 }
-                self.print(&event);
+                self.print(event);
             }
-            Event::CommandEnded { .. } | Event::Notice(_) => self.print(&event),
+            Event::CommandEnded { .. } | Event::Notice(_) => self.print(event),
         }
     }
 

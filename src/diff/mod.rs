@@ -198,7 +198,13 @@ impl Walk<'_> {
                 }
             }
             Rule::Tree => self.tree(path, three),
-            Rule::KubernetesObjects => self.tree(path, three),
+            Rule::KubernetesObjects => {
+                // Before it is applied once, nothing of it is desired or known.
+                if let Some(desired) = three.desired {
+                    let changes = kubernetes::tree_changes(path, desired, three.prior, three.live);
+                    self.found.changes.extend(changes);
+                }
+            }
         }
     }
 
@@ -207,7 +213,7 @@ impl Walk<'_> {
         match (three.desired, three.live) {
             (Some(desired), Some(live)) if equal(desired, live) => {}
             (Some(desired), live) => {
-                let origin = self.origin(desired, three.prior, live, equal);
+                let origin = origin(desired, three.prior, live, equal);
                 self.change(path, three, origin);
             }
             // No longer declared: what we set goes away; what someone else has
@@ -284,25 +290,6 @@ impl Walk<'_> {
         }
     }
 
-    fn origin(
-        &self,
-        desired: &Value,
-        prior: Option<&Value>,
-        live: Option<&Value>,
-        equal: Equal,
-    ) -> Origin {
-        let Some(prior) = prior else { return Origin::Change };
-        if prior.has_sensitive() || desired.has_sensitive() {
-            return Origin::Undetermined;
-        }
-        let drifted = !live.is_some_and(|live| equal(prior, live));
-        match (drifted, !equal(prior, desired)) {
-            (true, true) => Origin::Both,
-            (true, false) => Origin::Drift,
-            (false, _) => Origin::Change,
-        }
-    }
-
     fn change(&mut self, path: &Path, three: Three<'_>, origin: Origin) {
         let Three { desired: after, prior, live: before } = three;
         // What is sensitive when written is sensitive when read back.
@@ -318,6 +305,20 @@ impl Walk<'_> {
             origin,
             replace: self.replace,
         });
+    }
+}
+
+/// Where a difference comes from.
+fn origin(desired: &Value, prior: Option<&Value>, live: Option<&Value>, equal: Equal) -> Origin {
+    let Some(prior) = prior else { return Origin::Change };
+    if prior.has_sensitive() || desired.has_sensitive() {
+        return Origin::Undetermined;
+    }
+    let drifted = !live.is_some_and(|live| equal(prior, live));
+    match (drifted, !equal(prior, desired)) {
+        (true, true) => Origin::Both,
+        (true, false) => Origin::Drift,
+        (false, _) => Origin::Change,
     }
 }
 

@@ -208,9 +208,10 @@ impl Applier {
         let ending = if change.action == Action::NoOp {
             self.keep(address, settled);
             return Finished {
-                ending: match change.blockers.is_empty() {
-                    true => Ending::Unchanged,
-                    false => Ending::NotReady(change.blockers.clone()),
+                ending: if change.blockers.is_empty() {
+                    Ending::Unchanged
+                } else {
+                    Ending::NotReady(change.blockers.clone())
                 },
                 outputs: settled.outputs.clone(),
             };
@@ -225,7 +226,7 @@ impl Applier {
             match change.action {
                 Action::Forget => match self.keeper.forget(address) {
                     Ok(()) => Ending::Forgotten,
-                    Err(()) => Ending::Interrupted,
+                    Err(_) => Ending::Interrupted,
                 },
                 Action::NoOp
                 | Action::Unknown
@@ -259,7 +260,7 @@ impl Applier {
         let adapter = address.kind.adapter();
         let (desired, decision) = match self.look_again(address, adapter).await {
             Ok(found) => found,
-            Err(error) => return (unreadable("read it before the change", error), Map::new()),
+            Err(error) => return (unreadable("read it before the change", &error), Map::new()),
         };
         if !decision.same_effect(change) {
             let why = if decision.action == change.action {
@@ -288,7 +289,7 @@ impl Applier {
             return (Ending::Interrupted, Map::new());
         }
         match &desired {
-            Some(desired) => self.verify(address, adapter, desired, change, failure).await,
+            Some(desired) => self.verify(address, adapter, desired, failure).await,
             None => self.verify_gone(address, adapter, failure).await,
         }
     }
@@ -316,7 +317,7 @@ impl Applier {
             Some(Ok(desired)) => Some(desired),
             Some(Err(why)) => return Err(wrong(why)),
         };
-        let prior = subject.prior.as_ref();
+        let prior = subject.prior.as_deref();
         let live = match (&desired, prior) {
             (Some(desired), prior) => {
                 let prior = prior.filter(|prior| prior.identity == desired.identity);
@@ -384,7 +385,7 @@ impl Applier {
 
     /// Runs one changing command between its intent and its outcome.
     async fn step(&self, address: &Address, step: &Step) -> Result<(), Failure> {
-        let operation = self.keeper.intend(address, step).map_err(|()| Failure {
+        let operation = self.keeper.intend(address, step).map_err(|_| Failure {
             what: step.title.clone(),
             command: step.command.to_string(),
             why: "the apply log could not be written, so the command was not run".into(),
@@ -450,29 +451,30 @@ impl Applier {
         address: &Address,
         adapter: &'static dyn Adapter,
         desired: &Desired,
-        change: &Change,
         failure: Option<Failure>,
     ) -> (Ending, Map) {
         let Some(subject) = self.survey.subjects.get(address) else {
             return (Ending::Interrupted, Map::new());
         };
+        // What was applied before tells what had to go.
+        let prior = subject.prior.as_deref().filter(|prior| prior.identity == desired.identity);
         let start = Instant::now();
         let mut pause = Duration::from_millis(200);
         loop {
-            let (problem, blockers, sighting) = match self.look(adapter, Some(desired), None).await
+            let (problem, blockers, sighting) = match self.look(adapter, Some(desired), prior).await
             {
                 Err(error) => {
-                    return (self.unverified(address, subject, failure, error), Map::new());
+                    return (self.unverified(address, failure, &error), Map::new());
                 }
                 Ok(sighting) => match &sighting.live {
                     Live::Absent => ("it does not exist".to_owned(), Vec::new(), sighting),
                     Live::Present(object) => {
-                        let found = differences(adapter, desired, None, object, &subject.ignore);
+                        let found = differences(adapter, desired, prior, object, &subject.ignore);
                         let ready = adapter.readiness(desired, object);
                         let problem = match &object.health {
                             Health::Sound if found.is_equal() => match ready {
                                 Readiness::Ready => {
-                                    return self.proved(address, adapter, desired, &sighting);
+                                    return self.proved(address, desired, &sighting);
                                 }
                                 Readiness::NotReady(blockers) | Readiness::Waiting(blockers) => {
                                     ("it is not ready".to_owned(), blockers)
@@ -517,26 +519,18 @@ impl Applier {
                 pause = (pause * 2).min(Duration::from_secs(5));
                 continue;
             }
-            return self.fell_short(
-                address, adapter, desired, change, failure, problem, blockers, &sighting,
-            );
+            return self
+                .fell_short(address, adapter, desired, failure, &problem, blockers, &sighting);
         }
     }
 
     /// A read proved that the object is as declared and ready.
-    fn proved(
-        &self,
-        address: &Address,
-        adapter: &'static dyn Adapter,
-        desired: &Desired,
-        sighting: &Sighting,
-    ) -> (Ending, Map) {
-        let _ = adapter;
+    fn proved(&self, address: &Address, desired: &Desired, sighting: &Sighting) -> (Ending, Map) {
         let outputs = outputs(Some(desired), Some(&sighting.live), Action::NoOp);
         let record = self.record(address, desired.attributes.clone(), desired, &outputs, sighting);
         match self.keeper.record(address, Record { status: Status::Applied, ..record }) {
             Ok(()) => (Ending::Applied, outputs),
-            Err(()) => (Ending::Interrupted, outputs),
+            Err(_) => (Ending::Interrupted, outputs),
         }
     }
 
@@ -546,9 +540,8 @@ impl Applier {
         address: &Address,
         adapter: &'static dyn Adapter,
         desired: &Desired,
-        change: &Change,
         failure: Option<Failure>,
-        problem: String,
+        problem: &str,
         blockers: Vec<Blocker>,
         sighting: &Sighting,
     ) -> (Ending, Map) {
@@ -571,7 +564,6 @@ impl Applier {
             attributes.retain(|name, _| {
                 !found.changes.iter().any(|c| c.path.segments().first() == Some(name))
             });
-            let _ = change;
             let record = self.record(address, attributes, desired, &outputs, sighting);
             let blockers = match &ending {
                 Ending::Failed(failure) if blockers.is_empty() => vec![Blocker {
@@ -593,11 +585,9 @@ impl Applier {
     fn unverified(
         &self,
         address: &Address,
-        subject: &super::survey::Entry,
         failure: Option<Failure>,
-        error: Unreadable,
+        error: &Unreadable,
     ) -> Ending {
-        let _ = subject;
         let _ = self.keeper.mark_unverified(address);
         match failure {
             Some(failure) => Ending::Failed(failure),
@@ -611,7 +601,7 @@ impl Applier {
         adapter: &'static dyn Adapter,
         failure: Option<Failure>,
     ) -> (Ending, Map) {
-        let prior = self.survey.subjects.get(address).and_then(|subject| subject.prior.as_ref());
+        let prior = self.survey.subjects.get(address).and_then(|subject| subject.prior.as_deref());
         let start = Instant::now();
         let mut pause = Duration::from_millis(200);
         loop {
@@ -620,14 +610,14 @@ impl Applier {
                     let _ = self.keeper.mark_unverified(address);
                     let ending = match failure {
                         Some(failure) => Ending::Failed(failure),
-                        None => unreadable("read it after the change", error),
+                        None => unreadable("read it after the change", &error),
                     };
                     return (ending, Map::new());
                 }
                 Ok(Sighting { live: Live::Absent, .. }) => {
                     let ending = match self.keeper.gone(address) {
                         Ok(()) => Ending::Destroyed,
-                        Err(()) => Ending::Interrupted,
+                        Err(_) => Ending::Interrupted,
                     };
                     return (ending, Map::new());
                 }
@@ -677,12 +667,12 @@ impl Applier {
     ) -> Record {
         let subject = self.survey.subjects.get(address);
         Record {
-            applied: Prior {
+            applied: Arc::new(Prior {
                 identity: desired.identity.clone(),
                 attributes,
                 outputs: outputs.clone(),
                 settings: desired.settings.clone(),
-            },
+            }),
             status: Status::Unverified,
             phase: subject.and_then(|subject| subject.phase.clone()),
             dependencies: subject.map(|subject| subject.dependencies.clone()).unwrap_or_default(),
@@ -721,12 +711,12 @@ fn blockers_of(readiness: Readiness) -> Vec<Blocker> {
     }
 }
 
-fn unreadable(what: &str, error: Unreadable) -> Ending {
+fn unreadable(what: &str, error: &Unreadable) -> Ending {
     Ending::Failed(Failure {
         what: what.to_owned(),
-        command: error.command,
-        why: error.why,
-        next: error.next,
+        command: error.command.clone(),
+        why: error.why.clone(),
+        next: error.next.clone(),
         blockers: Vec::new(),
     })
 }

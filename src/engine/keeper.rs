@@ -77,13 +77,13 @@ impl Keeper {
     }
 
     /// Logs an event of the run itself.
-    pub fn note(&self, event: Event) -> Result<(), ()> {
+    pub fn note(&self, event: Event) -> Result<(), Stopped> {
         let mut inner = self.lock();
         inner.append(event)
     }
 
     /// Logs what is about to be done; returns the operation's number.
-    pub fn intend(&self, address: &Address, step: &Step) -> Result<u64, ()> {
+    pub fn intend(&self, address: &Address, step: &Step) -> Result<u64, Stopped> {
         let mut inner = self.lock();
         let operation = inner.log.journal().next_operation();
         inner.append(Event::Intended {
@@ -101,12 +101,12 @@ impl Keeper {
     }
 
     /// Logs what came of an operation.
-    pub fn outcome(&self, operation: u64, outcome: Outcome) -> Result<(), ()> {
+    pub fn outcome(&self, operation: u64, outcome: Outcome) -> Result<(), Stopped> {
         self.lock().append(Event::Finished { operation, outcome })
     }
 
     /// Records what a read proved.
-    pub fn record(&self, address: &Address, record: Record) -> Result<(), ()> {
+    pub fn record(&self, address: &Address, record: Record) -> Result<(), Stopped> {
         let mut inner = self.lock();
         let status = record.status.word().to_owned();
         inner.state.resources.insert(address.clone(), record);
@@ -129,7 +129,7 @@ impl Keeper {
     }
 
     /// Marks a resource whose change nobody could verify.
-    pub fn mark_unverified(&self, address: &Address) -> Result<(), ()> {
+    pub fn mark_unverified(&self, address: &Address) -> Result<(), Stopped> {
         let mut inner = self.lock();
         if let Some(record) = inner.state.resources.get_mut(address) {
             record.status = Status::Unverified;
@@ -138,16 +138,16 @@ impl Keeper {
     }
 
     /// Removes a resource whose object a read proved to be gone.
-    pub fn gone(&self, address: &Address) -> Result<(), ()> {
+    pub fn gone(&self, address: &Address) -> Result<(), Stopped> {
         self.remove(address, "gone")
     }
 
     /// Removes a resource and leaves its object.
-    pub fn forget(&self, address: &Address) -> Result<(), ()> {
+    pub fn forget(&self, address: &Address) -> Result<(), Stopped> {
         self.remove(address, "forgotten")
     }
 
-    fn remove(&self, address: &Address, status: &str) -> Result<(), ()> {
+    fn remove(&self, address: &Address, status: &str) -> Result<(), Stopped> {
         let mut inner = self.lock();
         inner.state.resources.remove(address);
         inner.save(&self.store)?;
@@ -160,22 +160,31 @@ impl Keeper {
     }
 }
 
+/// State or log can't be written any more; [`Keeper::result`] says why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stopped;
+
 /// A record as it reads back from its file.
 fn redacted(record: &Record) -> Record {
     serde_json::to_value(record).and_then(serde_json::from_value).unwrap_or_else(|_| record.clone())
 }
 
 impl Inner {
-    fn append(&mut self, event: Event) -> Result<(), ()> {
-        if self.error.is_some() {
-            return Err(());
-        }
-        self.log.append(Timestamp::now(), event).map_err(|error| self.error = Some(error))
+    fn stop(&mut self, error: StoreError) -> Stopped {
+        self.error = Some(error);
+        Stopped
     }
 
-    fn save(&mut self, store: &LocalStore) -> Result<(), ()> {
+    fn append(&mut self, event: Event) -> Result<(), Stopped> {
         if self.error.is_some() {
-            return Err(());
+            return Err(Stopped);
+        }
+        self.log.append(Timestamp::now(), event).map_err(|error| self.stop(error))
+    }
+
+    fn save(&mut self, store: &LocalStore) -> Result<(), Stopped> {
+        if self.error.is_some() {
+            return Err(Stopped);
         }
         self.dirty = true;
         if let Some((at, took)) = self.saved
@@ -187,13 +196,13 @@ impl Inner {
         self.flush(store)
     }
 
-    fn flush(&mut self, store: &LocalStore) -> Result<(), ()> {
+    fn flush(&mut self, store: &LocalStore) -> Result<(), Stopped> {
         if !self.dirty || self.error.is_some() {
             return Ok(());
         }
         self.state.serial += 1;
         let start = Instant::now();
-        store.save(&self.state).map_err(|error| self.error = Some(error))?;
+        store.save(&self.state).map_err(|error| self.stop(error))?;
         self.saved = Some((Instant::now(), start.elapsed()));
         self.dirty = false;
         Ok(())

@@ -31,6 +31,15 @@ const PULL_TIMEOUT: Duration = Duration::from_secs(15 * 60);
 /// five seconds between `timeout`'s two signals, and the engine's own time.
 const CLIENT_SLACK: Duration = Duration::from_secs(15);
 
+/// What the client says when it could not even begin.
+const NOTHING_RAN: [&str; 5] = [
+    "No such container",
+    "is not running",
+    "Cannot connect to the Docker daemon",
+    "permission denied while trying to connect",
+    "executable file not found",
+];
+
 const INSTEAD: &str = "or use --exec local or --exec sandbox";
 
 /// A toolbox container.
@@ -128,7 +137,13 @@ impl Docker {
             }
             // With the shell: most often the whole container.
             (Ending::Untold, End::Exit(137)) => Err(ExecError::Killed { signal: 9 }),
-            (Ending::Untold, End::Exit(code)) => Err(self.explain(code, &stderr)),
+            (Ending::Untold, End::Exit(code)) => {
+                // Only some words of the client's prove that no tool ran.
+                let text = String::from_utf8_lossy(&stderr).into_owned();
+                let before = NOTHING_RAN.iter().any(|words| text.contains(words));
+                let why = self.explain(code, &stderr);
+                Err(if before { docker_error(why) } else { ExecError::failed(why) })
+            }
         }
     }
 
@@ -244,7 +259,7 @@ impl Docker {
         let ended = self.client(args, None, ENGINE_TIMEOUT).await?;
         match ended.end {
             End::Exit(0) => Ok(String::from_utf8_lossy(&ended.stdout).into_owned()),
-            End::Exit(code) => Err(self.explain(code, &ended.stderr)),
+            End::Exit(code) => Err(docker_error(self.explain(code, &ended.stderr))),
             End::Signal(signal) => Err(ExecError::Killed { signal }),
         }
     }
@@ -267,11 +282,11 @@ impl Docker {
     }
 
     /// What the client's words mean, and what to do.
-    fn explain(&self, code: i32, stderr: &[u8]) -> ExecError {
+    fn explain(&self, code: i32, stderr: &[u8]) -> String {
         let text = String::from_utf8_lossy(stderr);
         let line = last_line(stderr);
         let has = |part: &str| text.contains(part);
-        docker_error(if has("permission denied while trying to connect") {
+        if has("permission denied while trying to connect") {
             format!("this user may not use the engine; join the group `docker`, {INSTEAD}")
         } else if has("Cannot connect to the Docker daemon") || has("error during connect") {
             format!("the engine does not answer ({line}); start Docker, {INSTEAD}")
@@ -295,7 +310,7 @@ impl Docker {
             format!("docker ended with exit code {code}")
         } else {
             line
-        })
+        }
     }
 }
 
@@ -313,7 +328,7 @@ impl Exec for Docker {
             let ended = self.client(&args, Some(text.as_bytes()), ENGINE_TIMEOUT).await?;
             match ended.end {
                 End::Exit(0) => Ok(()),
-                End::Exit(code) => Err(self.explain(code, &ended.stderr)),
+                End::Exit(code) => Err(docker_error(self.explain(code, &ended.stderr))),
                 End::Signal(signal) => Err(ExecError::Killed { signal }),
             }
         })

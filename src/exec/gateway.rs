@@ -133,8 +133,8 @@ impl Gateway {
     /// answer proves that nothing happened.
     ///
     /// # Errors
-    /// As [`Exec::run`]. After any error but `ToolMissing`, `NotARead` and
-    /// `InputUnknown` the outcome is unknown: read what is there.
+    /// As [`Exec::run`]. After any error but `ToolMissing`, `Docker`, `NotARead`
+    /// and `InputUnknown` the outcome is unknown: read what is there.
     pub async fn write(&self, command: &Command) -> Outcome {
         let outcome = self.repeat(command, For::Engine).await;
         if retry::is_create(command) && outcome.as_ref().is_ok_and(Answer::succeeded) {

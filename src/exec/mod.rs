@@ -135,7 +135,7 @@ pub enum ExecError {
         /// Which.
         tool: Tool,
     },
-    /// The Docker engine can't be used.
+    /// The Docker engine or the toolbox can't be used; no tool was started.
     #[error("Docker can't be used: {why}")]
     Docker {
         /// The engine's or client's own words.

@@ -24,8 +24,12 @@ const MAX_LINES: usize = 20_000;
 #[derive(Serialize, Deserialize)]
 struct Line {
     now: Timestamp,
-    #[serde(default)]
-    changes: BTreeMap<String, Option<Value>>,
+    /// What was written; a value may well be null.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    put: BTreeMap<String, Value>,
+    /// What was removed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    removed: Vec<String>,
 }
 
 /// A world and its file.
@@ -128,11 +132,11 @@ impl WorldFile {
             self.read += length as u64;
             self.lines += 1;
             self.world.set_now(line.now);
-            for (key, change) in line.changes {
-                match change {
-                    Some(value) => self.world.put(key, value),
-                    None => drop(self.world.remove(&key)),
-                }
+            for (key, value) in line.put {
+                self.world.put(key, value);
+            }
+            for key in line.removed {
+                self.world.remove(&key);
             }
         }
         self.world.take_changes();
@@ -144,7 +148,13 @@ impl WorldFile {
         if changes.is_empty() {
             return Ok(());
         }
-        let line = Line { now: self.world.now(), changes };
+        let mut line = Line { now: self.world.now(), put: BTreeMap::new(), removed: Vec::new() };
+        for (key, change) in changes {
+            match change {
+                Some(value) => drop(line.put.insert(key, value)),
+                None => line.removed.push(key),
+            }
+        }
         let mut bytes = serde_json::to_vec(&line)?;
         bytes.push(b'\n');
         self.file.write_all(&bytes)?;
@@ -155,9 +165,8 @@ impl WorldFile {
 
     /// Puts a new file in the place of this one, with the world as it is.
     fn rewrite(&mut self) -> io::Result<()> {
-        let changes =
-            self.world.scan("").map(|(key, value)| (key.to_owned(), Some(value.clone()))).collect();
-        let line = Line { now: self.world.now(), changes };
+        let put = self.world.scan("").map(|(key, value)| (key.to_owned(), value.clone())).collect();
+        let line = Line { now: self.world.now(), put, removed: Vec::new() };
         let directory = self.path.parent().unwrap_or(Path::new("."));
         let mut file = tempfile::Builder::new().prefix(".sandbox-").tempfile_in(directory)?;
         serde_json::to_writer(&mut file, &line)?;
@@ -204,13 +213,16 @@ mod tests {
     #[test]
     fn a_world_outlives_its_process_and_is_shared() {
         let directory = tempfile::tempdir().unwrap();
-        let seed = |world: &mut World| world.put("a", Value::from(1));
+        let seed = |world: &mut World| {
+            world.put("a", Value::from(1));
+            world.put("null", Value::Null);
+        };
         let mut one = WorldFile::open(&path(&directory), &seed).unwrap();
         let mut two = WorldFile::open(&path(&directory), &seed).unwrap();
         one.with(|world| world.put("b", Value::from(2))).unwrap();
         two.with(|world| world.remove("a")).unwrap();
         let seen = one.with(|world| world.scan("").count()).unwrap();
-        assert_eq!(seen, 1);
+        assert_eq!(seen, 2, "null is a value");
         let mut three = WorldFile::open(&path(&directory), &seed).unwrap();
         assert_eq!(three.with(|world| world.get("b").cloned()).unwrap(), Some(Value::from(2)));
     }

@@ -120,7 +120,7 @@ mod tests {
         std::fs::create_dir(dir.path().join("crds")).unwrap();
         std::fs::write(dir.path().join("Chart.yaml"), "a").unwrap();
         let path = dir.path().to_str().unwrap();
-        assert_eq!(Disk.list(path).unwrap(), ["Chart.yaml", "crds/"]);
-        assert_eq!(Disk.read(&format!("{path}/Chart.yaml")).unwrap(), b"a");
+        assert_eq!(Disk::default().list(path).unwrap(), ["Chart.yaml", "crds/"]);
+        assert_eq!(Disk::default().read(&format!("{path}/Chart.yaml")).unwrap(), b"a");
     }
 }

@@ -162,8 +162,7 @@ fn letters<'a>(
     rest: &mut impl Iterator<Item = &'a String>,
     parsed: &mut Parsed,
 ) -> Result<(), String> {
-    let mut letters = arg.char_indices().skip(1);
-    while let Some((at, letter)) = letters.next() {
+    for (at, letter) in arg.char_indices().skip(1) {
         let flag = find(tables, |flag| flag.short == Some(letter)).ok_or_else(|| {
             format!("unknown shorthand flag: '{letter}' in -{}", arg.get(at..).unwrap_or_default())
         })?;

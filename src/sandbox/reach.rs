@@ -89,7 +89,7 @@ mod tests {
             check(&world).unwrap_err().helm(),
             "kubernetes cluster unreachable: Get \"http://localhost:8080/version\": dial tcp 127.0.0.1:8080: connect: connection refused"
         );
-        drop(Cluster::open(&mut world));
+        let _ = Cluster::open(&mut world);
         assert!(connect(&mut world).is_ok());
         world.put(UNREACHABLE, Value::from(true));
         assert_eq!(

@@ -59,7 +59,8 @@ impl<'a> Release<'a> {
         let command = Command::read(Tool::Helm, &["template", self.name]);
         let command = with_chart(command, settings)
             .flag("-n", self.namespace)
-            .flag("-f", "-")
+            .arg("-f")
+            .arg("-")
             .arg("--is-upgrade")
             .arg("--no-hooks");
         let command = if server { command.arg("--dry-run=server") } else { command };
@@ -73,7 +74,8 @@ impl<'a> Release<'a> {
         let command = Command::write(Tool::Helm, &["upgrade", "--install", self.name]);
         let mut command = with_chart(command, settings)
             .flag("-n", self.namespace)
-            .flag("-f", "-")
+            .arg("-f")
+            .arg("-")
             .arg("--reset-values");
         for (name, flag) in [
             (Settings::CREATE_NAMESPACE, "--create-namespace"),
@@ -91,10 +93,13 @@ impl<'a> Release<'a> {
     }
 
     /// Goes back to a revision, without waiting for it to be ready.
-    pub fn rollback(self, revision: u64, settings: Settings<'_>) -> Command {
-        let command = Command::write(Tool::Helm, &["rollback", self.name])
+    pub fn rollback(self, revision: u64, settings: Settings<'_>, force: bool) -> Command {
+        let mut command = Command::write(Tool::Helm, &["rollback", self.name])
             .arg(revision.to_string())
             .flag("-n", self.namespace);
+        if force {
+            command = command.arg("--force-conflicts");
+        }
         waiting(command, settings, false)
     }
 

@@ -41,23 +41,17 @@ pub fn objects(text: &str) -> Result<Vec<Json>, String> {
     Ok(objects)
 }
 
-fn collect(document: Json, objects: &mut Vec<Json>) {
+fn collect(mut document: Json, objects: &mut Vec<Json>) {
     let is_list = document["kind"].as_str().is_some_and(|kind| kind.ends_with("List"));
-    match document {
-        Json::Object(mut list) if is_list && list.get("items").is_some_and(Json::is_array) => {
-            if let Some(Json::Array(items)) = list.remove("items") {
-                for item in items {
-                    collect(item, objects);
-                }
-            }
+    let items = document.get_mut("items").filter(|items| is_list && items.is_array());
+    if let Some(Json::Array(items)) = items.map(Json::take) {
+        for item in items {
+            collect(item, objects);
         }
-        object => {
-            if object["metadata"]["name"].is_string()
-                && object["metadata"]["annotations"][HOOK].is_null()
-            {
-                objects.push(object);
-            }
-        }
+    } else if document["metadata"]["name"].is_string()
+        && document["metadata"]["annotations"][HOOK].is_null()
+    {
+        objects.push(document);
     }
 }
 

@@ -86,3 +86,6 @@ impl Adapter for HelmRelease {
         true
     }
 }
+
+#[cfg(test)]
+mod tests;

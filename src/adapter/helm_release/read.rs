@@ -82,7 +82,7 @@ pub fn read(subject: &Subject<'_>, answers: &Answers) -> Result<Reading, ReadErr
         return Ok(questions.asking());
     }
     if let Some((command, answer)) = missing {
-        objects.add_live(&printed(&command, answer)?);
+        objects.add_live(&existing(&command, answer)?);
     }
     let mut waiting = false;
     for (namespace, selector) in objects.wanted_pods() {
@@ -136,6 +136,7 @@ pub fn read(subject: &Subject<'_>, answers: &Answers) -> Result<Reading, ReadErr
         );
     }
     let live = project_tree(&objects.live_tree(), &[&declared, &wanted]);
+    let applied = applied_objects(subject, &object, &declared, &wanted);
     let mut secrets = Vec::new();
     let wanted_values = subject.desired.and_then(|desired| desired.attributes.get("values"));
     for values in wanted_values.into_iter().chain(object.attributes.get("values")) {
@@ -143,9 +144,33 @@ pub fn read(subject: &Subject<'_>, answers: &Answers) -> Result<Reading, ReadErr
     }
     let tree = |tree: Map| hide_texts(Value::Map(tree), &secrets);
     object.desired.insert("objects".into(), tree(wanted));
-    object.prior.insert("objects".into(), tree(declared));
+    object.prior.extend(applied.map(|applied| ("objects".into(), tree(applied))));
     object.attributes.insert("objects".into(), tree(live));
     Ok(Reading::Live(Live::Present(Box::new(object))))
+}
+
+/// The objects as they were applied last. A release keeps them itself, unless
+/// someone else has upgraded it since: then they are what would be applied now,
+/// if the manifest is the same as then, and nobody knows them otherwise.
+fn applied_objects(
+    subject: &Subject<'_>,
+    object: &Object,
+    declared: &Map,
+    wanted: &Map,
+) -> Option<Map> {
+    // Without what is sensitive: the state does not remember that.
+    let same = |a: &Map, b: &Map| {
+        ["chart", "version", "values"].iter().all(|&name| {
+            a.get(name).map(Value::redacted_json) == b.get(name).map(Value::redacted_json)
+        })
+    };
+    match (subject.prior, subject.desired) {
+        (Some(prior), _) if same(&prior.attributes, &object.attributes) => Some(declared.clone()),
+        (Some(prior), Some(desired)) => {
+            same(&prior.attributes, &desired.attributes).then(|| wanted.clone())
+        }
+        _ => Some(declared.clone()),
+    }
 }
 
 /// A release that exists.
@@ -168,15 +193,31 @@ impl Found {
         self.status["version"].as_u64().unwrap_or(0)
     }
 
+    /// Helm's word on its last run, in one line; without the name, which is
+    /// known.
+    fn description(&self) -> String {
+        let text = self.status["info"]["description"].as_str().unwrap_or("");
+        let mut lines = text.lines().map(str::trim);
+        let mut line = lines.next().unwrap_or("").to_owned();
+        // An announcement is worth nothing without what follows it.
+        while line.ends_with(':') {
+            let Some(next) = lines.next() else { break };
+            line = format!("{line} {}", next.trim_start_matches("- "));
+        }
+        match line.split_once("\" failed: ") {
+            Some((_, why)) => why.to_owned(),
+            None if line.is_empty() => "no reason is given".to_owned(),
+            None => line,
+        }
+    }
+
     fn version(&self) -> String {
         canonical_version(self.metadata["version"].as_str().unwrap_or(""))
     }
 
     fn values(&self) -> Value {
-        match &self.status["config"] {
-            Json::Null => Value::map(),
-            config => canonical(Value::from_json(config)),
-        }
+        let config = &self.status["config"];
+        if config.is_null() { Value::map() } else { canonical(Value::from_json(config)) }
     }
 
     /// The release without its trees of objects.
@@ -195,16 +236,26 @@ impl Found {
         let info = &self.status["info"];
         let (workloads, mut obstacles) = objects.assess();
         let health = self.health(release);
-        if let Health::Broken(why) = &health {
+        if health != Health::Sound {
+            let mut message = format!("revision {} is {}", self.revision(), self.word());
+            if self.word() == "failed" {
+                message = format!("{message}: {}", self.description());
+            }
             obstacles.push(Obstacle {
                 lasting: !self.is_pending(),
                 blocker: Blocker {
                     code: if self.is_pending() { "ReleasePending" } else { "ReleaseFailed" }.into(),
-                    message: why.clone(),
+                    message,
                     next: format!("helm history {} -n {}", release.name, release.namespace),
                 },
             });
         }
+        let notes = if self.is_pending() || self.word() == "uninstalling" {
+            let since = info["last_deployed"].as_str().unwrap_or("an unknown time");
+            vec![format!("release {} is {} since {since}", release.name, self.word())]
+        } else {
+            Vec::new()
+        };
         let method = [&self.status["apply_method"], &self.metadata["applyMethod"]];
         let method = method.into_iter().find(|method| method.is_string());
         Object {
@@ -221,23 +272,13 @@ impl Found {
                 ("revision".into(), Value::from(self.revision())),
                 ("appVersion".into(), text(&self.metadata["appVersion"])),
             ]),
-            notes: match &health {
-                Health::Broken(_) if self.word() == "uninstalling" || self.is_pending() => {
-                    vec![format!(
-                        "release {} is {} since {}",
-                        release.name,
-                        self.word(),
-                        info["last_deployed"].as_str().unwrap_or("an unknown time")
-                    )]
-                }
-                _ => Vec::new(),
-            },
+            notes,
             health,
             facts: Map::from([
                 ("status".into(), Value::from(self.word())),
                 ("revision".into(), Value::from(self.revision())),
                 ("lastDeployed".into(), text(&info["last_deployed"])),
-                ("description".into(), Value::from(first_line(&info["description"]))),
+                ("description".into(), Value::from(self.description())),
                 ("applyMethod".into(), method.map_or(Value::Null, text)),
                 ("workloads".into(), Value::Map(workloads)),
                 ("volumeClaims".into(), Value::List(objects.volume_claims())),
@@ -252,8 +293,7 @@ impl Found {
         match self.word() {
             "deployed" => Health::Sound,
             "failed" => {
-                let why = first_line(&self.status["info"]["description"]);
-                Health::Broken(format!("release {name} is failed: {why}"))
+                Health::Broken(format!("release {name} is failed: {}", self.description()))
             }
             "uninstalling" => {
                 Health::Broken(format!("an uninstall of release {name} was interrupted"))
@@ -371,20 +411,30 @@ fn printed(command: &Command, answer: &Answer) -> Result<Json, ReadError> {
     document(command, answer)
 }
 
+/// Those of the objects asked for that exist. Objects of kinds that the
+/// cluster does not know do not exist; `kubectl` complains of them, and prints
+/// the others.
+fn existing(command: &Command, answer: &Answer) -> Result<Json, ReadError> {
+    let mut complaints = answer.stderr.lines().filter(|line| !line.trim().is_empty()).peekable();
+    let harmless =
+        complaints.peek().is_some() && complaints.all(|line| line.contains("no matches for kind"));
+    if !answer.succeeded() && harmless {
+        let answered = Answer { code: 0, ..answer.clone() };
+        return printed(command, &answered);
+    }
+    printed(command, answer)
+}
+
 /// Why a command failed, in one line.
 fn failure(answer: &Answer) -> String {
     let errors = || answer.stderr.lines().map(str::trim).filter(|line| !line.is_empty());
     let line = errors()
         .find_map(|line| line.strip_prefix("Error: "))
-        .or_else(|| errors().last())
+        .or_else(|| errors().next_back())
         .unwrap_or("it says nothing");
     let unreachable = ["cluster unreachable", "connection to the server", "connection refused"];
     if unreachable.iter().any(|text| line.contains(text)) {
         return format!("the Kubernetes API does not answer: {line}");
     }
     line.to_owned()
-}
-
-fn first_line(text: &Json) -> &str {
-    text.as_str().and_then(|text| text.lines().next()).unwrap_or("no reason is given").trim()
 }

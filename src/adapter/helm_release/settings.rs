@@ -61,10 +61,10 @@ impl<'a> Settings<'a> {
         Some(RegistryLogin {
             host: text("host")?,
             username: text("username")?,
-            password: match registry.get("password")? {
-                Value::String(source) if source == "ecr" => Password::Ecr,
-                Value::String(_) => Password::EcrPublic,
-                given => Password::Given(given.clone()),
+            password: match registry.get("password")?.as_str() {
+                Some("ecr") => Password::Ecr,
+                Some(_) => Password::EcrPublic,
+                None => Password::Given(registry.get("password")?.clone()),
             },
             plain_http: self.on(Self::PLAIN_HTTP),
         })

@@ -13,6 +13,7 @@ use crate::value::{Map, Path, Value, is_sensitive_text};
 /// The spec of a `HelmRelease`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own in the manifest")]
 struct Spec {
     /// The release's name; unless given, the resource's.
     #[schemars(length(min = 1, max = 53))]

@@ -32,16 +32,14 @@ pub fn steps(operation: &Operation<'_>) -> Result<Vec<Step>, Vec<Blocker>> {
     };
     let no_values = Value::map();
     let values = desired.attributes.get("values").unwrap_or(&no_values);
-    let to = format!(
-        "{at} to {}",
-        match settings.text(Settings::VERSION) {
-            Some(version) => format!("{} {version}", settings.chart().unwrap_or_default()),
-            None => settings.chart().unwrap_or_default().to_owned(),
-        }
-    );
+    let mut chart = settings.chart().unwrap_or_default().to_owned();
+    if let Some(version) = settings.text(Settings::VERSION) {
+        chart = format!("{chart} {version}");
+    }
+    let force = forces_conflicts(operation, settings);
     let upgrade = |title: &str| {
-        let command = release.upgrade(settings, values, forces_conflicts(operation, settings));
-        Step::new(format!("{title} {to}"), command)
+        let command = release.upgrade(settings, values, force);
+        Step::new(format!("{title} {at}: {chart}"), command)
     };
     Ok(match operation.verb {
         Verb::Create => vec![upgrade("install")],
@@ -54,7 +52,7 @@ pub fn steps(operation: &Operation<'_>) -> Result<Vec<Step>, Vec<Blocker>> {
             }
             Some(status) if status.starts_with("pending-") => {
                 if let Some(revision) = fact(operation.object, "rollbackTo").and_then(number) {
-                    let back = release.rollback(revision, settings);
+                    let back = release.rollback(revision, settings, force);
                     let title = format!("unlock {at}: go back to revision {revision}");
                     vec![Step::new(title, back), upgrade("upgrade")]
                 } else {

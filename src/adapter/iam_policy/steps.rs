@@ -170,8 +170,9 @@ fn delete(operation: &Operation<'_>) -> Result<Vec<Step>, Vec<Blocker>> {
                  change its description"
             ),
             next: format!(
-                "leave `description` out to keep the one it has, or choose another `policyName`; \
-                 `aws iam list-entities-for-policy --policy-arn {arn}` shows what uses it"
+                "leave `description` out to keep the one it has, or declare another policy and \
+                 attach that one first; `aws iam list-entities-for-policy --policy-arn {arn}` \
+                 shows what uses this one"
             ),
         }]);
     }

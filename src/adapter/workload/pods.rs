@@ -109,7 +109,11 @@ fn cause(pod: &Json) -> Option<Cause> {
         return Some(waiting("PodFailed", format!("pods failed: {why}"), pod));
     }
     if let Some(scheduled) = condition(pod, "PodScheduled").filter(|c| c["status"] == "False") {
-        let why = brief(scheduled["message"].as_str().unwrap_or("no reason is given"));
+        let why = scheduled["message"].as_str().unwrap_or("no reason is given");
+        // What the scheduler says of preemption repeats it, at length.
+        let asides = [" no new claims to deallocate", " preemption:"];
+        let end = asides.iter().filter_map(|aside| why.find(aside)).min().unwrap_or(why.len());
+        let why = brief(why.get(..end).unwrap_or(why).trim_end_matches([',', '.', ' ']));
         if scheduled["reason"] == "SchedulingGated" {
             return Some(waiting("PodsGated", format!("pods Pending: {why}"), pod));
         }

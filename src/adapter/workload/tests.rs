@@ -98,13 +98,19 @@ fn pods_without_a_node_share_one_cause() {
         )
     );
     let pods = [
-        pod("a", &unschedulable("0/1 nodes are available: 1 Insufficient cpu.\nmore")),
+        pod(
+            "a",
+            &unschedulable(
+                "0/1 nodes are available: 1 Insufficient cpu. no new claims to deallocate, \
+                 preemption: 0/1 nodes are available: 1 No preemption victims found.",
+            ),
+        ),
         pod("b", &json!({"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]})),
     ];
     assert_eq!(
         obstacle(&deployment(2, 1), &pods).0,
         "PodsUnschedulable deployment shop/web 1/2: pods Pending: 0/1 nodes are available: 1 \
-         Insufficient cpu. (a) | kubectl describe pod -n shop a"
+         Insufficient cpu (a) | kubectl describe pod -n shop a"
     );
 }
 

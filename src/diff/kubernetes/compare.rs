@@ -90,7 +90,12 @@ impl<'a> Place<'a> {
                             | "healthCheckNodePort"
                     )
             }
-            _ => false,
+            Value::Null
+            | Value::Bool(_)
+            | Value::List(_)
+            | Value::Map(_)
+            | Value::Unknown(_)
+            | Value::Sensitive(_) => false,
         }
     }
 
@@ -284,7 +289,12 @@ fn project_at(place: Place<'_>, live: &Value, owners: &[&Value]) -> Value {
             Value::Map(owned.collect())
         }
         Value::List(list) => Value::List(project_list(place, list, owners)),
-        other => other.clone(),
+        Value::Null
+        | Value::Bool(_)
+        | Value::Number(_)
+        | Value::String(_)
+        | Value::Unknown(_)
+        | Value::Sensitive(_) => live.clone(),
     }
 }
 
@@ -369,10 +379,7 @@ fn same_scalar(place: Place<'_>, a: &Value, b: &Value) -> bool {
     if a == b {
         return true;
     }
-    let text = |value: &Value| match value {
-        Value::Number(number) => number.to_string(),
-        other => other.as_str().unwrap_or_default().to_owned(),
-    };
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     if let (Value::Number(a), Value::Number(b)) = (a, b) {
         // A chart may print a whole number as a fraction or with an exponent.
         return a.as_f64() == b.as_f64();

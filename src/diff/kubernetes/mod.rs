@@ -71,24 +71,24 @@ mod tests {
 
     use super::*;
 
-    fn value(json: serde_json::Value) -> Value {
-        Value::from_json(&json)
+    fn value(json: &serde_json::Value) -> Value {
+        Value::from_json(json)
     }
 
     #[test]
     fn trees_are_compared_object_by_object() {
-        let desired = value(json!({
+        let desired = value(&json!({
             "ConfigMap/n/kept": {"data": {"a": "1"}},
             "ConfigMap/n/lost": {"data": {"a": "1"}},
             "ConfigMap/n/new": {"data": {"a": "1"}},
         }));
-        let prior = value(json!({
+        let prior = value(&json!({
             "ConfigMap/n/kept": {"data": {"a": "1"}},
             "ConfigMap/n/lost": {"data": {"a": "1"}},
             "ConfigMap/n/dropped": {"data": {"a": "1"}},
             "ConfigMap/n/dropped-and-gone": {"data": {"a": "1"}},
         }));
-        let live = value(json!({
+        let live = value(&json!({
             "ConfigMap/n/kept": {"data": {"a": "1", "others": "x"}},
             "ConfigMap/n/dropped": {"data": {"a": "1"}},
             "ConfigMap/n/others": {"data": {"a": "1"}},
@@ -112,7 +112,7 @@ mod tests {
 
     #[test]
     fn projection_keeps_owned_fields_only() {
-        let live = value(json!({
+        let live = value(&json!({
             "Deployment/n/a": {"spec": {
                 "replicas": 2, "progressDeadlineSeconds": 600,
                 "template": {"spec": {"containers": [
@@ -122,7 +122,7 @@ mod tests {
             }},
             "Deployment/n/others": {"spec": {"replicas": 1}},
         }));
-        let owner = value(json!({
+        let owner = value(&json!({
             "Deployment/n/a": {"spec": {
                 "replicas": 1,
                 "template": {"spec": {"containers": [{"name": "app", "image": "i:2"}]}},
@@ -131,7 +131,7 @@ mod tests {
         let (Value::Map(live), Value::Map(owner)) = (live, owner) else { unreachable!() };
         assert_eq!(
             Value::Map(project_tree(&live, &[&owner])),
-            value(json!({
+            value(&json!({
                 "Deployment/n/a": {"spec": {
                     "replicas": 2,
                     "template": {"spec": {"containers": [{"name": "app", "image": "i:1"}]}},

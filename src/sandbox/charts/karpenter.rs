@@ -52,6 +52,11 @@ pub fn defaults(version: &str) -> Value {
         "strategy": {"rollingUpdate": {"maxUnavailable": 1}},
         "terminationGracePeriodSeconds": null,
         "tolerations": [{"key": "CriticalAddonsOnly", "operator": "Exists"}],
+        "topologySpreadConstraints": [{
+            "maxSkew": 1,
+            "topologyKey": "topology.kubernetes.io/zone",
+            "whenUnsatisfiable": "DoNotSchedule",
+        }],
     })
 }
 
@@ -135,15 +140,17 @@ pub fn annotate(rendered: &mut Rendered, annotations: &Value) {
 }
 
 fn deployment(t: &Template<'_>, name: &str, account: &str) -> Rendered {
+    // The pods that keep away from each other are the release's own.
+    let own = |terms: Option<&mut Value>| {
+        let terms = terms.and_then(Value::as_array_mut).into_iter().flatten();
+        for term in terms.filter_map(Value::as_object_mut) {
+            term.entry("labelSelector").or_insert_with(|| json!({"matchLabels": t.selector()}));
+        }
+    };
+    let mut spread = t.value("/topologySpreadConstraints");
+    own(Some(&mut spread));
     let mut affinity = t.value("/affinity");
-    // The pods that must not share a node are the release's own.
-    let terms =
-        affinity.pointer_mut("/podAntiAffinity/requiredDuringSchedulingIgnoredDuringExecution");
-    for term in
-        terms.and_then(Value::as_array_mut).into_iter().flatten().filter_map(Value::as_object_mut)
-    {
-        term.entry("labelSelector").or_insert_with(|| json!({"matchLabels": t.selector()}));
-    }
+    own(affinity.pointer_mut("/podAntiAffinity/requiredDuringSchedulingIgnoredDuringExecution"));
     let mut pod_labels = t.value("/podLabels").as_object().cloned().unwrap_or_default();
     if let Value::Object(selector) = t.selector() {
         pod_labels.extend(selector);
@@ -164,6 +171,7 @@ fn deployment(t: &Template<'_>, name: &str, account: &str) -> Rendered {
         "securityContext": {"fsGroup": 65532, "seccompProfile": {"type": "RuntimeDefault"}},
         "serviceAccountName": account,
         "tolerations": t.value("/tolerations"),
+        "topologySpreadConstraints": spread,
     });
     if let Some((spec, seconds)) =
         spec.as_object_mut().zip(t.value("/terminationGracePeriodSeconds").as_i64())
@@ -197,6 +205,9 @@ fn container(t: &Template<'_>, name: &str) -> Value {
         json!({"name": "METRICS_PORT", "value": t.text("/controller/metrics/port")}),
         json!({"name": "HEALTH_PROBE_PORT", "value": t.text("/controller/healthProbe/port")}),
         json!({"name": "SYSTEM_NAMESPACE", "valueFrom": {"fieldRef": {"fieldPath": "metadata.namespace"}}}),
+        json!({"name": "MEMORY_LIMIT", "valueFrom": {
+            "resourceFieldRef": {"containerName": "controller", "resource": "limits.memory"},
+        }}),
         json!({"name": "FEATURE_GATES", "value": gates.join(",")}),
         json!({"name": "BATCH_MAX_DURATION", "value": t.text("/settings/batchMaxDuration")}),
         json!({"name": "BATCH_IDLE_DURATION", "value": t.text("/settings/batchIdleDuration")}),

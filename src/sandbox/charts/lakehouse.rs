@@ -69,7 +69,9 @@ pub fn generic(t: &Template<'_>, templates: Option<&str>) -> Vec<Rendered> {
         .unwrap_or(1);
     let image = match t.value("/image") {
         Value::String(image) => image,
-        _ => image(t, &t.chart.metadata.name),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
+            image(t, &t.chart.metadata.name)
+        }
     };
     vec![settings(t, templates), deployment(t, replicas, &image, json!({}))]
 }

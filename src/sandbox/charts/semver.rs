@@ -130,7 +130,7 @@ fn one(version: &Version, term: &str) -> Option<bool> {
         Version { numbers, pre: vec!["0".to_owned()] }
     };
     let fits = match operator {
-        "" | "=" if given.is_empty() => true,
+        "" | "=" | "~" | "~>" | "^" if given.is_empty() => true,
         "" | "=" if given.len() == 3 => *version == low,
         "" | "=" => *version >= low && *version < above(given.len()),
         "!=" => *version != low,
@@ -140,9 +140,7 @@ fn one(version: &Version, term: &str) -> Option<bool> {
         "<" => *version < low,
         "<=" | "=<" if given.len() < 3 && !given.is_empty() => *version < above(given.len()),
         "<=" | "=<" => *version <= low,
-        "~" | "~>" if given.is_empty() => true,
         "~" | "~>" => *version >= low && *version < above(given.len().min(2)),
-        "^" if given.is_empty() => true,
         "^" => {
             let first = given.iter().position(|number| *number != 0).unwrap_or(given.len() - 1);
             *version >= low && *version < above(first + 1)

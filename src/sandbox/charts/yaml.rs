@@ -34,10 +34,11 @@ pub fn read_all(text: &str) -> Result<Vec<Value>, String> {
 
 /// The block form of a value, with a line end behind it.
 pub fn print(value: &Value) -> String {
-    let mut text = match value {
-        Value::Object(map) if map.is_empty() => "{}".to_owned(),
+    let mut text = if value.as_object().is_some_and(serde_json::Map::is_empty) {
+        "{}".to_owned()
+    } else {
         // A JSON value always has a YAML form; JSON is one.
-        _ => serde_yaml::to_string(value).unwrap_or_else(|_| value.to_string()),
+        serde_yaml::to_string(value).unwrap_or_else(|_| value.to_string())
     };
     if !text.ends_with('\n') {
         text.push('\n');
@@ -51,8 +52,14 @@ fn blank(text: &str) -> bool {
         .all(|line| line.is_empty() || line.starts_with('#') || line == "---")
 }
 
+/// `line 1: WHY`, as the tools' own reader puts it.
 fn first_line(text: &str) -> String {
-    text.lines().next().unwrap_or_default().to_owned()
+    let line = text.lines().next().unwrap_or_default();
+    let line = line.strip_prefix("error: ").unwrap_or(line);
+    match line.split_once(" column ").and_then(|(at, rest)| Some((at, rest.split_once(": ")?.1))) {
+        Some((at, why)) => format!("{at}: {why}"),
+        None => line.to_owned(),
+    }
 }
 
 #[cfg(test)]

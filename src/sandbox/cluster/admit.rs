@@ -59,6 +59,7 @@ impl Cluster<'_> {
         ty: &ResourceType,
         namespace: &str,
         pod: &mut Value,
+        dry_run: bool,
     ) -> Result<(), Status> {
         let name = text(pod, "/metadata/name");
         let account = match text(pod, "/spec/serviceAccountName") {
@@ -108,15 +109,15 @@ impl Cluster<'_> {
         let mount =
             spec.get("automountServiceAccountToken").and_then(Value::as_bool).unwrap_or(by_account);
         if mount {
-            self.mount_token(pod);
+            self.mount_token(pod, dry_run);
         }
         Ok(())
     }
 
     /// Adds the volume with the service account's token.
-    fn mount_token(&mut self, pod: &mut Value) {
+    fn mount_token(&mut self, pod: &mut Value, dry_run: bool) {
         const PATH: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
-        let name = format!("kube-api-access-{}", store::next_suffix(self.world));
+        let name = format!("kube-api-access-{}", store::next_suffix(self.world, dry_run));
         for list in ["/spec/containers", "/spec/initContainers"] {
             for container in
                 pod.pointer_mut(list).and_then(Value::as_array_mut).into_iter().flatten()
@@ -139,7 +140,12 @@ impl Cluster<'_> {
     }
 
     /// Gives a service its addresses and ports, or keeps those it had.
-    pub(super) fn admit_service(&mut self, old: Option<&Value>, service: &mut Value) {
+    pub(super) fn admit_service(
+        &mut self,
+        old: Option<&Value>,
+        service: &mut Value,
+        dry_run: bool,
+    ) {
         let kind = text(service, "/spec/type");
         if kind == "ExternalName" || !service.get("spec").is_some_and(Value::is_object) {
             return;
@@ -147,7 +153,7 @@ impl Cluster<'_> {
         if text(service, "/spec/clusterIP").is_empty() {
             let address = old.map(|o| text(o, "/spec/clusterIP")).filter(|a| !a.is_empty());
             let address = address.unwrap_or_else(|| {
-                let n = self.world.next("k8s/service-address") + 15;
+                let n = store::number(self.world, "k8s/service-address", dry_run) + 15;
                 format!("10.100.{}.{}", n / 250 % 250, n % 250 + 1)
             });
             service["spec"]["clusterIP"] = json!(address);
@@ -168,7 +174,7 @@ impl Cluster<'_> {
             let before = had.iter().flatten().find(|h| h.get("port") == port.get("port"));
             let number = match before.and_then(|b| b.get("nodePort")) {
                 Some(number) => number.clone(),
-                None => json!(30_000 + self.world.next("k8s/node-port") % 2_768),
+                None => json!(30_000 + store::number(self.world, "k8s/node-port", dry_run) % 2_768),
             };
             port["nodePort"] = number;
         }

@@ -8,8 +8,9 @@
 
 use serde_json::{Value, json};
 
-use super::fields::{FieldSet, Step, at_path, has_key, path_text, remove_path};
+use super::fields::FieldSet;
 use super::options::Subresource;
+use super::paths::{Step, at_path, has_key, path_text, remove_path};
 use super::schema::{Rule, Schema, item_key};
 use super::status::{Reason, Status};
 
@@ -118,11 +119,13 @@ fn put_entries(object: &mut Value, mut entries: Vec<Entry>) {
     }
 }
 
-/// Notes in `new` who owns what after a write that is no apply. `new` must have
-/// the entries of `old`.
+/// Notes in `new` who owns what after a write that is no apply. A write may
+/// bring entries of its own, as `kubectl` does when it moves an object to
+/// server-side apply; one that brings none leaves them as they were.
 pub(super) fn note_update(old: Option<&Value>, new: &mut Value, schema: &Schema, who: &Writer) {
     let changed = FieldSet::of_changes(old, new, schema);
-    let mut entries = entries(old.unwrap_or(&Value::Null));
+    let brings = new.pointer("/metadata/managedFields").is_some_and(Value::is_array);
+    let mut entries = entries(if brings { new } else { old.unwrap_or(&Value::Null) });
     for entry in entries.iter_mut().filter(|e| !e.is(who, false)) {
         entry.fields.take(&changed);
     }

@@ -15,6 +15,7 @@ mod managed;
 mod nodes;
 mod options;
 mod patch;
+mod paths;
 mod prepare;
 mod quantity;
 mod schema;

@@ -123,9 +123,18 @@ pub(super) fn hash_name(text: &str) -> String {
     hash32(text).to_string().bytes().map(|b| safe_letter(u32::from(b))).collect()
 }
 
+/// The next number of a counter; a dry run only looks what it would be.
+pub(super) fn number(world: &mut World, counter: &str, dry_run: bool) -> u64 {
+    if dry_run {
+        world.get(&format!("meta/counter/{counter}")).and_then(Value::as_u64).unwrap_or(0) + 1
+    } else {
+        world.next(counter)
+    }
+}
+
 /// Five letters for a generated name.
-pub(super) fn next_suffix(world: &mut World) -> String {
-    let n = world.next("k8s/suffix");
+pub(super) fn next_suffix(world: &mut World, dry_run: bool) -> String {
+    let n = number(world, "k8s/suffix", dry_run);
     let hash = hash32(&format!("suffix {n}"));
     (0..5).map(|place| safe_letter(hash / 27_u32.pow(place))).collect()
 }
@@ -143,19 +152,20 @@ pub(super) fn micro_text(time: Timestamp) -> String {
 
 /// Writes an object with the next resource version and queues it. An object
 /// that is equal but for its version is not written.
-pub(super) fn put(world: &mut World, key: &Key, mut object: Value) -> Value {
+pub(super) fn put(world: &mut World, key: &Key, mut object: Value) {
     let old = world.get(key.as_str());
     if let Some(old) = old {
         object["metadata"]["resourceVersion"] = old["metadata"]["resourceVersion"].clone();
         if *old == object {
-            return object;
+            return;
         }
     }
     let had = old.map(owner_uids).unwrap_or_default();
     let has = owner_uids(&object);
     let version = world.next(RESOURCE_VERSION);
     object["metadata"]["resourceVersion"] = Value::from(version.to_string());
-    world.put(key.as_str(), object.clone());
+    let owner = controller(&object, key.namespace());
+    world.put(key.as_str(), object);
     for uid in had.iter().filter(|uid| !has.contains(uid)) {
         world.remove(&owned_key(uid, key));
     }
@@ -163,8 +173,9 @@ pub(super) fn put(world: &mut World, key: &Key, mut object: Value) -> Value {
         world.put(owned_key(uid, key), Value::Null);
     }
     touch(world, key);
-    touch_controller(world, key, &object);
-    object
+    if let Some((owner, _)) = owner {
+        touch(world, &owner);
+    }
 }
 
 /// Removes an object; what it owns goes with the next reconciliation.
@@ -180,7 +191,9 @@ pub(super) fn remove(world: &mut World, key: &Key) -> Option<Value> {
         world.put(format!("{GONE}{uid}"), Value::Null);
     }
     touch(world, key);
-    touch_controller(world, key, &old);
+    if let Some((owner, _)) = controller(&old, key.namespace()) {
+        touch(world, &owner);
+    }
     if !key.namespace().is_empty() {
         let namespace = Key::new("", "namespaces", "", key.namespace());
         if world
@@ -226,12 +239,6 @@ pub(super) fn controller(object: &Value, namespace: &str) -> Option<(Key, String
     };
     let group = text("apiVersion")?.split_once('/').map_or("", |(group, _)| group);
     Some((Key::new(group, plural, namespace, text("name")?), text("uid")?.to_owned()))
-}
-
-fn touch_controller(world: &mut World, key: &Key, object: &Value) {
-    if let Some((owner, _)) = controller(object, key.namespace()) {
-        touch(world, &owner);
-    }
 }
 
 /// Queues an object for the controllers. What others depend on comes first, so

@@ -13,7 +13,7 @@ use super::options::{
 use super::schema::Schema;
 use super::status::{Reason, Status};
 use super::store::{self, Key};
-use super::write::{bump_generation, with_replicas};
+use super::write::{bump_generation, incoming, with_replicas};
 use super::{Cluster, ResourceType, patch};
 
 /// Namespaces that cannot be deleted.
@@ -82,7 +82,7 @@ impl Cluster<'_> {
         object: Value,
         options: &WriteOptions,
     ) -> Result<Written, Status> {
-        let mut object = self.incoming(ty, namespace, None, object)?;
+        let mut object = incoming(ty, namespace, None, object)?;
         if let Some(metadata) = object["metadata"].as_object_mut() {
             metadata.remove("managedFields");
         }
@@ -107,7 +107,7 @@ impl Cluster<'_> {
         let new = match options.subresource {
             Subresource::Scale => with_replicas(&old, object.pointer("/spec/replicas")),
             Subresource::Main | Subresource::Status => {
-                self.incoming(ty, namespace, Some(&name), object)?
+                incoming(ty, namespace, Some(&name), object)?
             }
         };
         self.replace(ty, old, new, options, true)
@@ -153,7 +153,7 @@ impl Cluster<'_> {
         if options.subresource == Subresource::Scale {
             new = with_replicas(&old, new.pointer("/spec/replicas"));
         } else {
-            new = self.incoming(ty, namespace, Some(name), new)?;
+            new = incoming(ty, namespace, Some(name), new)?;
         }
         self.replace(ty, old, new, options, true)
     }
@@ -186,7 +186,7 @@ impl Cluster<'_> {
         if let Some(metadata) = wanted.get_mut("metadata").and_then(Value::as_object_mut) {
             metadata.remove("creationTimestamp");
         }
-        let wanted = self.incoming(ty, namespace, Some(name), wanted)?;
+        let wanted = incoming(ty, namespace, Some(name), wanted)?;
         let live = self.get(ty, namespace, name).ok().cloned();
         let definition = self.definition(ty).cloned();
         let schema = Schema::new(ty, definition.as_ref());
@@ -259,7 +259,7 @@ impl Cluster<'_> {
                 old["metadata"]["deletionGracePeriodSeconds"] = json!(0);
                 bump_generation(ty, &mut old);
             }
-            old = store::put(self.world, &key, old);
+            old = self.stored(&key, old);
         }
         Ok(old)
     }

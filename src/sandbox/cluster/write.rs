@@ -53,65 +53,6 @@ impl Cluster<'_> {
         ty.custom.then(|| self.world.get(key.as_str())).flatten()
     }
 
-    /// Checks what a request sends, and brings it into shape: its type, its
-    /// name, its namespace, no nulls.
-    pub(super) fn incoming(
-        &self,
-        ty: &ResourceType,
-        namespace: &str,
-        name: Option<&str>,
-        mut object: Value,
-    ) -> Result<Value, Status> {
-        if !object.is_object() {
-            return Err(Status::new(
-                Reason::BadRequest,
-                "the object provided is unrecognized (must be an object)",
-            ));
-        }
-        let bad = |message: String| Err(Status::new(Reason::BadRequest, message));
-        let api_version = text(&object, "/apiVersion");
-        if !api_version.is_empty() && api_version != ty.api_version() {
-            return bad(format!(
-                "the API version in the data ({api_version}) does not match the expected API version ({})",
-                ty.api_version()
-            ));
-        }
-        let kind = text(&object, "/kind");
-        if !kind.is_empty() && kind != ty.kind {
-            return bad(format!(
-                "the kind in the data ({kind}) does not match the expected kind ({})",
-                ty.kind
-            ));
-        }
-        object["apiVersion"] = json!(ty.api_version());
-        object["kind"] = json!(ty.kind);
-        if !object.get("metadata").is_some_and(Value::is_object) {
-            object["metadata"] = json!({});
-        }
-        let in_object = text(&object, "/metadata/namespace");
-        if ty.namespaced {
-            if !in_object.is_empty() && in_object != namespace {
-                return bad(
-                    "the namespace of the provided object does not match the namespace sent on the request"
-                        .to_owned(),
-                );
-            }
-            object["metadata"]["namespace"] = json!(namespace);
-        } else if let Some(metadata) = object["metadata"].as_object_mut() {
-            metadata.remove("namespace");
-        }
-        if let Some(name) = name {
-            let in_object = text(&object, "/metadata/name");
-            if !in_object.is_empty() && in_object != name {
-                return bad(format!(
-                    "the name of the object ({in_object}) does not match the name on the URL ({name})"
-                ));
-            }
-            object["metadata"]["name"] = json!(name);
-        }
-        Ok(object)
-    }
-
     /// Puts a new object in. `note` writes who owns its fields; an apply has
     /// done so already.
     pub(super) fn insert(
@@ -126,7 +67,7 @@ impl Cluster<'_> {
             let prefix = text(&object, "/metadata/generateName");
             if !prefix.is_empty() {
                 object["metadata"]["name"] =
-                    json!(format!("{prefix}{}", store::next_suffix(self.world)));
+                    json!(format!("{prefix}{}", store::next_suffix(self.world, options.dry_run)));
             }
         }
         let name = text(&object, "/metadata/name");
@@ -148,10 +89,10 @@ impl Cluster<'_> {
         defaults::fill(ty, definition.as_ref(), &mut object);
         validate::new_object(ty, definition.as_ref(), &object)?;
         if ty.is("", "pods") {
-            self.admit_pod(ty, namespace, &mut object)?;
+            self.admit_pod(ty, namespace, &mut object, options.dry_run)?;
             object["status"] = json!({"phase": "Pending", "qosClass": qos_class(&object)});
         } else if ty.is("", "services") {
-            self.admit_service(None, &mut object);
+            self.admit_service(None, &mut object, options.dry_run);
         }
         if note {
             self.note(ty, definition.as_ref(), None, &mut object, options);
@@ -167,7 +108,7 @@ impl Cluster<'_> {
             if ty.is("batch", "jobs") {
                 label_job(&mut object);
             }
-            object = store::put(self.world, &key, object);
+            object = self.stored(&key, object);
         }
         Ok(Written { object, change: Change::Created })
     }
@@ -216,7 +157,7 @@ impl Cluster<'_> {
         drop_nulls(&mut new);
         defaults::fill(ty, definition.as_ref(), &mut new);
         if ty.is("", "services") {
-            self.admit_service(Some(&old), &mut new);
+            self.admit_service(Some(&old), &mut new, options.dry_run);
         }
         validate::changed_object(ty, definition.as_ref(), &old, &new)?;
         if note {
@@ -235,10 +176,16 @@ impl Cluster<'_> {
             if leaving && !held && !ty.is("", "namespaces") {
                 store::remove(self.world, &key);
             } else {
-                new = store::put(self.world, &key, new);
+                new = self.stored(&key, new);
             }
         }
         Ok(Written { object: new, change: Change::Changed })
+    }
+
+    /// Stores an object and answers it as it is then.
+    pub(super) fn stored(&mut self, key: &Key, object: Value) -> Value {
+        store::put(self.world, key, object);
+        self.world.get(key.as_str()).cloned().unwrap_or_default()
     }
 
     fn note(
@@ -258,6 +205,64 @@ impl Cluster<'_> {
         };
         managed::note_update(old, new, &Schema::new(ty, definition), &who);
     }
+}
+
+/// Checks what a request sends, and brings it into shape: its type, its
+/// name, its namespace, no nulls.
+pub(super) fn incoming(
+    ty: &ResourceType,
+    namespace: &str,
+    name: Option<&str>,
+    mut object: Value,
+) -> Result<Value, Status> {
+    if !object.is_object() {
+        return Err(Status::new(
+            Reason::BadRequest,
+            "the object provided is unrecognized (must be an object)",
+        ));
+    }
+    let bad = |message: String| Err(Status::new(Reason::BadRequest, message));
+    let api_version = text(&object, "/apiVersion");
+    if !api_version.is_empty() && api_version != ty.api_version() {
+        return bad(format!(
+            "the API version in the data ({api_version}) does not match the expected API version ({})",
+            ty.api_version()
+        ));
+    }
+    let kind = text(&object, "/kind");
+    if !kind.is_empty() && kind != ty.kind {
+        return bad(format!(
+            "the kind in the data ({kind}) does not match the expected kind ({})",
+            ty.kind
+        ));
+    }
+    object["apiVersion"] = json!(ty.api_version());
+    object["kind"] = json!(ty.kind);
+    if !object.get("metadata").is_some_and(Value::is_object) {
+        object["metadata"] = json!({});
+    }
+    let in_object = text(&object, "/metadata/namespace");
+    if ty.namespaced {
+        if !in_object.is_empty() && in_object != namespace {
+            return bad(
+                "the namespace of the provided object does not match the namespace sent on the request"
+                    .to_owned(),
+            );
+        }
+        object["metadata"]["namespace"] = json!(namespace);
+    } else if let Some(metadata) = object["metadata"].as_object_mut() {
+        metadata.remove("namespace");
+    }
+    if let Some(name) = name {
+        let in_object = text(&object, "/metadata/name");
+        if !in_object.is_empty() && in_object != name {
+            return bad(format!(
+                "the name of the object ({in_object}) does not match the name on the URL ({name})"
+            ));
+        }
+        object["metadata"]["name"] = json!(name);
+    }
+    Ok(object)
 }
 
 /// Copies a field, or its absence.

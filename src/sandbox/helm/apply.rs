@@ -263,7 +263,7 @@ pub fn update(
             ) {
                 Ok(_) | Err(Status { reason: Reason::NotFound, .. }) => {}
                 Err(status) => {
-                    errors.push(format!("failed to delete resource {}: {status}", original.name))
+                    errors.push(format!("failed to delete resource {}: {status}", original.name));
                 }
             }
         }

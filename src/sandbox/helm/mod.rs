@@ -8,12 +8,15 @@
 
 mod apply;
 mod deploy;
+mod list;
+mod options;
 mod print;
 mod pull;
 mod read;
 mod ready;
 mod release;
 mod remove;
+mod upgrade;
 
 use serde_json::Value;
 
@@ -33,7 +36,7 @@ const COMMIT: &str = "05fa37973dc9e42b76e1d2883494c87174b6074f";
 const INTERRUPT: &str = "helm/interrupt";
 
 /// The exit code of a process that was killed.
-const KILLED: i32 = 137;
+pub const KILLED: i32 = 137;
 
 /// Makes the next install, upgrade, rollback or uninstall die half-way, as if
 /// it were killed while it waits: its objects are written, its release stays
@@ -68,6 +71,16 @@ struct Call<'a> {
 }
 
 impl Call<'_> {
+    /// Prints on standard output.
+    fn say(&mut self, text: &str) {
+        self.out.push_str(text);
+    }
+
+    /// Prints on standard error.
+    fn complain(&mut self, text: &str) {
+        self.err.push_str(text);
+    }
+
     /// The namespace that the command is for.
     fn namespace(&self) -> &str {
         self.args.value("namespace").filter(|namespace| !namespace.is_empty()).unwrap_or("default")
@@ -94,7 +107,7 @@ impl Call<'_> {
 
     /// The time that a command may take; five minutes unless it says so.
     fn timeout(&self) -> std::time::Duration {
-        self.args.duration("timeout").unwrap_or(std::time::Duration::from_mins(5))
+        self.args.duration("timeout").unwrap_or(std::time::Duration::from_secs(300))
     }
 }
 
@@ -154,8 +167,8 @@ const COMMANDS: &[Command] = &[
         path: "list",
         usage: "",
         count: Count::None,
-        flags: &[OUTPUT, read::LIST_FLAGS],
-        run: read::list,
+        flags: &[OUTPUT, list::FLAGS],
+        run: list::list,
     },
     Command {
         path: "status",
@@ -193,10 +206,24 @@ const COMMANDS: &[Command] = &[
         run: read::manifest,
     },
     Command {
+        path: "get notes",
+        usage: "RELEASE_NAME ",
+        count: Count::Exactly(1),
+        flags: &[REVISION],
+        run: read::nothing,
+    },
+    Command {
+        path: "get hooks",
+        usage: "RELEASE_NAME ",
+        count: Count::Exactly(1),
+        flags: &[REVISION],
+        run: read::nothing,
+    },
+    Command {
         path: "template",
         usage: "[NAME] [CHART] ",
         count: Count::AtLeast(1),
-        flags: &[pull::CHART_FLAGS, pull::VALUE_FLAGS, deploy::FLAGS, deploy::TEMPLATE_FLAGS],
+        flags: &[pull::CHART_FLAGS, pull::VALUE_FLAGS, options::FLAGS, options::TEMPLATE_FLAGS],
         run: deploy::template,
     },
     Command {
@@ -207,8 +234,8 @@ const COMMANDS: &[Command] = &[
             OUTPUT,
             pull::CHART_FLAGS,
             pull::VALUE_FLAGS,
-            deploy::FLAGS,
-            deploy::INSTALL_FLAGS,
+            options::FLAGS,
+            options::INSTALL_FLAGS,
         ],
         run: deploy::install,
     },
@@ -220,8 +247,8 @@ const COMMANDS: &[Command] = &[
             OUTPUT,
             pull::CHART_FLAGS,
             pull::VALUE_FLAGS,
-            deploy::FLAGS,
-            deploy::UPGRADE_FLAGS,
+            options::FLAGS,
+            options::UPGRADE_FLAGS,
         ],
         run: deploy::upgrade,
     },
@@ -295,34 +322,11 @@ const ALIASES: &[(&str, &str)] = &[
 
 /// Answers one command; `args` are those after `helm`.
 pub fn run(world: &mut World, args: &[String], stdin: &[u8], files: &dyn Files) -> Output {
-    let Some((word, rest)) = subcommand(GLOBAL, args) else {
-        return Output::ok("The Kubernetes package manager\n\nUsage:\n  helm [command]\n");
+    let (command, rest) = match find(args) {
+        Ok(found) => found,
+        Err(output) => return output,
     };
-    let word =
-        ALIASES.iter().find(|(alias, _)| *alias == word).map_or(word.as_str(), |(_, name)| name);
-    let (path, rest) = match COMMANDS.iter().any(|command| command.path == word) {
-        true => (word.to_owned(), rest),
-        false => match subcommand(GLOBAL, &rest) {
-            Some((second, rest)) => (format!("{word} {second}"), rest),
-            None => (word.to_owned(), rest),
-        },
-    };
-    let Some(command) = COMMANDS.iter().find(|command| command.path == path) else {
-        let group = COMMANDS
-            .iter()
-            .any(|command| command.path.split(' ').next() == Some(word) && command.path != word);
-        return if group {
-            // A group without its second word explains itself and succeeds.
-            Output::ok(format!("Usage:\n  helm {word} [command]\n"))
-        } else {
-            Output::failed(
-                1,
-                format!(
-                    "Error: unknown command \"{word}\" for \"helm\"\nRun 'helm --help' for usage.\n"
-                ),
-            )
-        };
-    };
+    let path = command.path;
     let mut tables = vec![GLOBAL];
     tables.extend(command.flags);
     let args = match parse(&tables, &rest) {
@@ -348,6 +352,32 @@ pub fn run(world: &mut World, args: &[String], stdin: &[u8], files: &dyn Files) 
         }
     }
     output
+}
+
+/// The command that the arguments name, and the other arguments; or what to
+/// answer where they name none.
+fn find(args: &[String]) -> Result<(&'static Command, Vec<String>), Output> {
+    let Some((first, rest)) = subcommand(GLOBAL, args) else {
+        return Err(Output::ok("The Kubernetes package manager\n\nUsage:\n  helm [command]\n"));
+    };
+    let name = ALIASES.iter().find(|(alias, _)| *alias == first);
+    let name = name.map_or(first.as_str(), |(_, name)| name);
+    let is = |path: &str| COMMANDS.iter().find(|command| command.path == path);
+    if let Some(command) = is(name) {
+        return Ok((command, rest));
+    }
+    if let Some((second, rest)) = subcommand(GLOBAL, &rest)
+        && let Some(command) = is(&format!("{name} {second}"))
+    {
+        return Ok((command, rest));
+    }
+    if COMMANDS.iter().any(|command| command.path.split(' ').next() == Some(name)) {
+        // A group without its second word explains itself and succeeds.
+        return Err(Output::ok(format!("Usage:\n  helm {name} [command]\n")));
+    }
+    let unknown =
+        format!("Error: unknown command \"{first}\" for \"helm\"\nRun 'helm --help' for usage.\n");
+    Err(Output::failed(1, unknown))
 }
 
 fn check_count(command: &Command, given: usize) -> Result<(), String> {

@@ -171,11 +171,12 @@ pub fn login(call: &mut Call<'_>) -> Result<(), Failure> {
 }
 
 /// `helm registry logout`.
+#[expect(clippy::unnecessary_wraps, reason = "one of a table of commands, of which others fail")]
 pub fn logout(call: &mut Call<'_>) -> Result<(), Failure> {
     let host = call.arg(0).to_owned();
     let key = login_key(call, &host);
     call.world.remove(&key);
-    call.err.push_str(&format!("Removing login credentials for {host}\n"));
+    call.complain(&format!("Removing login credentials for {host}\n"));
     Ok(())
 }
 
@@ -222,5 +223,6 @@ fn values_text(chart: &Chart) -> String {
 }
 
 fn crds_text(chart: &Chart) -> String {
-    chart.crds.iter().map(|crd| format!("---\n{}\n", yaml::print(&crd.object))).collect()
+    let texts = chart.crds.iter().map(|crd| format!("---\n{}\n", yaml::print(&crd.object)));
+    texts.collect::<Vec<_>>().concat()
 }

@@ -144,6 +144,13 @@ impl Release {
         world.put(self.key(), serde_json::to_value(&*self).unwrap_or_default());
     }
 
+    /// Writes what became of a revision.
+    pub fn end(&mut self, status: Status, description: impl Into<String>, world: &mut World) {
+        self.status = status;
+        self.description = description.into();
+        self.update(world);
+    }
+
     /// Removes a revision.
     pub fn purge(&self, world: &mut World) {
         world.remove(&self.key());

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::apply::{self, Method};
 use super::ready::{self, Strategy};
 use super::release::{self, Release, Status};
-use super::{Call, Failure, deploy};
+use super::{Call, Failure, deploy, options};
 use crate::sandbox::cluster::Cluster;
 use crate::sandbox::flags::{Flag, Takes, flag};
 use crate::sandbox::world::World;
@@ -46,6 +46,9 @@ pub fn rollback(call: &mut Call<'_>) -> Result<(), Failure> {
     call.reach()?;
     let strategy = Strategy::parse(call.args.value("wait"))?;
     if matches!(call.args.value("dry-run"), Some("client" | "server" | "unset" | "true")) {
+        if call.args.value("dry-run") == Some("unset") {
+            call.complain(options::BARE_DRY_RUN);
+        }
         target(call, &name, revision)?;
     } else {
         let method = Method {
@@ -91,6 +94,7 @@ pub fn back_to(
         description: format!("Rollback to {}", past.revision),
         status: Status::PendingRollback,
         created_at: None,
+        modified_at: None,
         apply_method: if server_side { "ssa" } else { "csa" }.to_owned(),
         ..past
     };
@@ -116,21 +120,17 @@ pub fn back_to(
     deploy::settle(call)?;
     if let Err((_, why)) = written {
         let text = format!("Rollback \"{name}\" failed: {why}");
-        call.err.push_str(&format!(
+        call.complain(&format!(
             "level=WARN msg=\"{}\"\n",
             text.replace('"', "\\\"").replace('\n', "\\n")
         ));
         last.status = Status::Superseded;
         last.update(call.world);
-        release.status = Status::Failed;
-        release.description = text;
-        release.update(call.world);
+        release.end(Status::Failed, text, call.world);
         return Err(why.into());
     }
     if let Err(why) = ready::wait(call.world, &targets, strategy, timeout) {
-        release.status = Status::Failed;
-        release.description = format!("Release \"{name}\" failed: {why}");
-        release.update(call.world);
+        release.end(Status::Failed, format!("Release \"{name}\" failed: {why}"), call.world);
         return Err(format!("release {name} failed: {why}").into());
     }
     for mut deployed in release::history(call.world, &release.namespace, name) {
@@ -156,7 +156,7 @@ pub fn uninstall(call: &mut Call<'_>) -> Result<(), Failure> {
         if let Some(kept) = one(call, &name, strategy)? {
             call.out.push_str(&kept);
         }
-        call.out.push_str(&format!("release \"{name}\" uninstalled\n"));
+        call.say(&format!("release \"{name}\" uninstalled\n"));
     }
     Ok(())
 }
@@ -181,13 +181,11 @@ fn one(call: &mut Call<'_>, name: &str, strategy: Strategy) -> Result<Option<Str
         if keep {
             return Err(format!("the release named \"{name}\" is already deleted").into());
         }
-        history.iter().for_each(|past| past.purge(call.world));
+        purge(call, &history);
         return Ok(None);
     }
-    release.status = Status::Uninstalling;
     release.deleted = Some(call.world.now());
-    release.description = "Deletion in progress (or silently failed)".to_owned();
-    release.update(call.world);
+    release.end(Status::Uninstalling, "Deletion in progress (or silently failed)", call.world);
     if call.world.get(super::INTERRUPT).is_some() {
         let content = release.content(call.world);
         let mut cluster = Cluster::open(call.world);
@@ -201,16 +199,11 @@ fn one(call: &mut Call<'_>, name: &str, strategy: Strategy) -> Result<Option<Str
     let timeout = call.timeout();
     let (kept, errors) = take_away(call.world, &mut release, strategy, timeout)?;
     if keep {
-        release.status = Status::Uninstalled;
-        release.description = call
-            .args
-            .value("description")
-            .filter(|text| !text.is_empty())
-            .unwrap_or("Uninstallation complete")
-            .to_owned();
-        release.update(call.world);
+        let given = call.args.value("description").filter(|text| !text.is_empty());
+        let description = given.unwrap_or("Uninstallation complete").to_owned();
+        release.end(Status::Uninstalled, description, call.world);
     } else {
-        history.iter().for_each(|past| past.purge(call.world));
+        purge(call, &history);
     }
     if !errors.is_empty() {
         return Err(format!(
@@ -222,6 +215,13 @@ fn one(call: &mut Call<'_>, name: &str, strategy: Strategy) -> Result<Option<Str
     }
     Ok((!kept.is_empty())
         .then(|| format!("These resources were kept due to the resource policy:\n{kept}\n")))
+}
+
+/// Removes all revisions of a release.
+fn purge(call: &mut Call<'_>, history: &[Release]) {
+    for past in history {
+        past.purge(call.world);
+    }
 }
 
 /// Deletes a release's objects; answers the list of what was kept and what did
@@ -254,6 +254,6 @@ pub fn take_away(
         deleted.map_err(|_| format!("failed to delete release: {}", release.name))?
     };
     let errors = ready::wait_gone(world, &deleted, strategy, timeout).err().into_iter().collect();
-    let kept: String = kept.iter().map(|one| format!("{one}\n")).collect();
-    Ok((kept, errors))
+    let kept: Vec<String> = kept.iter().map(|one| format!("{one}\n")).collect();
+    Ok((kept.concat(), errors))
 }

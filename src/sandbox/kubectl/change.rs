@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Call, Failure, get, table};
+use super::{Call, Document, Failure, get, table};
 use crate::sandbox::charts::yaml;
 use crate::sandbox::cluster::{Change, Patch, ResourceType, Subresource, WriteOptions, Written};
 use crate::sandbox::flags::{Flag, Takes, flag, short};
@@ -41,31 +41,49 @@ impl Found {
     }
 }
 
-/// The objects that the arguments or files name.
+/// The objects that the arguments or files name. Some that are missing do not
+/// keep the command from the others; they make it fail in the end.
 pub fn found(call: &mut Call<'_>) -> Result<Vec<Found>, Failure> {
-    if !call.args.values("filename").is_empty() {
+    let mut found = Vec::new();
+    let mut missing = Vec::new();
+    if call.args.values("filename").is_empty() {
+        from_arguments(call, &mut found, &mut missing)?;
+    } else {
         let documents = call.documents()?;
         let cluster = call.connect()?;
-        return documents
-            .into_iter()
-            .map(|one| {
-                let object = cluster.get(&one.ty, &one.namespace, &one.name)?.clone();
-                Ok(Found { ty: one.ty, namespace: one.namespace, name: one.name, object })
-            })
-            .collect();
+        for Document { ty, namespace, name, .. } in documents {
+            match cluster.get(&ty, &namespace, &name).cloned() {
+                Ok(object) => found.push(Found { ty, namespace, name, object }),
+                Err(status) => missing.push(Failure::server(&status).text),
+            }
+        }
     }
+    if found.is_empty() && !missing.is_empty() {
+        return Err(Failure { text: missing.join("\n"), code: 1 });
+    }
+    call.missing = missing;
+    Ok(found)
+}
+
+fn from_arguments(
+    call: &mut Call<'_>,
+    found: &mut Vec<Found>,
+    missing: &mut Vec<String>,
+) -> Result<(), Failure> {
     let options = get::list_options(call)?;
     let (scope, namespace) = (call.scope(), call.namespace());
     let wanted = call.wanted()?;
     let cluster = call.connect()?;
-    let mut found = Vec::new();
     for one in wanted {
         match one.name {
-            Some(name) => {
-                let object = cluster.get(&one.ty, &namespace, &name)?.clone();
-                let namespace = if one.ty.namespaced { namespace.clone() } else { String::new() };
-                found.push(Found { ty: one.ty, namespace, name, object });
-            }
+            Some(name) => match cluster.get(&one.ty, &namespace, &name).cloned() {
+                Ok(object) => {
+                    let namespace =
+                        if one.ty.namespaced { namespace.clone() } else { String::new() };
+                    found.push(Found { ty: one.ty, namespace, name, object });
+                }
+                Err(status) => missing.push(Failure::server(&status).text),
+            },
             None => found.extend(
                 cluster.list(&one.ty, scope.as_deref(), &options).into_iter().map(|object| Found {
                     ty: one.ty.clone(),
@@ -76,7 +94,7 @@ pub fn found(call: &mut Call<'_>) -> Result<Vec<Found>, Failure> {
             ),
         }
     }
-    Ok(found)
+    Ok(())
 }
 
 fn options(call: &Call<'_>, manager: &str, dry_run: bool) -> WriteOptions {
@@ -219,11 +237,23 @@ pub fn label(call: &mut Call<'_>) -> Result<(), Failure> {
             )));
         }
         let written = mark(call, &one, "labels", &marks, "kubectl-label", dry_run)?;
+        for (key, _) in marks.iter().filter(|(_, value)| value.is_none()) {
+            let map = one.object.pointer("/metadata/labels").and_then(Value::as_object);
+            if !map.is_some_and(|map| map.contains_key(key)) {
+                call.say(&format!("label \"{key}\" not found.\n"));
+            }
+        }
         let removed = marks.iter().all(|(_, value)| value.is_none());
-        let operation = match written.change {
-            Change::Unchanged => "not labeled",
-            Change::Created | Change::Changed if removed => "unlabeled",
-            Change::Created | Change::Changed => "labeled",
+        let labels = |object: &Value| {
+            let labels = object.pointer("/metadata/labels").and_then(Value::as_object).cloned();
+            labels.unwrap_or_default()
+        };
+        let operation = if labels(&one.object) == labels(&written.object) {
+            "not labeled"
+        } else if removed {
+            "unlabeled"
+        } else {
+            "labeled"
         };
         call.report(&one.shown(), &format!("{operation}{note}"), &written.object)?;
     }
@@ -275,7 +305,14 @@ pub fn scale(call: &mut Call<'_>) -> Result<(), Failure> {
     }
     let (dry_run, note) = call.dry_run()?;
     let wanted = call.args.number("current-replicas").filter(|count| *count >= 0);
-    for one in found(call)? {
+    let objects = found(call).map_err(|failure| {
+        // A missing object is nothing to scale.
+        match failure.text.strip_prefix("Error from server (NotFound): ") {
+            Some(missing) => Failure::said(format!("no objects passed to scale {missing}")),
+            None => failure,
+        }
+    });
+    for one in objects? {
         if !one.ty.has_scale() {
             return Err(Failure::bare(
                 "Error from server (NotFound): the server could not find the requested resource",

@@ -2,6 +2,7 @@
 //! ready.
 
 use serde_json::Value;
+use std::fmt::Write as _;
 
 use super::change::found;
 use super::{Call, Failure, table};
@@ -36,7 +37,7 @@ pub fn describe(call: &mut Call<'_>) -> Result<(), Failure> {
         };
         let mut text = format!("Name:             {}\n", one.name);
         if !one.namespace.is_empty() {
-            text.push_str(&format!("Namespace:        {}\n", one.namespace));
+            let _ = writeln!(text, "Namespace:        {}", one.namespace);
         }
         text.push_str(&pairs("Labels:", one.object.pointer("/metadata/labels")));
         text.push_str(&pairs("Annotations:", one.object.pointer("/metadata/annotations")));
@@ -55,7 +56,7 @@ pub fn describe(call: &mut Call<'_>) -> Result<(), Failure> {
 }
 
 fn indented(text: &str) -> String {
-    text.lines().map(|line| format!("  {line}\n")).collect()
+    text.lines().map(|line| format!("  {line}\n")).collect::<Vec<_>>().concat()
 }
 
 fn pairs(title: &str, map: Option<&Value>) -> String {
@@ -63,7 +64,7 @@ fn pairs(title: &str, map: Option<&Value>) -> String {
     let entries = map.and_then(Value::as_object);
     for (index, (key, value)) in entries.into_iter().flatten().enumerate() {
         let title = if index == 0 { title } else { "" };
-        out.push_str(&format!("{title:<18}{key}={}\n", value.as_str().unwrap_or_default()));
+        let _ = writeln!(out, "{title:<18}{key}={}", value.as_str().unwrap_or_default());
     }
     if out.is_empty() { format!("{title:<18}<none>\n") } else { out }
 }
@@ -93,10 +94,8 @@ fn pod(object: &Value) -> String {
         let state = state.and_then(|state| state.keys().next()).map_or("waiting", String::as_str);
         let ready = if field("/ready") == "true" { "True" } else { "False" };
         let restarts = field("/restartCount");
-        out.push_str(&format!(
-            "  {name}:\n    Image:          {}\n",
-            table::text(container, "/image")
-        ));
+        let _ =
+            write!(out, "  {name}:\n    Image:          {}\n", table::text(container, "/image"));
         let mut letters = state.chars();
         let title: String = letters
             .next()
@@ -104,20 +103,21 @@ fn pod(object: &Value) -> String {
             .into_iter()
             .chain(letters)
             .collect();
-        out.push_str(&format!("    State:          {title}\n"));
+        let _ = writeln!(out, "    State:          {title}");
         for (title, pointer) in
             [("Reason", "reason"), ("Message", "message"), ("Exit Code", "exitCode")]
         {
             let value = field(&format!("/state/{state}/{pointer}"));
             if !value.is_empty() {
-                out.push_str(&format!("      {:<14}{value}\n", format!("{title}:")));
+                let _ = writeln!(out, "      {:<14}{value}", format!("{title}:"));
             }
         }
-        out.push_str(&format!("    Ready:          {ready}\n"));
-        out.push_str(&format!(
-            "    Restart Count:  {}\n",
+        let _ = writeln!(out, "    Ready:          {ready}");
+        let _ = writeln!(
+            out,
+            "    Restart Count:  {}",
             if restarts.is_empty() { "0" } else { &restarts }
-        ));
+        );
     }
     out
 }

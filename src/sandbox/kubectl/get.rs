@@ -1,11 +1,12 @@
 //! `get` and `version`: the commands that only read.
 
 use serde_json::{Value, json};
+use std::fmt::Write as _;
 
 use super::table::{self, Style};
 use super::{Call, Failure, VERSION, Wanted, output};
 use crate::sandbox::charts::yaml;
-use crate::sandbox::cluster::{FieldSelector, ListOptions, ResourceType, Selector};
+use crate::sandbox::cluster::{FieldSelector, ListOptions, ResourceType, Selector, Status};
 use crate::sandbox::flags::{Flag, Takes, flag, short};
 use crate::sandbox::reach;
 
@@ -33,10 +34,19 @@ struct Group {
 }
 
 /// What a list is narrowed by.
-pub fn list_options(call: &Call<'_>) -> Result<ListOptions, Failure> {
-    Ok(ListOptions {
-        labels: Selector::parse(call.args.value("selector").unwrap_or_default())?,
-        fields: FieldSelector::parse(call.args.value("field-selector").unwrap_or_default())?,
+pub fn list_options(call: &mut Call<'_>) -> Result<ListOptions, Failure> {
+    let given = |flag: &str| call.args.value(flag).unwrap_or_default().to_owned();
+    let (labels, fields) = (given("selector"), given("field-selector"));
+    let parsed = Selector::parse(&labels)
+        .and_then(|labels| Ok(ListOptions { labels, fields: FieldSelector::parse(&fields)? }));
+    parsed.or_else(|status| {
+        // It is the first list that the server refuses.
+        let first = call.wanted()?.into_iter().next();
+        let resource = first.map_or_else(String::new, |Wanted { ty, .. }| {
+            format!("{}/{}, Resource={}", ty.group, ty.version, ty.plural)
+        });
+        let message = format!("Unable to find \"{resource}\" that match label selector \"{labels}\", field selector \"{fields}\": {status}");
+        Err(Failure::server(&Status { message, ..status }))
     })
 }
 
@@ -60,13 +70,13 @@ pub fn get(call: &mut Call<'_>) -> Result<(), Failure> {
         reach::check(call.world).map_err(|unreachable| Failure::bare(unreachable.kubectl()))?;
         return Err(output::unknown(&format));
     }
-    let (groups, errors, named) = read(call, from_files)?;
+    let Read { groups, errors, named, single } = read(call, from_files)?;
     let objects: Vec<&Value> = groups.iter().flat_map(|group| &group.objects).collect();
     // Nothing found is an error of its own, and ignoring it is an empty answer.
     let silent =
         objects.is_empty() && (!errors.is_empty() || named && call.args.on("ignore-not-found"));
     if !silent {
-        let single = named && objects.len() == 1 && groups.len() == 1;
+        let single = single && objects.len() == 1;
         call.out = match format.as_str() {
             "" | "wide" => tables(call, &groups, named),
             "json" | "yaml" => {
@@ -80,7 +90,9 @@ pub fn get(call: &mut Call<'_>) -> Result<(), Failure> {
                 };
                 let shown = match objects.first().filter(|_| single) {
                     Some(object) => clean(object),
-                    None => output::list(objects.iter().map(|object| clean(object)).collect()),
+                    None => output::list(
+                        &objects.iter().map(|object| clean(object)).collect::<Vec<_>>(),
+                    ),
                 };
                 if format == "json" { output::json(&shown) } else { yaml::print(&shown) }
             }
@@ -100,9 +112,9 @@ pub fn get(call: &mut Call<'_>) -> Result<(), Failure> {
                 Some(("jsonpath", template)) => {
                     let shown = match objects.first().filter(|_| single) {
                         Some(object) => (*object).clone(),
-                        None => {
-                            output::list(objects.iter().map(|object| (*object).clone()).collect())
-                        }
+                        None => output::list(
+                            &objects.iter().map(|object| (*object).clone()).collect::<Vec<_>>(),
+                        ),
                     };
                     output::path_template(template, &shown)?
                 }
@@ -118,15 +130,26 @@ pub fn get(call: &mut Call<'_>) -> Result<(), Failure> {
                 Some(namespace) => format!(" in {namespace} namespace."),
                 None => String::new(),
             };
-            call.err.push_str(&format!("No resources found{place}\n"));
+            call.complain(&format!("No resources found{place}\n"));
         }
     }
     if errors.is_empty() { Ok(()) } else { Err(Failure { text: errors.join("\n"), code: 1 }) }
 }
 
-/// Reads what is wanted: the answers by type, what was not found, and whether
-/// objects were named.
-fn read(call: &mut Call<'_>, from_files: bool) -> Result<(Vec<Group>, Vec<String>, bool), Failure> {
+/// What was read.
+struct Read {
+    /// The answers by type.
+    groups: Vec<Group>,
+    /// What was not found.
+    errors: Vec<String>,
+    /// Whether objects were named.
+    named: bool,
+    /// Whether one object was asked for, so that no list is made of it.
+    single: bool,
+}
+
+/// Reads what is wanted.
+fn read(call: &mut Call<'_>, from_files: bool) -> Result<Read, Failure> {
     let mut errors = Vec::new();
     let mut groups: Vec<Group> = Vec::new();
     let ignore = call.args.on("ignore-not-found");
@@ -141,8 +164,10 @@ fn read(call: &mut Call<'_>, from_files: bool) -> Result<(Vec<Group>, Vec<String
         }
     };
     let mut named = true;
+    let single;
     if from_files {
         let documents = call.documents()?;
+        single = documents.len() == 1;
         let cluster = call.connect()?;
         for document in documents {
             match cluster.get(&document.ty, &document.namespace, &document.name) {
@@ -160,6 +185,7 @@ fn read(call: &mut Call<'_>, from_files: bool) -> Result<(Vec<Group>, Vec<String
         let (scope, namespace) = (call.scope(), call.namespace());
         let wanted = call.wanted()?;
         named = wanted.iter().all(|one| one.name.is_some());
+        single = named && wanted.len() == 1;
         if named && scope.is_none() && wanted.iter().any(|one| one.ty.namespaced) {
             return Err(Failure::said(
                 "a resource cannot be retrieved by name across all namespaces",
@@ -194,7 +220,7 @@ fn read(call: &mut Call<'_>, from_files: bool) -> Result<(Vec<Group>, Vec<String
             group.objects.sort_by_key(|object| output::sort_key(&path, object));
         }
     }
-    Ok((groups, errors, named))
+    Ok(Read { groups, errors, named, single })
 }
 
 fn tables(call: &Call<'_>, groups: &[Group], named: bool) -> String {
@@ -234,9 +260,12 @@ fn raw(call: &mut Call<'_>, path: &str) -> Result<(), Failure> {
 
 #[derive(serde::Serialize)]
 #[serde(rename_all = "camelCase")]
+#[expect(clippy::struct_field_names, reason = "the names are those of the JSON")]
 struct Build {
     major: String,
     minor: String,
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    compatible: Option<Compatible>,
     git_version: String,
     git_commit: &'static str,
     git_tree_state: &'static str,
@@ -248,11 +277,35 @@ struct Build {
 
 #[derive(serde::Serialize)]
 #[serde(rename_all = "camelCase")]
+#[expect(clippy::struct_field_names, reason = "the names are those of the JSON")]
 struct Versions {
     client_version: Build,
     kustomize_version: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     server_version: Option<Build>,
+}
+
+/// What a server says of the versions that it behaves like.
+#[derive(serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Compatible {
+    emulation_major: String,
+    emulation_minor: String,
+    min_compatibility_major: String,
+    min_compatibility_minor: String,
+}
+
+/// The build of a server.
+fn server_build(version: &str) -> Build {
+    let mut build = build(version);
+    let before = build.minor.parse::<u64>().unwrap_or(0).saturating_sub(1);
+    build.compatible = Some(Compatible {
+        emulation_major: build.major.clone(),
+        emulation_minor: build.minor.clone(),
+        min_compatibility_major: build.major.clone(),
+        min_compatibility_minor: before.to_string(),
+    });
+    build
 }
 
 fn build(version: &str) -> Build {
@@ -261,6 +314,7 @@ fn build(version: &str) -> Build {
     Build {
         major: number(),
         minor: number(),
+        compatible: None,
         git_version: version.to_owned(),
         git_commit: "ebfac057369b21558006b8815821ab2fb1e29f2d",
         git_tree_state: "clean",
@@ -272,7 +326,7 @@ fn build(version: &str) -> Build {
 }
 
 fn server_version(version: &str) -> Value {
-    serde_json::to_value(build(version)).unwrap_or_else(|_| json!({}))
+    serde_json::to_value(server_build(version)).unwrap_or_else(|_| json!({}))
 }
 
 /// `kubectl version`.
@@ -285,7 +339,7 @@ pub fn version(call: &mut Call<'_>) -> Result<(), Failure> {
     let server = if client_only {
         Ok(None)
     } else {
-        call.connect().map(|cluster| Some(build(&cluster.version())))
+        call.connect().map(|cluster| Some(server_build(&cluster.version())))
     };
     let (server_version, failure) = match server {
         Ok(server) => (server, None),
@@ -299,7 +353,7 @@ pub fn version(call: &mut Call<'_>) -> Result<(), Failure> {
         _ => {
             let mut text = format!("Client Version: {VERSION}\nKustomize Version: v5.7.1\n");
             if let Some(server) = &versions.server_version {
-                text.push_str(&format!("Server Version: {}\n", server.git_version));
+                let _ = writeln!(text, "Server Version: {}", server.git_version);
             }
             text
         }
@@ -307,10 +361,8 @@ pub fn version(call: &mut Call<'_>) -> Result<(), Failure> {
     if let Some(server) = &versions.server_version {
         let minor = |build: &Build| build.minor.parse::<i64>().unwrap_or(0);
         if (minor(server) - minor(&versions.client_version)).abs() > 1 {
-            call.err.push_str(&format!(
-                "Warning: version difference between client ({}.{}) and server ({}.{}) exceeds the supported minor version skew of +/-1\n",
-                versions.client_version.major, versions.client_version.minor, server.major, server.minor
-            ));
+            call.complain(&format!("Warning: version difference between client ({}.{}) and server ({}.{}) exceeds the supported minor version skew of +/-1\n",
+                versions.client_version.major, versions.client_version.minor, server.major, server.minor));
         }
     }
     failure.map_or(Ok(()), Err)

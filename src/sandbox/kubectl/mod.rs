@@ -6,6 +6,8 @@
 
 mod apply;
 mod change;
+mod create;
+mod delete;
 mod describe;
 mod get;
 mod output;
@@ -19,7 +21,7 @@ pub use seed::seed;
 
 use super::Output;
 use super::charts::yaml;
-use super::cluster::{Cluster, ResourceType, Status};
+use super::cluster::{Cluster, Reason, ResourceType, Status};
 use super::files::Files;
 use super::flags::{Flag, Parsed, Takes, flag, parse, short, subcommand};
 use super::reach;
@@ -56,11 +58,42 @@ impl Failure {
 
     /// A refusal of the API server.
     fn server(status: &Status) -> Self {
+        if let Some(text) = invalid(status) {
+            return Self::bare(text);
+        }
         Self {
             text: format!("Error from server ({}): {}", status.reason.as_str(), status.message),
             code: 1,
         }
     }
+}
+
+/// What `kubectl` makes of an object that is not valid: a line for each cause,
+/// where there are several.
+fn invalid(status: &Status) -> Option<String> {
+    let causes = status.details.get("causes").and_then(Value::as_array);
+    let causes = causes.map_or(&[][..], Vec::as_slice);
+    if status.reason != Reason::Invalid {
+        return None;
+    }
+    let text = |value: &Value, field: &str| table::text(value, field);
+    let title = match status.details.get("kind") {
+        Some(_) => format!(
+            "The {} \"{}\" is invalid: ",
+            text(&status.details, "/kind"),
+            text(&status.details, "/name")
+        ),
+        None => "The request is invalid: ".to_owned(),
+    };
+    let lines: Vec<String> = causes
+        .iter()
+        .map(|cause| format!("{}: {}", text(cause, "/field"), text(cause, "/message")))
+        .collect();
+    Some(match lines.as_slice() {
+        [] => title + &status.message,
+        [one] => title + one,
+        many => title + "\n* " + &many.join("\n* "),
+    })
 }
 
 impl From<Status> for Failure {
@@ -77,6 +110,8 @@ struct Call<'a> {
     args: Parsed,
     out: String,
     err: String,
+    /// What was named and is not there, beside what is.
+    missing: Vec<String>,
 }
 
 /// A named object, or all of a type.
@@ -105,6 +140,16 @@ impl Document {
 }
 
 impl Call<'_> {
+    /// Prints on standard output.
+    fn say(&mut self, text: &str) {
+        self.out.push_str(text);
+    }
+
+    /// Prints on standard error.
+    fn complain(&mut self, text: &str) {
+        self.err.push_str(text);
+    }
+
     /// The namespace that the command is for.
     fn namespace(&self) -> String {
         self.args
@@ -155,7 +200,9 @@ impl Call<'_> {
             return Ok(wanted);
         }
         let Some((words, names)) = positional.split_first() else { return Ok(wanted) };
-        for word in words.split(',').filter(|word| !word.is_empty()) {
+        let words = words.split(',').filter(|word| !word.is_empty());
+        let expand = |word| if word == "all" { ALL.to_vec() } else { vec![word] };
+        for word in words.flat_map(expand) {
             let ty = resolve(word)?;
             if names.is_empty() {
                 wanted.push(Wanted { ty: ty.clone(), name: None });
@@ -205,9 +252,21 @@ impl Call<'_> {
             let (api_version, kind, name) =
                 (text("/apiVersion"), text("/kind"), text("/metadata/name"));
             let namespace = text("/metadata/namespace");
-            if kind.is_empty() {
+            let unset: Vec<&str> = [("apiVersion", &api_version), ("kind", &kind)]
+                .into_iter()
+                .filter(|(_, value)| value.is_empty())
+                .map(|(field, _)| field)
+                .collect();
+            if !unset.is_empty() {
+                let unset: Vec<String> =
+                    unset.iter().map(|field| format!("{field} not set")).collect();
+                let unset = if unset.len() == 1 {
+                    unset.concat()
+                } else {
+                    format!("[{}]", unset.join(", "))
+                };
                 return Err(Failure::said(format!(
-                    "unable to decode \"{source}\": Object 'Kind' is missing in '{object}'"
+                    "error validating \"{source}\": error validating data: {unset}; if you choose to ignore these errors, turn validation off with --validate=false"
                 )));
             }
             let Some(ty) = cluster.type_of(&api_version, &kind) else {
@@ -249,7 +308,7 @@ impl Call<'_> {
     fn report(&mut self, shown: &str, operation: &str, object: &Value) -> Result<(), Failure> {
         match self.args.value("output") {
             None | Some("") => {
-                self.out.push_str(&format!("{shown} {operation}\n"));
+                self.say(&format!("{shown} {operation}\n"));
                 Ok(())
             }
             Some(format) => {
@@ -260,6 +319,19 @@ impl Call<'_> {
         }
     }
 }
+
+/// What `all` stands for.
+const ALL: &[&str] = &[
+    "pods",
+    "services",
+    "daemonsets",
+    "deployments",
+    "replicasets",
+    "statefulsets",
+    "horizontalpodautoscalers",
+    "cronjobs",
+    "jobs",
+];
 
 /// Flags of every command.
 const GLOBAL: &[Flag] = &[
@@ -327,14 +399,15 @@ const COMMANDS: &[Command] = &[
     command("version", &[PRINT, get::VERSION_FLAGS], get::version),
     command("describe", &[SELECT, describe::FLAGS], describe::describe),
     command("apply", &[SELECT, PRINT, WRITE, apply::APPLY_FLAGS], apply::apply),
-    command("create", &[SELECT, PRINT, WRITE, apply::CREATE_FLAGS], apply::create),
-    command("create namespace", &[PRINT, WRITE, apply::CREATE_FLAGS], apply::create_namespace),
+    command("create", &[SELECT, PRINT, WRITE, create::FLAGS], create::create),
+    command("create namespace", &[PRINT, WRITE, create::FLAGS], create::create_namespace),
     command(
         "create secret",
-        &[PRINT, WRITE, apply::CREATE_FLAGS, apply::SECRET_FLAGS],
-        apply::create_secret,
+        &[PRINT, WRITE, create::FLAGS, create::SECRET_FLAGS],
+        create::create_secret,
     ),
-    command("delete", &[SELECT, PRINT, WRITE, apply::DELETE_FLAGS], apply::delete),
+    command("replace", &[SELECT, PRINT, WRITE, create::REPLACE_FLAGS], create::replace),
+    command("delete", &[SELECT, PRINT, WRITE, delete::FLAGS], delete::delete),
     Command {
         path: "diff",
         flags: &[SELECT, WRITE, apply::DIFF_FLAGS],
@@ -352,48 +425,38 @@ const COMMANDS: &[Command] = &[
 
 /// Answers one command; `args` are those after `kubectl`.
 pub fn run(world: &mut World, args: &[String], stdin: &[u8], files: &dyn Files) -> Output {
-    let Some((word, rest)) = subcommand(GLOBAL, args) else {
-        return Output::ok("kubectl controls the Kubernetes cluster manager.\n");
-    };
-    let second =
-        subcommand(GLOBAL, &rest).map(|(second, rest)| (format!("{word} {}", long(&second)), rest));
-    let found = |path: &str| COMMANDS.iter().find(|command| command.path == path);
-    let (command, rest) = match second
-        .as_ref()
-        .and_then(|(path, rest)| found(path).map(|command| (command, rest.clone())))
-    {
-        Some(found) => found,
-        None => match found(&word) {
-            Some(command) => (command, rest),
-            None if COMMANDS
-                .iter()
-                .any(|command| command.path.split(' ').next() == Some(word.as_str())) =>
-            {
-                return Output::ok(format!("Usage:\n  kubectl {word} SUBCOMMAND [options]\n"));
-            }
-            None => {
-                return Output::failed(
-                    1,
-                    format!("error: unknown command \"{word}\" for \"kubectl\"\n"),
-                );
-            }
-        },
+    let (command, rest) = match find(args) {
+        Ok(found) => found,
+        Err(output) => return output,
     };
     let mut tables = vec![GLOBAL];
     tables.extend(command.flags);
     let args = match parse(&tables, &rest) {
         Ok(args) => args,
         Err(text) => {
-            let usage =
-                format!("error: {text}\nSee 'kubectl {} --help' for usage.\n", command.path);
+            let usage = if command.added == 0 {
+                format!("error: {text}\nSee 'kubectl {} --help' for usage.\n", command.path)
+            } else {
+                format!("error: {text}\nSee 'kubectl {} -h' for help and examples\n", command.path)
+            };
             return Output::failed(1 + command.added, usage);
         }
     };
     if args.on("help") {
         return Output::ok(format!("Usage:\n  kubectl {} [options]\n", command.path));
     }
-    let mut call = Call { world, stdin, files, args, out: String::new(), err: String::new() };
-    let failure = (command.run)(&mut call).err();
+    let (out, err) = (String::new(), String::new());
+    let mut call = Call { world, stdin, files, args, out, err, missing: Vec::new() };
+    let mut failure = (command.run)(&mut call).err();
+    if failure.is_none() && !call.missing.is_empty() {
+        failure = Some(Failure {
+            text: call.missing.join(
+                "
+",
+            ),
+            code: 1,
+        });
+    }
     let mut output =
         Output { code: 0, stdout: call.out.into_bytes(), stderr: call.err.into_bytes() };
     if let Some(failure) = failure {
@@ -404,6 +467,27 @@ pub fn run(world: &mut World, args: &[String], stdin: &[u8], files: &dyn Files) 
         }
     }
     output
+}
+
+/// The command that the arguments name, and the other arguments; or what to
+/// answer where they name none.
+fn find(args: &[String]) -> Result<(&'static Command, Vec<String>), Output> {
+    let Some((first, rest)) = subcommand(GLOBAL, args) else {
+        return Err(Output::ok("kubectl controls the Kubernetes cluster manager.\n"));
+    };
+    let is = |path: &str| COMMANDS.iter().find(|command| command.path == path);
+    if let Some((second, rest)) = subcommand(GLOBAL, &rest)
+        && let Some(command) = is(&format!("{first} {}", long(&second)))
+    {
+        return Ok((command, rest));
+    }
+    if let Some(command) = is(&first) {
+        return Ok((command, rest));
+    }
+    if COMMANDS.iter().any(|command| command.path.split(' ').next() == Some(first.as_str())) {
+        return Err(Output::ok(format!("Usage:\n  kubectl {first} SUBCOMMAND [options]\n")));
+    }
+    Err(Output::failed(1, format!("error: unknown command \"{first}\" for \"kubectl\"\n")))
 }
 
 /// Other names of subcommands.

@@ -27,7 +27,7 @@ pub fn without_managed_fields(mut object: Value) -> Value {
 }
 
 /// `kind: List`, as `kubectl` makes one of many answers.
-pub fn list(items: Vec<Value>) -> Value {
+pub fn list(items: &[Value]) -> Value {
     json!({"apiVersion": "v1", "items": items, "kind": "List", "metadata": {"resourceVersion": ""}})
 }
 
@@ -216,7 +216,9 @@ fn go_text(value: &Value) -> String {
 fn go_json(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
-        other => other.to_string(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
+            value.to_string()
+        }
     }
 }
 

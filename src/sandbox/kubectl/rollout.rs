@@ -19,7 +19,7 @@ pub const WAIT_FLAGS: &[Flag] =
     &[flag("all", Takes::Nothing), flag("for", Takes::Value), flag("timeout", Takes::Duration)];
 
 /// A rollout without a time limit: its own deadline comes first.
-const FOREVER: Duration = Duration::from_hours(1);
+const FOREVER: Duration = Duration::from_secs(3600);
 
 /// What `rollout status` says of an object.
 enum Rollout {

@@ -18,7 +18,11 @@ const NODES: &[(&str, &str)] = &[
 /// add-ons that every EKS cluster comes with. What exists already stays.
 pub fn seed(world: &mut World) {
     let mut cluster = Cluster::open(world);
+    let nodes = cluster.type_of("v1", "Node");
     for (name, zone) in NODES {
+        if nodes.as_ref().is_some_and(|nodes| cluster.get(nodes, "", name).is_ok()) {
+            continue;
+        }
         let labels: BTreeMap<String, String> = [
             ("node.kubernetes.io/instance-type", "t3.large"),
             ("topology.kubernetes.io/region", "us-east-2"),

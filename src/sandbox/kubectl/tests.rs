@@ -160,7 +160,7 @@ fn what_is_not_there_is_not_found() {
         ("delete pods", refused("error: resource(s) were provided, but no name was specified")),
         (
             "scale deploy x --replicas=1",
-            refused("Error from server (NotFound): deployments.apps \"x\" not found"),
+            refused("error: no objects passed to scale deployments.apps \"x\" not found"),
         ),
         ("scale deploy x", refused("error: required flag(s) \"replicas\" not set")),
         (
@@ -210,7 +210,7 @@ fn objects_are_applied_by_the_server() {
     assert_eq!((diff.code, diff.err.as_str()), (1, ""));
     assert!(
         diff.out.starts_with(
-            "diff -u -N /tmp/LIVE/v1.ConfigMap.default.a /tmp/MERGED/v1.ConfigMap.default.a\n"
+            "diff -u -N /tmp/LIVE-1/v1.ConfigMap.default.a /tmp/MERGED-1/v1.ConfigMap.default.a\n"
         ) && diff.out.contains("\n-  k: v\n+  k: w\n"),
         "{}",
         diff.out
@@ -307,6 +307,66 @@ fn objects_are_applied_created_and_deleted() {
         bench.run("delete ns lake").err,
         "Error from server (NotFound): namespaces \"lake\" not found\n"
     );
+}
+
+#[test]
+fn several_objects_are_handled_one_by_one() {
+    let mut bench = Bench::new();
+    assert_eq!(bench.with("apply -f -", CONFIG).code, 0);
+    let missing = "Error from server (NotFound): configmaps \"nope\" not found\n";
+    // One that is missing does not keep the command from the other.
+    let annotated = bench.run("annotate cm/a cm/nope b=c");
+    assert_eq!(
+        annotated,
+        Answer { code: 1, out: "configmap/a annotated\n".into(), err: missing.into() }
+    );
+    let found = bench.run("get cm a nope -o json");
+    assert_eq!((found.code, found.err.as_str()), (1, missing));
+    assert!(found.out.contains("\"kind\": \"List\""), "{}", found.out);
+    assert_eq!(bench.with("replace -f -", CONFIG), ok("configmap/a replaced\n"));
+    assert_eq!(
+        bench.with("replace -f -", &CONFIG.replace("name: a", "name: z")),
+        refused(
+            "Error from server (NotFound): error when replacing \"STDIN\": configmaps \"z\" not found"
+        )
+    );
+    assert_eq!(bench.run("label cm a x-"), ok("label \"x\" not found.\nconfigmap/a not labeled\n"));
+    let all = bench.run("get all -n kube-system -o name").out;
+    assert!(
+        all.contains("deployment.apps/coredns\n") && all.contains("service/kube-dns\n"),
+        "{all}"
+    );
+    // A comparison neither remembers nor warns.
+    let server_side = bench.with("apply --server-side -f -", &CONFIG.replace("name: a", "name: b"));
+    assert_eq!(server_side.code, 0);
+    assert_eq!(bench.with("diff -f -", &CONFIG.replace("name: a", "name: b")), ok(""));
+    let warned = bench.with("apply -f -", &CONFIG.replace("name: a", "name: b"));
+    assert!(warned.err.starts_with("Warning: resource configmaps/b is missing the kubectl.kubernetes.io/last-applied-configuration annotation"), "{}", warned.err);
+}
+
+#[test]
+fn an_invalid_object_is_refused_with_its_causes() {
+    let mut bench = Bench::new();
+    let bad = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: bad}\nspec: {template: {spec: {containers: []}}}\n";
+    let refusal = bench.with("apply --server-side -f -", bad);
+    assert_eq!(refusal.code, 1);
+    assert!(
+        refusal.err.starts_with("The Deployment \"bad\" is invalid: \n* spec."),
+        "{}",
+        refusal.err
+    );
+    for (text, expected) in [
+        (
+            "a: 1",
+            "error: error validating \"STDIN\": error validating data: [apiVersion not set, kind not set]; if you choose to ignore these errors, turn validation off with --validate=false\n",
+        ),
+        (
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {}\n",
+            "error: resource name may not be empty\n",
+        ),
+    ] {
+        assert_eq!(bench.with("apply --server-side -f -", text).err, expected);
+    }
 }
 
 #[test]

@@ -2,7 +2,6 @@
 //!
 //! Paths and queries are read here; what a verb does is the cluster's business.
 
-use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::net::TcpListener;
 use std::pin::Pin;
@@ -12,19 +11,20 @@ use std::time::{Duration, Instant};
 
 use http_body_util::{BodyExt as _, Either, Full};
 use hyper::body::{Body, Bytes, Frame, Incoming};
-use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderMap, USER_AGENT};
+use hyper::header::{ACCEPT, CONTENT_TYPE};
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use lkh::sandbox::cluster::{
-    Change, Cluster, DeleteOptions, FieldSelector, ListOptions, Patch, Propagation, Reason,
-    ResourceType, Selector, Status, Subresource, WriteOptions, Written,
+    Change, Cluster, DeleteOptions, ListOptions, Patch, Propagation, Reason, ResourceType,
+    Selector, Status, Subresource, Written,
 };
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
 
+use super::asked::{Asked, parse_query};
 use super::state::{From, Interest, Seen, State};
-use super::{TICK, discovery, openapi, protobuf, table};
+use super::{TICK, discovery, openapi, table};
 
 type Shared = Arc<Mutex<State>>;
 type Answer = Response<Either<Full<Bytes>, Events>>;
@@ -68,64 +68,6 @@ impl Body for Events {
     }
 }
 
-/// A request, taken apart.
-struct Asked {
-    method: Method,
-    path: String,
-    query: BTreeMap<String, String>,
-    headers: HeaderMap,
-    body: Bytes,
-}
-
-impl Asked {
-    fn header(&self, name: &hyper::header::HeaderName) -> &str {
-        self.headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or_default()
-    }
-
-    fn query(&self, name: &str) -> &str {
-        self.query.get(name).map_or("", String::as_str)
-    }
-
-    fn is(&self, name: &str) -> bool {
-        matches!(self.query(name), "true" | "1")
-    }
-
-    /// The body as JSON, whatever it came as.
-    fn json(&self) -> Result<Value, Status> {
-        if self.header(&CONTENT_TYPE).starts_with("application/vnd.kubernetes.protobuf") {
-            return protobuf::decode(&self.body).ok_or_else(|| {
-                Status::new(
-                    Reason::UnsupportedMediaType,
-                    "this protobuf body is not understood here",
-                )
-            });
-        }
-        if self.body.is_empty() {
-            return Ok(json!({}));
-        }
-        let text = String::from_utf8_lossy(&self.body);
-        serde_json::from_str(&text).or_else(|_| {
-            serde_yaml::from_str(&text).map_err(|e| Status::new(Reason::BadRequest, e.to_string()))
-        })
-    }
-
-    fn write_options(&self, subresource: Subresource) -> WriteOptions {
-        let agent = self.header(&USER_AGENT).split('/').next().unwrap_or_default();
-        let manager = match self.query("fieldManager") {
-            "" => agent,
-            manager => manager,
-        };
-        WriteOptions::by(manager).dry_run(self.query("dryRun") == "All").on(subresource)
-    }
-
-    fn list_options(&self) -> Result<ListOptions, Status> {
-        Ok(ListOptions {
-            labels: Selector::parse(self.query("labelSelector"))?,
-            fields: FieldSelector::parse(self.query("fieldSelector"))?,
-        })
-    }
-}
-
 async fn answer(state: Shared, request: Request<Incoming>) -> Result<Answer, Infallible> {
     let (head, body) = request.into_parts();
     let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
@@ -157,33 +99,6 @@ async fn answer(state: Shared, request: Request<Incoming>) -> Result<Answer, Inf
         seen.status = answer.status().as_u16();
     }
     Ok(answer)
-}
-
-fn parse_query(query: &str) -> BTreeMap<String, String> {
-    let pairs = query.split('&').filter(|p| !p.is_empty());
-    pairs
-        .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
-        .map(|(k, v)| (decode(k), decode(v)))
-        .collect()
-}
-
-/// Undoes percent encoding and plus signs.
-fn decode(text: &str) -> String {
-    let mut bytes = Vec::new();
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        match byte {
-            b'+' => bytes.push(b' '),
-            b'%' => {
-                let digits: Vec<u8> = rest.by_ref().take(2).collect();
-                let number =
-                    std::str::from_utf8(&digits).ok().and_then(|d| u8::from_str_radix(d, 16).ok());
-                bytes.push(number.unwrap_or(b'?'));
-            }
-            other => bytes.push(other),
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 fn json_answer(code: u16, body: &Value) -> Answer {

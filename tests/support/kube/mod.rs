@@ -13,6 +13,7 @@
 #![allow(dead_code, reason = "each test uses a part of it")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on must fail")]
 
+mod asked;
 mod discovery;
 mod http;
 mod openapi;

@@ -1,4 +1,4 @@
-//! OpenAPI v3, as much as `kubectl` and `helm` ask of it: which kinds there
+//! `OpenAPI` v3, as much as `kubectl` and `helm` ask of it: which kinds there
 //! are, and that writes take `dryRun` and `fieldValidation`.
 //!
 //! Schemas say nothing but `object`, so that clients check nothing themselves.

@@ -83,6 +83,10 @@ const KINDS: &[(&str, &[Field])] = &[
             Field(4, "automountServiceAccountToken", Form::Bool, false),
         ],
     ),
+    // The answer is always yes, whatever the question.
+    ("SelfSubjectAccessReview", &[]),
+    ("SelfSubjectRulesReview", &[]),
+    ("SelfSubjectReview", &[]),
     ("DeleteOptions", DELETE_OPTIONS),
     (
         "Eviction",

@@ -9,7 +9,7 @@ use super::super::store::{self, Key};
 use super::Control;
 use super::deployment::share;
 use super::events::Weight;
-use super::replica_set::is_active;
+use super::own_pod::is_active;
 
 impl Control<'_> {
     pub(super) fn budget(&mut self, key: &Key) {

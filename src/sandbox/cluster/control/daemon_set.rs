@@ -2,15 +2,13 @@
 
 use serde_json::{Value, json};
 
-use super::super::admit::text;
 use super::super::store::{self, Key};
 use super::Control;
 use super::deployment::template_hash;
 use super::events::Weight;
-use super::replica_set::{is_active, put_count};
+use super::own_pod::REVISION;
+use super::replica_set::put_count;
 use super::scheduler::Machines;
-
-const REVISION: &str = "controller-revision-hash";
 
 /// Taints that the pods of every daemon set tolerate.
 const TOLERATED: [(&str, &str); 6] = [
@@ -38,26 +36,22 @@ impl Control<'_> {
             Some(machines) => self.machines.insert(machines).suitable(&sample),
             None => self.machines.insert(Machines::read(self.world)).suitable(&sample),
         };
-        let pods: Vec<(Key, Value)> =
-            self.pods_of(&set).into_iter().filter(|(_, pod)| is_active(pod)).collect();
-        let outdated = |pod: &Value| text(pod, &format!("/metadata/labels/{REVISION}")) != revision;
-        let mut waiting =
-            pods.iter().any(|(_, pod)| !outdated(pod) && !store::is_true(pod, "Ready"));
-        for (pod, object) in &pods {
-            if !nodes.contains(&node_of(object)) {
-                self.delete(pod);
-            } else if outdated(object) && !waiting {
-                self.delete(pod);
+        let pods = self.pods_of(&set);
+        let mut waiting = pods.iter().any(|pod| pod.revision == revision && !pod.ready);
+        for pod in &pods {
+            if !nodes.contains(&pod.made_for) {
+                self.delete(&pod.key);
+            } else if pod.revision != revision && !waiting {
+                self.delete(&pod.key);
                 waiting = true;
             }
         }
-        let pods: Vec<(Key, Value)> =
-            self.pods_of(&set).into_iter().filter(|(_, pod)| is_active(pod)).collect();
+        let pods = self.pods_of(&set);
         for node in &nodes {
-            if pods.iter().any(|(_, pod)| node_of(pod) == *node) {
+            if pods.iter().any(|pod| pod.made_for == *node) {
                 continue;
             }
-            let name = format!("{}-{}", key.name(), store::next_suffix(self.world));
+            let name = format!("{}-{}", key.name(), store::next_suffix(self.world, false));
             let made = self.make_pod(&set, &name, |pod| {
                 pod["metadata"]["generateName"] = json!(format!("{}-", key.name()));
                 pod["metadata"]["labels"][REVISION] = json!(revision);
@@ -74,11 +68,10 @@ impl Control<'_> {
             };
             self.event(&set, "daemonset-controller", weight, reason, &message);
         }
-        let pods: Vec<(Key, Value)> =
-            self.pods_of(&set).into_iter().filter(|(_, pod)| is_active(pod)).collect();
+        let pods = self.pods_of(&set);
         let count = self.count(key, &set, &pods);
         let desired = i64::try_from(nodes.len()).unwrap_or(i64::MAX);
-        let updated = pods.iter().filter(|(_, pod)| !outdated(pod)).count();
+        let updated = pods.iter().filter(|pod| pod.revision == revision).count();
         let mut status = json!({
             "currentNumberScheduled": count.all,
             "desiredNumberScheduled": desired,
@@ -96,15 +89,6 @@ impl Control<'_> {
         set["status"] = status;
         self.put(key, set);
     }
-}
-
-/// The node that a daemon set's pod is for.
-fn node_of(pod: &Value) -> String {
-    text(
-        pod,
-        "/spec/affinity/nodeAffinity/requiredDuringSchedulingIgnoredDuringExecution/nodeSelectorTerms/0\
-         /matchFields/0/values/0",
-    )
 }
 
 fn tolerate(pod: &mut Value) {

@@ -311,7 +311,7 @@ impl Control<'_> {
         self.put_available(&mut deployment, available >= limits.wanted - limits.unavailable);
         let failure = sets.iter().find_map(|(_, s)| store::condition(s, "ReplicaFailure").cloned());
         if let Some(failure) = failure {
-            self.put_condition(&mut deployment, &failure)
+            self.put_condition(&mut deployment, &failure);
         } else {
             let conditions =
                 deployment.pointer_mut("/status/conditions").and_then(Value::as_array_mut);

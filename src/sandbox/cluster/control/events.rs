@@ -93,6 +93,10 @@ impl Control<'_> {
             event["firstTimestamp"] = json!(self.now);
             event["lastTimestamp"] = json!(self.now);
             event["source"] = json!({"component": component});
+            if component == "kubelet" {
+                event["source"]["host"] =
+                    about.pointer("/spec/nodeName").cloned().unwrap_or_default();
+            }
         }
         self.make(&key, event);
         if self.world.next("k8s/event").is_multiple_of(512) {

@@ -3,11 +3,10 @@
 
 use serde_json::{Value, json};
 
-use super::super::admit::text;
 use super::super::store::{self, Key};
 use super::Control;
 use super::events::Weight;
-use super::replica_set::{is_active, put_count};
+use super::replica_set::put_count;
 
 impl Control<'_> {
     pub(super) fn job(&mut self, key: &Key) {
@@ -22,19 +21,19 @@ impl Control<'_> {
         }
         let (completions, parallelism) = (number("completions", 1), number("parallelism", 1));
         let patience = number("backoffLimit", 6);
-        let pods = self.pods_of(&job);
+        let pods = self.all_pods_of(&job);
         let in_phase = |phase: &str| {
-            let count = pods.iter().filter(|(_, pod)| text(pod, "/status/phase") == phase).count();
+            let count = pods.iter().filter(|pod| pod.phase == phase).count();
             i64::try_from(count).unwrap_or(i64::MAX)
         };
         let (succeeded, failed) = (in_phase("Succeeded"), in_phase("Failed"));
-        let active = i64::try_from(pods.iter().filter(|(_, pod)| is_active(pod)).count())
-            .unwrap_or(i64::MAX);
+        let active =
+            i64::try_from(pods.iter().filter(|pod| pod.active).count()).unwrap_or(i64::MAX);
         let now = self.now.clone();
         let mut made = 0;
         if succeeded < completions && failed <= patience {
             for _ in active..parallelism.min(completions - succeeded) {
-                let name = format!("{}-{}", key.name(), store::next_suffix(self.world));
+                let name = format!("{}-{}", key.name(), store::next_suffix(self.world, false));
                 let prefix = format!("{}-", key.name());
                 let result = self
                     .make_pod(&job, &name, |pod| pod["metadata"]["generateName"] = json!(prefix));
@@ -56,8 +55,7 @@ impl Control<'_> {
         put_count(status, "active", active + made);
         put_count(status, "succeeded", succeeded);
         put_count(status, "failed", failed);
-        let ready =
-            pods.iter().filter(|(_, pod)| is_active(pod) && store::is_true(pod, "Ready")).count();
+        let ready = pods.iter().filter(|pod| pod.active && pod.ready).count();
         status["ready"] = json!(ready);
         status["terminating"] = json!(0);
         status["uncountedTerminatedPods"] = json!({});

@@ -12,13 +12,18 @@ mod deployment;
 mod events;
 mod job;
 mod kubelet;
+mod own_pod;
 mod pods;
 mod replica_set;
 mod scheduler;
 mod stateful_set;
+mod wish;
 
 use serde_json::{Value, json};
 
+use super::managed::{self, Writer};
+use super::options::Subresource;
+use super::schema::Schema;
 use super::store::{self, Key, Work};
 use super::{Cluster, types};
 use crate::sandbox::world::World;
@@ -75,6 +80,10 @@ impl<'a> Control<'a> {
             ("apps", "daemonsets") => self.daemon_set(key),
             ("batch", "jobs") => self.job(key),
             ("policy", "poddisruptionbudgets") => self.budget(key),
+            ("", "configmaps" | "serviceaccounts") if self.object(key).is_none() => {
+                // Perhaps one of those that every namespace has.
+                store::touch(self.world, &Key::new("", "namespaces", "", key.namespace()));
+            }
             ("storage.k8s.io", "storageclasses") => {
                 self.touch_all(&store::type_prefix("", "persistentvolumeclaims"));
             }
@@ -89,7 +98,22 @@ impl<'a> Control<'a> {
         self.world.get(key.as_str()).cloned()
     }
 
-    fn put(&mut self, key: &Key, object: Value) {
+    /// Writes an object. Where its fields have owners, what a controller
+    /// changes is the controllers'; objects that they make themselves do
+    /// without, which keeps the world small.
+    fn put(&mut self, key: &Key, mut object: Value) {
+        if object.pointer("/metadata/managedFields").is_some()
+            && let Some(ty) = types::built_in_named(key.group(), key.plural())
+        {
+            let who = Writer {
+                manager: "kube-controller-manager",
+                subresource: Subresource::Status,
+                api_version: &ty.api_version(),
+                time: &self.now,
+            };
+            let old = self.world.get(key.as_str());
+            managed::note_update(old, &mut object, &Schema::new(&ty, None), &who);
+        }
         store::put(self.world, key, object);
     }
 

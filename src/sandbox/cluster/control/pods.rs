@@ -7,7 +7,8 @@ use super::super::admit::text;
 use super::super::store::{self, Key};
 use super::Control;
 use super::events::Weight;
-use super::scheduler::{Machines, tolerates};
+use super::scheduler::Machines;
+use super::wish::tolerates;
 
 /// `k8s/pending/KEY`: pods that no node takes.
 const PENDING: &str = "k8s/pending/";
@@ -76,7 +77,7 @@ impl Control<'_> {
                 let message =
                     format!("Successfully assigned {}/{} to {node}", key.namespace(), key.name());
                 self.event(&pod, "default-scheduler", Weight::Normal, "Scheduled", &message);
-                Some(store::put(self.world, key, pod))
+                Some(pod)
             }
             Err(message) => {
                 self.world.put(format!("{PENDING}{}", key.as_str()), Value::Null);

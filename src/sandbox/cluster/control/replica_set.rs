@@ -1,7 +1,6 @@
 //! The `ReplicaSet` controller, and what all controllers of pods share: making
 //! pods from a template and counting how they do.
 
-use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::super::admit::text;
@@ -9,22 +8,6 @@ use super::super::store::{self, Key};
 use super::super::{Cluster, defaults, types};
 use super::Control;
 use super::events::Weight;
-
-/// How many pods of a workload are how far.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Count {
-    pub all: i64,
-    pub ready: i64,
-    pub available: i64,
-}
-
-/// Whether a pod has not ended.
-pub(super) fn is_active(pod: &Value) -> bool {
-    let phase = text(pod, "/status/phase");
-    phase != "Succeeded"
-        && phase != "Failed"
-        && pod.pointer("/metadata/deletionTimestamp").is_none()
-}
 
 /// A count in a status: zeroes are left out, as the real ones do.
 pub(super) fn put_count(status: &mut Value, name: &str, count: i64) {
@@ -48,13 +31,6 @@ pub(super) fn owner_reference(owner: &Value) -> Value {
 }
 
 impl Control<'_> {
-    /// The pods that a controller owns, in order of name.
-    pub(super) fn pods_of(&self, owner: &Value) -> Vec<(Key, Value)> {
-        let keys = store::owned(self.world, &text(owner, "/metadata/uid"));
-        let pods = keys.into_iter().filter(|k| k.group().is_empty() && k.plural() == "pods");
-        pods.filter_map(|key| Some((key.clone(), self.object(&key)?))).collect()
-    }
-
     /// Makes a pod from a controller's template.
     ///
     /// # Errors
@@ -83,7 +59,7 @@ impl Control<'_> {
         let ty = types::built_in_named("", "pods").ok_or("no pods")?;
         defaults::fill(&ty, None, &mut pod);
         let mut cluster = Cluster { world: &mut *self.world };
-        if let Err(refused) = cluster.admit_pod(&ty, &namespace, &mut pod) {
+        if let Err(refused) = cluster.admit_pod(&ty, &namespace, &mut pod, false) {
             let prefix = text(owner, "/metadata/name");
             return Err(refused.message.replacen(
                 &format!("\"{name}\""),
@@ -96,30 +72,6 @@ impl Control<'_> {
         Ok(())
     }
 
-    /// Counts pods; queues the owner for when a ready pod becomes available.
-    pub(super) fn count(&mut self, key: &Key, owner: &Value, pods: &[(Key, Value)]) -> Count {
-        let wait = owner.pointer("/spec/minReadySeconds").and_then(Value::as_i64).unwrap_or(0);
-        let mut count = Count::default();
-        for (_, pod) in pods {
-            count.all += 1;
-            if !store::is_true(pod, "Ready") {
-                continue;
-            }
-            count.ready += 1;
-            let since = store::condition(pod, "Ready").and_then(|c| c.get("lastTransitionTime"));
-            let since: Option<Timestamp> =
-                since.and_then(Value::as_str).and_then(|t| t.parse().ok());
-            let due = since.and_then(|s| s.checked_add(SignedDuration::from_secs(wait)).ok());
-            match due {
-                Some(due) if wait > 0 && due > self.world.now() => {
-                    store::touch_at(self.world, key, due);
-                }
-                _ => count.available += 1,
-            }
-        }
-        count
-    }
-
     pub(super) fn replica_set(&mut self, key: &Key) {
         let Some(mut set) = self.object(key) else { return };
         if set.pointer("/metadata/deletionTimestamp").is_some() {
@@ -127,11 +79,10 @@ impl Control<'_> {
         }
         let wanted = set.pointer("/spec/replicas").and_then(Value::as_i64).unwrap_or(1);
         let mut pods = self.pods_of(&set);
-        pods.retain(|(_, pod)| is_active(pod));
         let mut refused = None;
         let have = i64::try_from(pods.len()).unwrap_or(i64::MAX);
         for _ in have..wanted {
-            let name = format!("{}-{}", key.name(), store::next_suffix(self.world));
+            let name = format!("{}-{}", key.name(), store::next_suffix(self.world, false));
             let prefix = format!("{}-", key.name());
             let made =
                 self.make_pod(&set, &name, |pod| pod["metadata"]["generateName"] = json!(prefix));
@@ -163,18 +114,11 @@ impl Control<'_> {
         if have > wanted {
             // First those that run nowhere, then those that are not ready, then
             // the youngest.
-            pods.sort_by_key(|(_, pod)| {
-                let placed = !text(pod, "/spec/nodeName").is_empty();
-                (
-                    placed,
-                    store::is_true(pod, "Ready"),
-                    std::cmp::Reverse(text(pod, "/metadata/creationTimestamp")),
-                )
-            });
+            pods.sort_by_key(|pod| (pod.placed, pod.ready, std::cmp::Reverse(pod.created.clone())));
             let surplus = usize::try_from(have - wanted).unwrap_or(0);
-            for (pod, _) in pods.drain(..surplus.min(pods.len())) {
-                self.delete(&pod);
-                let message = format!("Deleted pod: {}", pod.name());
+            for pod in pods.drain(..surplus.min(pods.len())) {
+                self.delete(&pod.key);
+                let message = format!("Deleted pod: {}", pod.key.name());
                 self.event(
                     &set,
                     "replicaset-controller",
@@ -184,8 +128,7 @@ impl Control<'_> {
                 );
             }
         }
-        let mut pods = self.pods_of(&set);
-        pods.retain(|(_, pod)| is_active(pod));
+        let pods = self.pods_of(&set);
         let count = self.count(key, &set, &pods);
         let now = self.now.clone();
         if !set.get("status").is_some_and(Value::is_object) {

@@ -4,7 +4,7 @@
 //! node gives the reason, and the message counts the reasons of all nodes in
 //! the scheduler's words. Volumes, ports and preferences are not looked at.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
@@ -12,26 +12,27 @@ use super::super::admit::text;
 use super::super::quantity::thousandths;
 use super::super::selector::Selector;
 use super::super::store;
+use super::wish::Wish;
 use crate::sandbox::world::World;
 
 /// CPU and memory in thousandths, and a number of pods.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Room {
-    cpu: i128,
-    memory: i128,
-    pods: i128,
+pub(super) struct Room {
+    pub(super) cpu: i128,
+    pub(super) memory: i128,
+    pub(super) pods: i128,
 }
 
 /// A term of pod affinity or anti-affinity.
 #[derive(Debug, Clone)]
-struct Term {
-    topology_key: String,
-    selector: Option<Selector>,
-    namespaces: Vec<String>,
+pub(super) struct Term {
+    pub(super) topology_key: String,
+    pub(super) selector: Option<Selector>,
+    pub(super) namespaces: Vec<String>,
 }
 
 impl Term {
-    fn matches(&self, tenant: &Tenant) -> bool {
+    pub(super) fn matches(&self, tenant: &Tenant) -> bool {
         self.namespaces.contains(&tenant.namespace)
             && self.selector.as_ref().is_some_and(|s| s.matches(Some(&tenant.labels)))
     }
@@ -39,46 +40,29 @@ impl Term {
 
 /// A pod on a node, as far as it matters to others.
 #[derive(Debug, Clone)]
-struct Tenant {
-    namespace: String,
-    labels: Map<String, Value>,
+pub(super) struct Tenant {
+    pub(super) namespace: String,
+    pub(super) labels: Map<String, Value>,
     /// Its own required anti-affinity, which keeps others away.
-    keeps_away: Vec<Term>,
+    pub(super) keeps_away: Vec<Term>,
 }
 
 /// A node.
 #[derive(Debug, Clone)]
-struct Machine {
-    name: String,
-    labels: Map<String, Value>,
-    taints: Vec<Value>,
-    cordoned: bool,
-    total: Room,
-    free: Room,
-    tenants: Vec<Tenant>,
+pub(super) struct Machine {
+    pub(super) name: String,
+    pub(super) labels: Map<String, Value>,
+    pub(super) taints: Vec<Value>,
+    pub(super) cordoned: bool,
+    pub(super) total: Room,
+    pub(super) free: Room,
+    pub(super) tenants: Vec<Tenant>,
 }
 
 /// All nodes with what is on them.
 #[derive(Debug, Clone)]
 pub(super) struct Machines {
-    all: Vec<Machine>,
-}
-
-/// Why a node will not take a pod.
-struct Refusal {
-    reasons: Vec<String>,
-    /// Whether the node could take the pod if others made room.
-    room_would_help: bool,
-}
-
-impl Refusal {
-    fn never(reason: impl Into<String>) -> Self {
-        Self { reasons: vec![reason.into()], room_would_help: false }
-    }
-
-    fn for_now(reason: impl Into<String>) -> Self {
-        Self { reasons: vec![reason.into()], room_would_help: true }
-    }
+    pub(super) all: Vec<Machine>,
 }
 
 impl Machines {
@@ -220,7 +204,7 @@ impl Machine {
 
 /// What a pod asks for: the sum of its containers, or its largest init
 /// container where that is more.
-fn requests(pod: &Value) -> Room {
+pub(super) fn requests(pod: &Value) -> Room {
     let list = |name: &str| pod.pointer(&format!("/spec/{name}")).and_then(Value::as_array);
     let of = |container: &Value, what: &str| {
         container.pointer(&format!("/resources/requests/{what}")).map_or(0, thousandths)
@@ -238,7 +222,7 @@ fn requests(pod: &Value) -> Room {
 }
 
 /// The required terms of `podAffinity` or `podAntiAffinity`.
-fn terms(pod: &Value, which: &str) -> Vec<Term> {
+pub(super) fn terms(pod: &Value, which: &str) -> Vec<Term> {
     let pointer = format!("/spec/affinity/{which}/requiredDuringSchedulingIgnoredDuringExecution");
     let own = text(pod, "/metadata/namespace");
     let terms = pod.pointer(&pointer).and_then(Value::as_array);
@@ -260,245 +244,6 @@ fn terms(pod: &Value, which: &str) -> Vec<Term> {
             }
         })
         .collect()
-}
-
-/// What a pod wants of a node.
-struct Wish<'a> {
-    pod: &'a Value,
-    need: Room,
-    node_selector: Option<Selector>,
-    /// Places (topology key and value) where the pod may not go.
-    away: BTreeSet<(String, String)>,
-    /// Places where pods live that keep it away.
-    kept_away: BTreeSet<(String, String)>,
-    /// For each term of affinity, the topology key and the values with a
-    /// matching pod; `None` where no pod matches and the pod matches itself.
-    near: Vec<(String, Option<BTreeSet<String>>)>,
-    /// Hard spread constraints: key, largest skew, pods in each place.
-    spread: Vec<(String, i64, BTreeMap<String, i64>)>,
-}
-
-impl<'a> Wish<'a> {
-    fn read(pod: &'a Value, machines: &Machines) -> Self {
-        let me = Tenant {
-            namespace: text(pod, "/metadata/namespace"),
-            labels: pod
-                .pointer("/metadata/labels")
-                .and_then(Value::as_object)
-                .cloned()
-                .unwrap_or_default(),
-            keeps_away: Vec::new(),
-        };
-        let node_selector =
-            pod.pointer("/spec/nodeSelector").and_then(Value::as_object).map(Selector::from_labels);
-        let mut wish = Self {
-            pod,
-            need: requests(pod),
-            node_selector,
-            away: BTreeSet::new(),
-            kept_away: BTreeSet::new(),
-            near: Vec::new(),
-            spread: Vec::new(),
-        };
-        let label = |machine: &Machine, key: &str| {
-            machine.labels.get(key).and_then(Value::as_str).map(str::to_owned)
-        };
-        for term in terms(pod, "podAntiAffinity") {
-            for machine in &machines.all {
-                if let Some(value) = label(machine, &term.topology_key)
-                    && machine.tenants.iter().any(|t| term.matches(t))
-                {
-                    wish.away.insert((term.topology_key.clone(), value));
-                }
-            }
-        }
-        for machine in &machines.all {
-            for term in machine.tenants.iter().flat_map(|t| &t.keeps_away) {
-                if let Some(value) = label(machine, &term.topology_key)
-                    && term.matches(&me)
-                {
-                    wish.kept_away.insert((term.topology_key.clone(), value));
-                }
-            }
-        }
-        for term in terms(pod, "podAffinity") {
-            let mut values = BTreeSet::new();
-            for machine in &machines.all {
-                if let Some(value) = label(machine, &term.topology_key)
-                    && machine.tenants.iter().any(|t| term.matches(t))
-                {
-                    values.insert(value);
-                }
-            }
-            let alone = values.is_empty() && term.matches(&me);
-            wish.near.push((term.topology_key, (!alone).then_some(values)));
-        }
-        let constraints = pod.pointer("/spec/topologySpreadConstraints").and_then(Value::as_array);
-        for constraint in constraints.into_iter().flatten() {
-            if text(constraint, "/whenUnsatisfiable") == "ScheduleAnyway" {
-                continue;
-            }
-            let key = text(constraint, "/topologyKey");
-            let term = Term {
-                topology_key: key.clone(),
-                selector: constraint.get("labelSelector").and_then(Selector::from_object),
-                namespaces: vec![me.namespace.clone()],
-            };
-            let mut places: BTreeMap<String, i64> = BTreeMap::new();
-            for machine in machines.all.iter().filter(|m| wish.affinity_fits(m)) {
-                if let Some(value) = label(machine, &key) {
-                    let here = machine.tenants.iter().filter(|t| term.matches(t)).count();
-                    *places.entry(value).or_default() += i64::try_from(here).unwrap_or(i64::MAX);
-                }
-            }
-            let skew = constraint.get("maxSkew").and_then(Value::as_i64).unwrap_or(1);
-            wish.spread.push((key, skew, places));
-        }
-        wish
-    }
-
-    /// Why a node will not take the pod.
-    fn refusal(&self, machine: &Machine) -> Option<Refusal> {
-        self.node_refusal(machine)
-            .or_else(|| self.room_refusal(machine))
-            .or_else(|| self.spread_refusal(machine))
-            .or_else(|| self.company_refusal(machine))
-    }
-
-    /// Cordon, taints, selector and node affinity.
-    fn node_refusal(&self, machine: &Machine) -> Option<Refusal> {
-        if machine.cordoned && !self.tolerates(&cordon_taint()) {
-            return Some(Refusal::never("node(s) were unschedulable"));
-        }
-        let repels = |taint: &&Value| {
-            let effect = text(taint, "/effect");
-            (effect == "NoSchedule" || effect == "NoExecute") && !self.tolerates(taint)
-        };
-        if machine.taints.iter().any(|taint| repels(&taint)) {
-            return Some(Refusal::never("node(s) had untolerated taint(s)"));
-        }
-        if !self.affinity_fits(machine) {
-            return Some(Refusal::never("node(s) didn't match Pod's node affinity/selector"));
-        }
-        None
-    }
-
-    fn tolerates(&self, taint: &Value) -> bool {
-        tolerates(self.pod, taint)
-    }
-
-    fn affinity_fits(&self, machine: &Machine) -> bool {
-        if self.node_selector.as_ref().is_some_and(|s| !s.matches(Some(&machine.labels))) {
-            return false;
-        }
-        let pointer = "/spec/affinity/nodeAffinity/requiredDuringSchedulingIgnoredDuringExecution\
-                       /nodeSelectorTerms";
-        let Some(terms) = self.pod.pointer(pointer).and_then(Value::as_array) else { return true };
-        terms.iter().any(|term| node_term_matches(term, machine))
-    }
-
-    fn room_refusal(&self, machine: &Machine) -> Option<Refusal> {
-        let mut reasons = Vec::new();
-        let mut room_would_help = true;
-        for (need, free, total, reason) in [
-            (self.need.pods, machine.free.pods, machine.total.pods, "Too many pods"),
-            (self.need.cpu, machine.free.cpu, machine.total.cpu, "Insufficient cpu"),
-            (self.need.memory, machine.free.memory, machine.total.memory, "Insufficient memory"),
-        ] {
-            if need > 0 && need > free {
-                reasons.push(reason.to_owned());
-                room_would_help &= need <= total;
-            }
-        }
-        (!reasons.is_empty()).then_some(Refusal { reasons, room_would_help })
-    }
-
-    fn spread_refusal(&self, machine: &Machine) -> Option<Refusal> {
-        const REASON: &str = "node(s) didn't match pod topology spread constraints";
-        for (key, skew, places) in &self.spread {
-            let Some(value) = machine.labels.get(key).and_then(Value::as_str) else {
-                return Some(Refusal::never(format!("{REASON} (missing required label)")));
-            };
-            let least = places.values().min().copied().unwrap_or(0);
-            if places.get(value).copied().unwrap_or(0) + 1 - least > *skew {
-                return Some(Refusal::for_now(REASON));
-            }
-        }
-        None
-    }
-
-    fn company_refusal(&self, machine: &Machine) -> Option<Refusal> {
-        let is_in = |places: &BTreeSet<(String, String)>| {
-            places
-                .iter()
-                .any(|(key, value)| machine.labels.get(key).and_then(Value::as_str) == Some(value))
-        };
-        let near = self.near.iter().all(|(key, values)| {
-            let value = machine.labels.get(key).and_then(Value::as_str);
-            value.is_some_and(|v| values.as_ref().is_none_or(|all| all.contains(v)))
-        });
-        if !near {
-            return Some(Refusal::never("node(s) didn't match pod affinity rules"));
-        }
-        if is_in(&self.away) {
-            return Some(Refusal::for_now("node(s) didn't match pod anti-affinity rules"));
-        }
-        if is_in(&self.kept_away) {
-            return Some(Refusal::for_now(
-                "node(s) didn't satisfy existing pods anti-affinity rules",
-            ));
-        }
-        None
-    }
-}
-
-fn cordon_taint() -> Value {
-    serde_json::json!({"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"})
-}
-
-/// Whether a pod tolerates a taint.
-pub(super) fn tolerates(pod: &Value, taint: &Value) -> bool {
-    let tolerations = pod.pointer("/spec/tolerations").and_then(Value::as_array);
-    tolerations.into_iter().flatten().any(|toleration| {
-        let (effect, key) = (text(toleration, "/effect"), text(toleration, "/key"));
-        let exists = text(toleration, "/operator") == "Exists";
-        (effect.is_empty() || effect == text(taint, "/effect"))
-            && (key == text(taint, "/key") || key.is_empty() && exists)
-            && (exists || text(toleration, "/value") == text(taint, "/value"))
-    })
-}
-
-fn node_term_matches(term: &Value, machine: &Machine) -> bool {
-    let list = |name: &str| term.get(name).and_then(Value::as_array);
-    let by_label = list("matchExpressions").is_none_or(|all| {
-        all.iter().all(|e| {
-            let value = machine.labels.get(text(e, "/key").as_str()).and_then(Value::as_str);
-            expression_matches(e, value)
-        })
-    });
-    let by_field = list("matchFields")
-        .is_none_or(|all| all.iter().all(|e| expression_matches(e, Some(&machine.name))));
-    let any = list("matchExpressions").is_some_and(|l| !l.is_empty())
-        || list("matchFields").is_some_and(|l| !l.is_empty());
-    any && by_label && by_field
-}
-
-fn expression_matches(expression: &Value, value: Option<&str>) -> bool {
-    let values = expression.get("values").and_then(Value::as_array);
-    let among = |v: &str| values.is_some_and(|all| all.iter().any(|w| w == v));
-    let bound = || {
-        values.and_then(|v| v.first()).and_then(Value::as_str).and_then(|v| v.parse::<i64>().ok())
-    };
-    let number = || value.and_then(|v| v.parse::<i64>().ok());
-    match text(expression, "/operator").as_str() {
-        "In" => value.is_some_and(among),
-        "NotIn" => !value.is_some_and(among),
-        "Exists" => value.is_some(),
-        "DoesNotExist" => value.is_none(),
-        "Gt" => number().zip(bound()).is_some_and(|(n, b)| n > b),
-        "Lt" => number().zip(bound()).is_some_and(|(n, b)| n < b),
-        _ => false,
-    }
 }
 
 #[cfg(test)]

@@ -4,13 +4,11 @@
 use serde_json::{Value, json};
 
 use super::super::admit::text;
-use super::super::store::{self, Key};
+use super::super::store::Key;
 use super::Control;
 use super::deployment::template_hash;
 use super::events::Weight;
-use super::replica_set::is_active;
-
-const REVISION: &str = "controller-revision-hash";
+use super::own_pod::REVISION;
 
 impl Control<'_> {
     pub(super) fn stateful_set(&mut self, key: &Key) {
@@ -21,16 +19,15 @@ impl Control<'_> {
         let wanted = set.pointer("/spec/replicas").and_then(Value::as_i64).unwrap_or(1);
         let revision = format!("{}-{}", key.name(), template_hash(&set));
         let parallel = set.pointer("/spec/podManagementPolicy") == Some(&json!("Parallel"));
-        let pods: Vec<(Key, Value)> =
-            self.pods_of(&set).into_iter().filter(|(_, pod)| is_active(pod)).collect();
+        let pods = self.pods_of(&set);
         let pod = |ordinal: i64| {
             let name = format!("{}-{ordinal}", key.name());
-            pods.iter().find(|(k, _)| k.name() == name)
+            pods.iter().find(|p| p.key.name() == name)
         };
         let mut waiting = false;
         for ordinal in 0..wanted {
             match pod(ordinal) {
-                Some((_, pod)) => waiting |= !store::is_true(pod, "Ready"),
+                Some(pod) => waiting |= !pod.ready,
                 None if waiting && !parallel => break,
                 None => {
                     self.make_ordinal(&set, key, ordinal, &revision);
@@ -38,30 +35,29 @@ impl Control<'_> {
                 }
             }
         }
-        for (pod, object) in &pods {
-            let ordinal =
-                pod.name().rsplit('-').next().and_then(|n| n.parse::<i64>().ok()).unwrap_or(0);
+        for pod in &pods {
+            let ordinal = ordinal_of(&pod.key);
             if ordinal >= wanted {
-                self.delete(pod);
-            } else if !waiting && hash_of(object) != revision && !on_delete(&set) {
+                self.delete(&pod.key);
+            } else if !waiting && pod.revision != revision && !on_delete(&set) {
                 // From the last one down, one at a time.
-                let newer_wait = pods.iter().any(|(k, o)| k > pod && hash_of(o) != revision);
+                let newer_wait =
+                    pods.iter().any(|p| ordinal_of(&p.key) > ordinal && p.revision != revision);
                 if !newer_wait {
-                    self.delete(pod);
+                    self.delete(&pod.key);
                 }
             }
         }
-        let pods: Vec<(Key, Value)> =
-            self.pods_of(&set).into_iter().filter(|(_, pod)| is_active(pod)).collect();
+        let pods = self.pods_of(&set);
         let count = self.count(key, &set, &pods);
-        let updated = pods.iter().filter(|(_, pod)| hash_of(pod) == revision).count();
+        let updated = pods.iter().filter(|pod| pod.revision == revision).count();
         let updated = i64::try_from(updated).unwrap_or(i64::MAX);
         let done = updated == wanted && count.ready == wanted && count.all == wanted;
         let current = match text(&set, "/status/currentRevision") {
             current if current.is_empty() || done => revision.clone(),
             current => current,
         };
-        let of_current = pods.iter().filter(|(_, pod)| hash_of(pod) == current).count();
+        let of_current = pods.iter().filter(|pod| pod.revision == current).count();
         set["status"] = json!({
             "availableReplicas": count.available,
             "collisionCount": 0,
@@ -132,8 +128,9 @@ impl Control<'_> {
     }
 }
 
-fn hash_of(pod: &Value) -> String {
-    text(pod, &format!("/metadata/labels/{REVISION}"))
+/// The number at the end of a pod's name.
+fn ordinal_of(pod: &Key) -> i64 {
+    pod.name().rsplit('-').next().and_then(|n| n.parse().ok()).unwrap_or(0)
 }
 
 fn on_delete(set: &Value) -> bool {
