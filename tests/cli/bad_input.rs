@@ -340,9 +340,11 @@ fn a_region_that_is_none() {
 fn the_tools_are_missing() {
     let environment = TestEnvironment::new();
     insta::assert_snapshot!(environment.run("plan --exec local --region us-east-2"), @r"
-    $ lkh plan --exec local
+    $ lkh plan --exec local --region us-east-2
     --- stderr
-    error: no AWS region: use --region, declare a variable `region` in the Stack, or set AWS_REGION
+    error: can't tell which AWS account this is: `aws` is not installed, or not on PATH
+      command: aws sts get-caller-identity
+      next: install aws, or use --exec docker (the toolbox has it) or --exec sandbox
     --- exit code 1
     ");
 }

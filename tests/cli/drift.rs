@@ -145,7 +145,7 @@ fn a_role_is_deleted() {
       + roleName=NodeRole
           + managedPolicies["arn:aws:iam::aws:policy/AmazonEKSWorkerNodePolicy"]
           + managedPolicies["arn:aws:iam::aws:policy/AmazonEKS_CNI_Policy"]
-          + path = "/"  (change; can't be changed in place)
+          + path = "/"
           + trustPolicy = {
               "Statement": [
                 {
@@ -240,7 +240,7 @@ fn the_values_of_a_release_are_changed() {
       # HelmRelease.karpenter will be updated in-place
       # because it differs from what is declared
       ~ namespace=kube-system releaseName=karpenter
-          ~ objects["Deployment/kube-system/karpenter"].spec.replicas: 2 -> 1  (change)
+          ~ objects["Deployment/kube-system/karpenter"].spec.replicas: 2 -> 1  (drift)
           ~ values.replicas: 2 -> 1  (drift)
 
     Drift: 1 resource changed outside of lkh since the last apply; this plan undoes it.

@@ -216,7 +216,16 @@ fn a_release_that_was_interrupted_is_repaired() {
     $ lkh plan --detailed-exitcode
     Stack small, account 111122223333, region us-east-2.
 
-    No changes. Everything is as declared (9 resources read).
+    phase compute
+
+      # HelmRelease.karpenter will be repaired
+      # because a helm rollback of release karpenter was interrupted
+      ! namespace=kube-system releaseName=karpenter
+          note: release karpenter is pending-rollback since [time]
+
+    Plan: 0 to add, 0 to change, 0 to destroy, 1 to repair.
+    8 resources as declared.
+    --- exit code 2
     ");
     let plan = environment.plan();
     assert_eq!(actions(&plan), ["HelmRelease.karpenter repair"]);
@@ -252,7 +261,7 @@ fn a_cluster_that_is_missing() {
       + roleName=NodeRole
           + managedPolicies["arn:aws:iam::aws:policy/AmazonEKSWorkerNodePolicy"]
           + managedPolicies["arn:aws:iam::aws:policy/AmazonEKS_CNI_Policy"]
-          + path = "/"  (change; can't be changed in place)
+          + path = "/"
           + trustPolicy = {
               "Statement": [
                 {
@@ -287,13 +296,13 @@ fn a_cluster_that_is_missing() {
               ],
               "Version": "2012-10-17"
             }
-          + path = "/"  (change; can't be changed in place)
+          + path = "/"
 
       # IamRole.controller will be created
       # because it does not exist
       + roleName=ControllerRole
           + managedPolicies["arn:aws:iam::111122223333:policy/ControllerPolicy"]
-          + path = "/"  (change; can't be changed in place)
+          + path = "/"
           + trustPolicy = {
               "Statement": [
                 {

@@ -11,37 +11,37 @@ fn a_destroy_removes_what_was_applied_and_leaves_the_rest() {
 
     phase compute
 
-      # Ec2Tags.discovery will be destroyed
+      # HelmRelease.karpenter will be destroyed
       # because the stack is destroyed
-      - name=discovery
-
-      # IamRole.node will be destroyed
-      # because the stack is destroyed
-      - roleName=NodeRole
-
-      # IamPolicy.controller will be destroyed
-      # because the stack is destroyed
-      - arn=arn:aws:iam::111122223333:policy/ControllerPolicy path=/ policyName=ControllerPolicy
-
-      # IamRole.controller will be destroyed
-      # because the stack is destroyed
-      - roleName=ControllerRole
-
-      # EksAccessEntry.node will be destroyed
-      # because the stack is destroyed
-      - clusterName=testskillcluster principalArn=arn:aws:iam::111122223333:role/NodeRole
-
-      # ServiceLinkedRole.spot will be forgotten
-      # because the account has one role for each service, and others may need it
-      . serviceName=spot.amazonaws.com
+      - namespace=kube-system releaseName=karpenter
 
       # PodIdentityAssociation.karpenter will be destroyed
       # because the stack is destroyed
       - clusterName=testskillcluster namespace=kube-system serviceAccount=karpenter
 
-      # HelmRelease.karpenter will be destroyed
+      # ServiceLinkedRole.spot will be forgotten
+      # because the account has one role for each service, and others may need it
+      . serviceName=spot.amazonaws.com
+
+      # EksAccessEntry.node will be destroyed
       # because the stack is destroyed
-      - namespace=kube-system releaseName=karpenter
+      - clusterName=testskillcluster principalArn=arn:aws:iam::111122223333:role/NodeRole
+
+      # IamRole.controller will be destroyed
+      # because the stack is destroyed
+      - roleName=ControllerRole
+
+      # IamPolicy.controller will be destroyed
+      # because the stack is destroyed
+      - arn=arn:aws:iam::111122223333:policy/ControllerPolicy path=/ policyName=ControllerPolicy
+
+      # IamRole.node will be destroyed
+      # because the stack is destroyed
+      - roleName=NodeRole
+
+      # Ec2Tags.discovery will be destroyed
+      # because the stack is destroyed
+      - name=discovery
 
     Plan: 0 to add, 0 to change, 7 to destroy, 1 to forget.
     1 resource as declared.

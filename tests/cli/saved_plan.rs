@@ -15,8 +15,8 @@ fn it_is_carried_out_once() {
     $ lkh apply first.plan
     --- stderr
     error: the saved plan is no longer what would be done; nothing was changed
-      - the state's lineage was none and is 1000db2147a5890042bbfeaf812c84bd
-      - the state's serial was 0 and is 3
+      - the state's lineage was none and is [lineage]
+      - the state's serial was [n] and is [n]
       - Ec2Tags.discovery stays as it is now, because it is as declared
       - IamRole.node stays as it is now, because it is as declared
       - IamPolicy.controller stays as it is now, because it is as declared
