@@ -64,7 +64,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
             save(&planned.plan, path)?;
             tell(&format!("Saved the plan. Carry it out with: lkh apply {}", path.display()));
         }
-        Ok(exit_code(&planned.plan, args.detailed_exitcode))
+        let exit = exit_code(&planned.plan, args.detailed_exitcode);
+        // The process ends here: to take thousands of resources apart value by
+        // value would be the longest part of a large plan.
+        std::mem::forget(planned);
+        Ok(exit)
     })
 }
 

@@ -345,7 +345,7 @@ fn look_at(address: &Address, record: &mut Record, settled: &Settled) {
             record.blockers.clear();
         }
         Some(Live::Present(object)) => {
-            record.applied.outputs = object.outputs.clone();
+            Arc::make_mut(&mut record.applied).outputs = object.outputs.clone();
             record.blockers.clear();
             record.status = match &settled.desired {
                 None => Status::Drifted,
@@ -374,7 +374,7 @@ fn look_at(address: &Address, record: &mut Record, settled: &Settled) {
 fn change(address: &Address, survey: &Survey, settled: &Settled) -> Change {
     let subject = survey.subjects.get(address);
     let decision = &settled.decision;
-    let prior = subject.and_then(|subject| subject.prior.as_ref());
+    let prior = subject.and_then(|subject| subject.prior.as_deref());
     let identity = match (&settled.desired, prior) {
         (Some(desired), _) => desired.identity.clone(),
         (None, Some(prior)) => prior.identity.clone(),

@@ -38,7 +38,7 @@ pub struct Entry {
     /// Fields that are not compared.
     pub ignore: Vec<Path>,
     /// What the state remembers.
-    pub prior: Option<Prior>,
+    pub prior: Option<Arc<Prior>>,
     /// What it depends on, by its manifest or, without one, by the state.
     pub dependencies: BTreeSet<Address>,
     /// The phase that it belongs to.
@@ -110,7 +110,7 @@ pub fn subjects(stack: &Stack, state: Option<&State>, mode: Mode) -> BTreeMap<Ad
                 declared: true,
                 external: resource.external,
                 ignore: resource.lifecycle.ignore_changes.clone(),
-                prior: record.map(|record| record.applied.clone()),
+                prior: record.map(|record| Arc::clone(&record.applied)),
                 dependencies,
                 phase: resource.phase.clone(),
                 prevent_destroy: resource.lifecycle.prevent_destroy
@@ -124,7 +124,7 @@ pub fn subjects(stack: &Stack, state: Option<&State>, mode: Mode) -> BTreeMap<Ad
             declared: false,
             external: false,
             ignore: Vec::new(),
-            prior: Some(record.applied.clone()),
+            prior: Some(Arc::clone(&record.applied)),
             dependencies: {
                 let mut dependencies = record.dependencies.clone();
                 if address.kind.adapter().needs_kubernetes() {
@@ -290,17 +290,20 @@ impl Survey {
             return unknown(Reason::Gone, SEE_CAUSE.to_owned(), None);
         };
         let adapter = address.kind.adapter();
-        // Prefetch: what is wholly known needs to wait for nobody. The answers
-        // are remembered, so the read after the dependencies is free.
+        // What is wholly known needs to wait for nobody.
+        let mut early_read = None;
         if !adapter.needs_kubernetes() || !self.gateway.needs_cluster_access() {
             let mut lookup = |reference: &Reference| self.lookup(reference, None);
             let early = self.desired(address, subject, None, &mut lookup);
-            match (&early, &subject.prior) {
-                (Some(Ok(desired)), prior) if is_readable(desired) => {
-                    drop(self.read(adapter, Some(desired), prior.as_ref()).await);
+            let prior = subject.prior.as_deref();
+            match early {
+                Some(Ok(desired)) if is_readable(&desired) => {
+                    let prior = prior.filter(|prior| prior.identity == desired.identity);
+                    let sighting = self.read(adapter, Some(&desired), prior).await;
+                    early_read = sighting.ok().map(|sighting| (desired, sighting));
                 }
-                (None, Some(prior)) => drop(self.read(adapter, None, Some(prior)).await),
-                _ => {}
+                None => drop(self.read(adapter, None, prior).await),
+                Some(_) => {}
             }
         }
         let account = match self.account.wait().await {
@@ -312,7 +315,7 @@ impl Survey {
                 slot.wait().await;
             }
         }
-        self.decide(address, subject, adapter, account).await
+        self.decide(address, subject, adapter, account, early_read).await
     }
 
     async fn decide(
@@ -321,6 +324,7 @@ impl Survey {
         subject: &Entry,
         adapter: &'static dyn Adapter,
         account: &str,
+        early: Option<(Desired, Sighting)>,
     ) -> Settled {
         let external = subject.external;
         let destroy = self.mode == Mode::Destroy && !external;
@@ -340,32 +344,46 @@ impl Survey {
         {
             return unknown(reason, SEE_CAUSE.to_owned(), desired);
         }
-        let prior = subject.prior.as_ref();
+        let prior = subject.prior.as_deref();
         let mut evidence = Vec::new();
-        let mut look = async |desired: Option<&Desired>, prior: Option<&Prior>| {
-            let sighting = self.read(adapter, desired, prior).await?;
-            evidence.extend(sighting.commands);
-            Ok::<_, Unreadable>(sighting.live)
+        let look = async |desired: Option<&Desired>, prior: Option<&Prior>| {
+            self.read(adapter, desired, prior).await.map(Some)
         };
         let live = match (&desired, prior) {
             (Some(desired), _) if !desired.identity.is_known() => Ok(None),
-            (Some(desired), prior) => {
-                let prior = prior.filter(|prior| prior.identity == desired.identity);
-                look(Some(desired), prior).await.map(Some)
-            }
-            (None, Some(prior)) => look(None, Some(prior)).await.map(Some),
+            (Some(desired), prior) => match early {
+                // Nothing that it refers to has told anything new.
+                Some((same, sighting))
+                    if same.attributes == desired.attributes
+                        && same.identity == desired.identity
+                        && same.settings == desired.settings =>
+                {
+                    Ok(Some(sighting))
+                }
+                _ => {
+                    let prior = prior.filter(|prior| prior.identity == desired.identity);
+                    look(Some(desired), prior).await
+                }
+            },
+            (None, Some(prior)) => look(None, Some(prior)).await,
             (None, None) => Ok(None),
         };
         let moved = match (&desired, prior) {
             (Some(desired), Some(prior))
                 if desired.identity.is_known() && desired.identity != prior.identity =>
             {
-                look(None, Some(prior)).await.map(Some)
+                look(None, Some(prior)).await
             }
             _ => Ok(None),
         };
+        let mut told = |sighting: Option<Sighting>| {
+            sighting.map(|sighting| {
+                evidence.extend(sighting.commands);
+                sighting.live
+            })
+        };
         let (live, old) = match (live, moved) {
-            (Ok(live), Ok(old)) => (live, old),
+            (Ok(live), Ok(old)) => (told(live), told(old)),
             (Err(error), _) | (_, Err(error)) => return unreadable(&error, desired),
         };
         if let (Some(wanted), Some(dependency)) = (&desired, self.unknown_dependency(subject))

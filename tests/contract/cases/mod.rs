@@ -1,0 +1,30 @@
+//! What must hold, in groups.
+
+mod iam;
+mod phase;
+
+use crate::Case;
+
+/// All cases.
+pub fn all() -> Vec<Case> {
+    [phase::CASES, iam::CASES].into_iter().flatten().copied().collect()
+}
+
+/// Whether a command only reads, by a list of this suite's own.
+fn only_reads(argv: &str) -> bool {
+    let words: Vec<&str> = argv.split(' ').filter(|word| !word.starts_with('-')).collect();
+    match words.as_slice() {
+        ["aws", "sts", "get-caller-identity", ..]
+        | ["aws", "eks", "get-token", ..]
+        | ["aws", "ecr-public" | "ecr", "get-login-password", ..]
+        | ["helm", "status" | "history" | "template" | "list" | "version", ..]
+        | ["helm", "get", "metadata" | "manifest" | "values", ..]
+        | ["helm", "show", "chart", ..]
+        | ["helm", "registry", "login", ..]
+        | ["kubectl", "get" | "version", ..] => true,
+        ["aws", "iam" | "eks" | "ec2", operation, ..] => {
+            ["get-", "list-", "describe-"].iter().any(|verb| operation.starts_with(verb))
+        }
+        _ => false,
+    }
+}

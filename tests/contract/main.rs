@@ -1,0 +1,100 @@
+//! The contract suite: the same cases against the sandbox, against the real
+//! tools, and against the real tools in a container.
+//!
+//! Each case drives the `lkh` binary from outside and confirms what came of it
+//! by commands of its own. Only so does the simulation stay honest: what holds
+//! in the sandbox must hold of real `aws`, `helm` and `kubectl`.
+//!
+//! ```text
+//! main.rs     the trials: case x backend, skipped by name where a tool is missing
+//! tools.rs    which tools there are
+//! servers.rs  what the tools talk to: AWS emulator, registry, chart repository
+//! world.rs    an account and a cluster, simulated or real
+//! stage.rs    a case's world, manifests and state; runs lkh, reads its answers
+//! stacks.rs   the manifests that cases are made of
+//! cases/      what must hold
+//! ```
+//!
+//! Where a tool or the Docker engine is missing, the cases that need it are
+//! reported as skipped, with the reason; with the variable CI set they fail.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a case that does not hold ends with a panic"
+)]
+
+mod cases;
+#[path = "../support/kube/mod.rs"]
+mod kube;
+mod servers;
+mod stacks;
+mod stage;
+mod tools;
+mod world;
+
+use std::io::Write as _;
+use std::sync::Arc;
+
+use libtest_mimic::{Arguments, Completion, Failed, Trial};
+
+use servers::Servers;
+use stage::Stage;
+use tools::Tools;
+use world::Backend;
+
+fn main() {
+    // What a panic says, the report repeats; where it was, only this tells.
+    std::panic::set_hook(Box::new(|panic| {
+        if let Some(place) = panic.location() {
+            let _ = writeln!(std::io::stderr(), "a case ended at {place}");
+        }
+    }));
+    let mut arguments = Arguments::from_args();
+    // The AWS CLI takes half a second of one core a call, and calls of one
+    // case mostly wait for one another: one case more than there are cores.
+    arguments.test_threads.get_or_insert_with(|| {
+        std::thread::available_parallelism().map_or(2, |cores| cores.get() + 1)
+    });
+    let strict = std::env::var_os("CI").is_some_and(|value| !value.is_empty());
+    let tools = Arc::new(Tools::find());
+    let servers = Arc::new(Servers::new(Arc::clone(&tools)));
+    let mut trials = Vec::new();
+    for case in cases::all() {
+        for &backend in case.on {
+            let (tools, servers) = (Arc::clone(&tools), Arc::clone(&servers));
+            let name = format!("{}::{}", backend.name(), case.name);
+            trials.push(Trial::ignorable_test(name, move || {
+                let missing = tools
+                    .missing(backend)
+                    .or_else(|| case.needs.and_then(|tool| tools.lacks(tool)));
+                match missing {
+                    Some(why) if strict => {
+                        Err(Failed::from(format!("nothing is skipped in CI: {why}")))
+                    }
+                    Some(why) => Ok(Completion::ignored_with(why)),
+                    None => {
+                        let stage = Stage::new(backend, case.name, &tools, &servers);
+                        (case.run)(&stage);
+                        stage.write_calls(case.name);
+                        Ok(Completion::Completed)
+                    }
+                }
+            }));
+        }
+    }
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    servers.stop();
+    conclusion.exit();
+}
+
+/// A case, and the backends that it holds on.
+#[derive(Clone, Copy)]
+struct Case {
+    name: &'static str,
+    on: &'static [Backend],
+    /// A tool that it needs beyond those of the backend.
+    needs: Option<&'static str>,
+    run: fn(&Stage),
+}

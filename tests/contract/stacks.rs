@@ -1,0 +1,92 @@
+//! The manifests that cases are made of.
+
+use crate::tools::IMAGE;
+
+/// The one document that every stack has.
+pub fn stack() -> String {
+    format!(
+        "apiVersion: lkh/v1
+kind: Stack
+metadata: {{name: contract}}
+spec:
+  variables:
+    cluster: {{description: The cluster.}}
+    replicas: {{description: How many pods., type: number, default: 1}}
+    timeout: {{description: How long Helm waits., default: 1m}}
+    password: {{description: A secret., sensitive: true, default: first-canary-secret}}
+  phases: [{{name: main}}]
+  toolbox: {{image: '{IMAGE}'}}
+  kubernetes: {{cluster: '${{var.cluster}}'}}
+"
+    )
+}
+
+/// A policy with one statement: `NUMBER` in its Sid.
+pub fn policy(number: u32) -> String {
+    format!(
+        "apiVersion: lkh/v1
+kind: IamPolicy
+metadata: {{name: reader, phase: main}}
+spec:
+  policyName: Reader
+  document:
+    Version: '2012-10-17'
+    Statement:
+      - Sid: Change{number}
+        Effect: Allow
+        Action: [s3:GetObject, s3:ListBucket]
+        Resource: 'arn:aws:s3:::lake-{number}/*'
+"
+    )
+}
+
+/// A role with a trust policy, a managed policy and a tag.
+pub const ROLE: &str = "apiVersion: lkh/v1
+kind: IamRole
+metadata: {name: node, phase: main}
+spec:
+  roleName: NodeRole
+  trustPolicy:
+    Version: '2012-10-17'
+    Statement:
+      - {Effect: Allow, Principal: {Service: ec2.amazonaws.com}, Action: 'sts:AssumeRole'}
+  managedPolicies: ['arn:aws:iam::aws:policy/AmazonEKSWorkerNodePolicy']
+  tags: {team: lake}
+";
+
+/// The trust policy of [`ROLE`], as `aws` takes it.
+pub const TRUST: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"ec2.amazonaws.com"},"Action":"sts:AssumeRole"}]}"#;
+
+/// The cluster, and the access of [`ROLE`] to it.
+pub const ACCESS: &str = "apiVersion: lkh/v1
+kind: EksCluster
+metadata: {name: main, phase: main}
+external: true
+spec: {name: '${var.cluster}'}
+---
+apiVersion: lkh/v1
+kind: EksAccessEntry
+metadata: {name: node, phase: main}
+spec:
+  clusterName: ${EksCluster.main.name}
+  principalArn: ${IamRole.node.arn}
+  type: EC2_LINUX
+";
+
+/// A release of the chart `hello`, from where `CHART` says.
+pub fn hello(chart: &str) -> String {
+    format!(
+        "apiVersion: lkh/v1
+kind: HelmRelease
+metadata: {{name: hello, phase: main}}
+spec:
+  namespace: default
+  chart: {chart}
+  timeout: ${{var.timeout}}
+  values:
+    replicas: ${{var.replicas}}
+    greeting: good day
+    password: ${{var.password}}
+"
+    )
+}
