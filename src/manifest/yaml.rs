@@ -11,7 +11,7 @@
 use std::collections::BTreeMap;
 
 use serde_yaml::granit_parser::{
-    Event, Options, Parser, ScalarStyle, Span as YamlSpan, StrInput, Tag,
+    ErrorKind, Event, Options, Parser, ScalarStyle, ScanError, Span as YamlSpan, StrInput, Tag,
 };
 
 use super::diagnostic::{Diagnostic, is_invisible, plain, quote};

@@ -1,8 +1,6 @@
 //! What the parser's errors mean for whoever wrote the text.
 
-use serde_yaml::granit_parser::{ErrorKind, ScanError};
-
-use super::too_deep;
+use super::{ErrorKind, ScanError, too_deep};
 use crate::manifest::diagnostic::{Diagnostic, quote};
 use crate::manifest::source::{FileId, Span, byte_offset};
 
