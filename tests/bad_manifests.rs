@@ -19,8 +19,11 @@ fn inputs(case: &Path) -> VariableInputs {
             Some(("--var", assignment)) => inputs.assignments.push(assignment.to_owned()),
             Some(("--var-file", file)) => inputs.files.push(case.join(file)),
             Some(("--region", region)) => inputs.region = Some(region.to_owned()),
-            None if line == "--sandbox" => inputs.sandbox = true,
-            _ => panic!("{}: args.txt: {line}", case.display()),
+            Some(_) => assert_eq!(line, "", "{}: an argument", case.display()),
+            None => {
+                assert_eq!(line, "--sandbox", "{}: an argument", case.display());
+                inputs.sandbox = true;
+            }
         }
     }
     inputs

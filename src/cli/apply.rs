@@ -37,7 +37,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
     match &args.file {
         Some(path) => saved(args, path),
         None => {
-            let Some(stack) = load(&args.stack)? else { return Ok(code::ERROR) };
+            let Some(stack) = load(&args.stack, args.access.region.as_deref())? else {
+                return Ok(code::ERROR);
+            };
             let session = Session::new(stack, &args.stack, &args.access)?;
             let approval = if args.auto_approve { Approval::Given } else { Approval::Ask };
             carry_out(&session, Mode::Apply, &approval, args.stack.output.json, args.show)
@@ -50,7 +52,9 @@ fn saved(args: &Args, path: &Path) -> anyhow::Result<u8> {
         std::fs::read(path).with_context(|| format!("can't read the plan {}", path.display()))?;
     let plan = file::from_bytes(&bytes)
         .with_context(|| format!("can't use the plan {}", path.display()))?;
-    let Some(stack) = load_for(&args.stack, &plan)? else { return Ok(code::ERROR) };
+    let Some(stack) = load_for(&args.stack, args.access.region.as_deref(), &plan)? else {
+        return Ok(code::ERROR);
+    };
     let access = AccessOptions {
         targets: plan.targets.clone(),
         region: args.access.region.clone().or_else(|| Some(plan.region.clone())),
@@ -90,7 +94,7 @@ pub(crate) fn carry_out(
         let planned = session.engine.plan(mode, &session.targets).await?;
         if let Approval::Saved(saved) = approval {
             let moved = file::moved(saved, &planned.plan);
-            if !moved.is_empty() || saved.digest() != planned.plan.digest() {
+            if !moved.is_empty() {
                 complain("the saved plan is no longer what would be done; nothing was changed");
                 for what in &moved {
                     tell(&format!("  - {}", report::printable(what)));
@@ -102,7 +106,7 @@ pub(crate) fn carry_out(
         if !json {
             present(&planned, false, show)?;
         }
-        if planned.plan.has_changes() && !approved(approval)? {
+        if planned.plan.has_changes() && !approved(approval).await? {
             tell("Not approved; nothing was changed.");
             return Ok(code::ERROR);
         }
@@ -122,7 +126,7 @@ fn finish(report: &Report, json: bool) -> anyhow::Result<u8> {
     Ok(if report.interrupted && exit == code::GOOD { code::INTERRUPTED } else { exit })
 }
 
-fn approved(approval: &Approval) -> anyhow::Result<bool> {
+async fn approved(approval: &Approval) -> anyhow::Result<bool> {
     match approval {
         Approval::Given | Approval::Saved(_) => Ok(true),
         Approval::Ask if !std::io::stdin().is_terminal() => anyhow::bail!(
@@ -131,9 +135,14 @@ fn approved(approval: &Approval) -> anyhow::Result<bool> {
         ),
         Approval::Ask => {
             tell("\nCarry this out? Only `yes` approves:");
-            let mut answer = String::new();
-            std::io::stdin().lock().read_line(&mut answer)?;
-            Ok(answer.trim() == "yes")
+            // On a thread of its own, so that Ctrl-C is heard meanwhile.
+            let (sender, receiver) = tokio::sync::oneshot::channel();
+            std::thread::spawn(move || {
+                let mut answer = String::new();
+                let read = std::io::stdin().lock().read_line(&mut answer).map(|_| answer);
+                drop(sender.send(read));
+            });
+            Ok(receiver.await??.trim() == "yes")
         }
     }
 }

@@ -25,7 +25,9 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
     args.stack.output.settle();
-    let Some(stack) = load(&args.stack)? else { return Ok(code::ERROR) };
+    let Some(stack) = load(&args.stack, args.access.region.as_deref())? else {
+        return Ok(code::ERROR);
+    };
     let session = Session::new(stack, &args.stack, &args.access)?;
     let approval = if args.auto_approve { Approval::Given } else { Approval::Ask };
     carry_out(&session, Mode::Destroy, &approval, args.stack.output.json, args.show)

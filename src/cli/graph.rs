@@ -31,7 +31,7 @@ enum Format {
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
     args.stack.output.settle();
-    let Some(stack) = load(&args.stack)? else { return Ok(code::ERROR) };
+    let Some(stack) = load(&args.stack, None)? else { return Ok(code::ERROR) };
     let entries = subjects(&stack, None, Mode::Apply);
     print(&match args.format {
         Format::Dot => report::graph::dot(&entries),

@@ -100,9 +100,23 @@ pub fn main() -> ExitCode {
         Command::Completions(args) => completions::run(&args),
     };
     ExitCode::from(result.unwrap_or_else(|error| {
-        complain(&format!("{error:#}"));
+        complain(&sentence(&error));
         code::ERROR
     }))
+}
+
+/// An error with its causes, each said once: many errors name their cause
+/// themselves.
+fn sentence(error: &anyhow::Error) -> String {
+    let mut sentence = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if sentence.is_empty() {
+            sentence = cause;
+        } else if !sentence.contains(&cause) {
+            sentence = format!("{sentence}: {cause}");
+        }
+    }
+    sentence
 }
 
 /// Prints data to standard output. A reader that went away is no error.

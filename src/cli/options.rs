@@ -16,9 +16,10 @@ pub(crate) struct StackOptions {
     /// Read variables from a YAML file; later files win
     #[arg(long = "var-file", value_name = "FILE")]
     pub var_files: Vec<PathBuf>,
-    /// Where the state lives
-    #[arg(long, value_name = "DIR", default_value = "state")]
-    pub state_dir: PathBuf,
+    /// Where the state lives; the default is the Stack's `state.path`, or
+    /// `state`
+    #[arg(long, value_name = "DIR")]
+    pub state_dir: Option<PathBuf>,
     /// How the tools are run; the default is the Stack's `toolbox.exec`
     #[arg(long, value_name = "HOW")]
     pub exec: Option<ExecMode>,

@@ -54,7 +54,9 @@ impl ShowOptions {
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
     args.stack.output.settle();
-    let Some(stack) = load(&args.stack)? else { return Ok(code::ERROR) };
+    let Some(stack) = load(&args.stack, args.access.region.as_deref())? else {
+        return Ok(code::ERROR);
+    };
     let mode = if args.destroy { Mode::Destroy } else { Mode::Apply };
     let session = Session::new(stack, &args.stack, &args.access)?;
     session.block_on(async |session| {
@@ -64,7 +66,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
             save(&planned.plan, path)?;
             tell(&format!("Saved the plan. Carry it out with: lkh apply {}", path.display()));
         }
-        Ok(exit_code(&planned.plan, args.detailed_exitcode))
+        let exit = exit_code(&planned.plan, args.detailed_exitcode);
+        // The process ends here: to take thousands of resources apart value by
+        // value would be the longest part of a large plan.
+        std::mem::forget(planned);
+        Ok(exit)
     })
 }
 

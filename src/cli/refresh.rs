@@ -5,7 +5,6 @@ use std::fmt::Write as _;
 use super::options::{AccessOptions, StackOptions};
 use super::session::{Session, load};
 use super::{code, print};
-use crate::plan::Mode;
 use crate::state::Status;
 
 /// Reads every resource and brings the state's records up to date: outputs,
@@ -21,12 +20,13 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
     args.stack.output.settle();
-    let Some(stack) = load(&args.stack)? else { return Ok(code::ERROR) };
+    let Some(stack) = load(&args.stack, args.access.region.as_deref())? else {
+        return Ok(code::ERROR);
+    };
     let session = Session::new(stack, &args.stack, &args.access)?;
     session.block_on(async |session| {
         let lock = session.engine.store.lock(&session.lock_info("refresh"))?;
-        let planned = session.engine.plan(Mode::Apply, &session.targets).await?;
-        let statuses = session.engine.refresh(&planned, &lock)?;
+        let statuses = session.engine.refresh(&session.targets, &lock).await?;
         let good = statuses.iter().all(|(_, status)| *status == Status::Applied);
         if args.stack.output.json {
             let list: Vec<_> = statuses

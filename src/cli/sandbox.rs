@@ -50,7 +50,7 @@ enum Command {
         #[arg(long, value_enum, default_value = "crash-loop")]
         with: Fault,
     },
-    /// Interrupt a release in the middle of an upgrade, as a killed helm does
+    /// Leave a release pending, as a helm does that is killed half-way
     Interrupt {
         /// The namespace
         #[arg(long, short, default_value = "kube-system")]
@@ -102,8 +102,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
             tell(&format!("{namespace}/{workload}: {}.", with.word()));
         }
         Command::Interrupt { namespace, release } => {
-            sandbox.interrupt(namespace, release)?;
-            tell(&format!("{namespace}/{release} is in the middle of an upgrade for ever."));
+            let output = sandbox.interrupt(namespace, release)?;
+            let said = String::from_utf8_lossy(&output.stderr);
+            anyhow::ensure!(output.code == 0, "helm said: {}", said.trim());
+            tell(&format!("{namespace}/{release} is pending, and no helm is at work on it."));
         }
     }
     Ok(code::GOOD)

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context as _;
 use jiff::Timestamp;
@@ -54,8 +55,11 @@ const PASSED_ON: &[&str] = &[
 ///
 /// # Errors
 /// When the directory or a variable file can't be read.
-pub(crate) fn load(options: &StackOptions) -> anyhow::Result<Option<Arc<Stack>>> {
-    load_with(options, Vec::new())
+pub(crate) fn load(
+    options: &StackOptions,
+    region: Option<&str>,
+) -> anyhow::Result<Option<Arc<Stack>>> {
+    load_with(options, region, Vec::new())
 }
 
 /// Loads the stack with the variables of a saved plan. Sensitive ones are not
@@ -63,7 +67,11 @@ pub(crate) fn load(options: &StackOptions) -> anyhow::Result<Option<Arc<Stack>>>
 ///
 /// # Errors
 /// As [`load`].
-pub(crate) fn load_for(options: &StackOptions, plan: &Plan) -> anyhow::Result<Option<Arc<Stack>>> {
+pub(crate) fn load_for(
+    options: &StackOptions,
+    region: Option<&str>,
+    plan: &Plan,
+) -> anyhow::Result<Option<Arc<Stack>>> {
     let planned = plan
         .variables
         .iter()
@@ -73,15 +81,19 @@ pub(crate) fn load_for(options: &StackOptions, plan: &Plan) -> anyhow::Result<Op
             other => format!("{name}={other}"),
         })
         .collect();
-    load_with(options, planned)
+    load_with(options, region, planned)
 }
 
-fn load_with(options: &StackOptions, planned: Vec<String>) -> anyhow::Result<Option<Arc<Stack>>> {
+fn load_with(
+    options: &StackOptions,
+    region: Option<&str>,
+    planned: Vec<String>,
+) -> anyhow::Result<Option<Arc<Stack>>> {
     let inputs = VariableInputs {
         assignments: planned.into_iter().chain(options.vars.iter().cloned()).collect(),
         files: options.var_files.clone(),
         sandbox: options.exec == Some(ExecMode::Sandbox),
-        region: None,
+        region: region.map(str::to_owned),
     };
     match manifest::load::load(&options.dir, &inputs) {
         Ok(stack) => Ok(Some(Arc::new(stack))),
@@ -112,11 +124,17 @@ fn mode(stack: &Stack, options: &StackOptions) -> ExecMode {
 /// Where the state of a stack lives. The sandbox's never mixes with that of a
 /// real account.
 pub(crate) fn store(stack: &Stack, options: &StackOptions) -> LocalStore {
+    let directory = state_dir(stack, options);
     let directory = match mode(stack, options) {
-        ExecMode::Sandbox => options.state_dir.join("sandbox"),
-        ExecMode::Docker | ExecMode::Local => options.state_dir.clone(),
+        ExecMode::Sandbox => directory.join("sandbox"),
+        ExecMode::Docker | ExecMode::Local => directory,
     };
     LocalStore::new(directory, &stack.name)
+}
+
+/// The directory of the state: the option, or what the Stack says.
+fn state_dir(stack: &Stack, options: &StackOptions) -> PathBuf {
+    options.state_dir.clone().unwrap_or_else(|| PathBuf::from(&stack.state_path))
 }
 
 /// The file of the simulated account.
@@ -132,6 +150,8 @@ pub(crate) struct Session {
     pub targets: Targets,
     run: String,
     observer: Observer,
+    /// Whether changes may be under way, so that they are finished first.
+    changing: AtomicBool,
     runtime: tokio::runtime::Runtime,
 }
 
@@ -180,7 +200,7 @@ impl Session {
                 ExecMode::Docker => Box::new(Docker::new(surroundings.clone(), notices.clone())?),
                 ExecMode::Local => Box::new(Local::new(surroundings.clone())?),
                 ExecMode::Sandbox => Box::new(SandboxExec::new(
-                    Sandbox::open(&world_path(&options.state_dir))?,
+                    Sandbox::open(&world_path(&state_dir(&stack, options)))?,
                     &surroundings,
                 )),
             }
@@ -197,22 +217,41 @@ impl Session {
             observer: Arc::clone(&observer),
         };
         let targets = Targets(access.targets.clone());
-        Ok(Self { engine, targets, run, observer, runtime })
+        let changing = AtomicBool::new(false);
+        Ok(Self { engine, targets, run, observer, changing, runtime })
     }
 
     /// Runs the work of a command to its end, and ends what it started.
     ///
     /// # Errors
     /// What the work says.
-    pub(crate) fn block_on<T>(
+    pub(crate) fn block_on(
         &self,
-        work: impl AsyncFnOnce(&Self) -> anyhow::Result<T>,
-    ) -> anyhow::Result<T> {
+        work: impl AsyncFnOnce(&Self) -> anyhow::Result<u8>,
+    ) -> anyhow::Result<u8> {
         self.runtime.block_on(async {
-            let result = work(self).await;
+            let result = tokio::select! {
+                result = work(self) => result,
+                () = self.interrupted_before_changes() => {
+                    tell("Interrupted; nothing was changed.");
+                    Ok(super::code::INTERRUPTED)
+                }
+            };
             self.engine.gateway.close().await;
             result
         })
+    }
+
+    /// Ends at Ctrl-C, as long as nothing is being changed.
+    async fn interrupted_before_changes(&self) {
+        loop {
+            if tokio::signal::ctrl_c().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+            if !self.changing.load(Ordering::Relaxed) {
+                return;
+            }
+        }
     }
 
     /// What the lock says of this run.
@@ -247,6 +286,7 @@ impl Session {
     /// A value that turns true at the first Ctrl-C. The second ends the process
     /// at once.
     pub(crate) fn watch_for_interrupt(&self) -> watch::Receiver<bool> {
+        self.changing.store(true, Ordering::Relaxed);
         let (sender, receiver) = watch::channel(false);
         let observer = Arc::clone(&self.observer);
         let gateway = Arc::clone(&self.engine.gateway);

@@ -21,7 +21,7 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
     args.stack.output.settle();
-    let Some(stack) = load(&args.stack)? else { return Ok(code::ERROR) };
+    let Some(stack) = load(&args.stack, None)? else { return Ok(code::ERROR) };
     let store = store(&stack, &args.stack);
     let Some(state) = store.load()? else {
         bail!("there is no state at {} yet: run lkh apply", store.state_path().display());

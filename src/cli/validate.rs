@@ -13,7 +13,7 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
     args.stack.output.settle();
-    let Some(stack) = session::load(&args.stack)? else { return Ok(code::ERROR) };
+    let Some(stack) = session::load(&args.stack, None)? else { return Ok(code::ERROR) };
     if args.stack.output.json {
         super::print_json(&serde_json::json!({
             "stack": stack.name,

@@ -317,7 +317,7 @@ impl Applier {
             Some(Ok(desired)) => Some(desired),
             Some(Err(why)) => return Err(wrong(why)),
         };
-        let prior = subject.prior.as_ref();
+        let prior = subject.prior.as_deref();
         let live = match (&desired, prior) {
             (Some(desired), prior) => {
                 let prior = prior.filter(|prior| prior.identity == desired.identity);
@@ -457,7 +457,7 @@ impl Applier {
             return (Ending::Interrupted, Map::new());
         };
         // What was applied before tells what had to go.
-        let prior = subject.prior.as_ref().filter(|prior| prior.identity == desired.identity);
+        let prior = subject.prior.as_deref().filter(|prior| prior.identity == desired.identity);
         let start = Instant::now();
         let mut pause = Duration::from_millis(200);
         loop {
@@ -601,7 +601,7 @@ impl Applier {
         adapter: &'static dyn Adapter,
         failure: Option<Failure>,
     ) -> (Ending, Map) {
-        let prior = self.survey.subjects.get(address).and_then(|subject| subject.prior.as_ref());
+        let prior = self.survey.subjects.get(address).and_then(|subject| subject.prior.as_deref());
         let start = Instant::now();
         let mut pause = Duration::from_millis(200);
         loop {
@@ -667,12 +667,12 @@ impl Applier {
     ) -> Record {
         let subject = self.survey.subjects.get(address);
         Record {
-            applied: Prior {
+            applied: Arc::new(Prior {
                 identity: desired.identity.clone(),
                 attributes,
                 outputs: outputs.clone(),
                 settings: desired.settings.clone(),
-            },
+            }),
             status: Status::Unverified,
             phase: subject.and_then(|subject| subject.phase.clone()),
             dependencies: subject.map(|subject| subject.dependencies.clone()).unwrap_or_default(),

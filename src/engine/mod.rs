@@ -30,6 +30,7 @@ use crate::plan::decide::differences;
 use crate::plan::{Action, Change, FORMAT_VERSION, Mode, Plan, PlannedCommand};
 use crate::state::{Record, State, Status};
 use crate::store::{LocalStore, LockInfo, StoreError};
+use crate::value::Path;
 
 /// Why the engine could not do its work at all.
 #[derive(Debug, thiserror::Error)]
@@ -152,12 +153,25 @@ impl Engine {
     /// When nothing can be planned at all. A resource that can't be read is
     /// part of the plan, as unknown.
     pub async fn plan(&self, mode: Mode, targets: &Targets) -> Result<Planned, EngineError> {
+        self.survey(mode, targets, false).await
+    }
+
+    async fn survey(
+        &self,
+        mode: Mode,
+        targets: &Targets,
+        keep_all: bool,
+    ) -> Result<Planned, EngineError> {
         let state = self.store.load()?;
         let all = subjects(&self.stack, state.as_ref(), mode);
         let whole = graph(&all);
-        let order = whole
+        let mut order = whole
             .order()
             .map_err(|cycles| EngineError::Cycle(cycles.into_iter().flatten().collect()))?;
+        if mode == Mode::Destroy {
+            // What depends on something goes before it.
+            order.reverse();
+        }
         let roots = Self::roots(&all, targets)?;
         let chosen = match (&roots, mode) {
             (None, _) => all.keys().cloned().collect(),
@@ -179,6 +193,7 @@ impl Engine {
             Arc::clone(&self.gateway),
             self.region.clone(),
             chosen,
+            keep_all,
             Arc::clone(&self.observer),
         ));
         let (account, settled) = survey.walk().await.map_err(EngineError::Account)?;
@@ -258,17 +273,20 @@ impl Engine {
     ///
     /// # Errors
     /// When nothing can be read, or the state can't be written.
-    pub fn refresh(
+    pub async fn refresh(
         &self,
-        planned: &Planned,
+        targets: &Targets,
         _lock: &crate::store::Lock,
     ) -> Result<Vec<(Address, Status)>, EngineError> {
+        let planned = self.survey(Mode::Apply, targets, true).await?;
         let Some(mut state) = planned.state.clone() else { return Ok(Vec::new()) };
         let mut statuses = Vec::new();
         let before = state.clone();
         for (address, settled) in &planned.settled {
             let Some(record) = state.resources.get_mut(address) else { continue };
-            look_at(address, record, settled);
+            let entry = planned.survey.subjects.get(address);
+            let ignore = entry.map(|entry| entry.ignore.as_slice()).unwrap_or_default();
+            look_at(address, record, settled, ignore);
             statuses.push((address.clone(), record.status));
         }
         if state != before {
@@ -332,7 +350,7 @@ impl Engine {
 }
 
 /// Brings a record up to date with what was read.
-fn look_at(address: &Address, record: &mut Record, settled: &Settled) {
+fn look_at(address: &Address, record: &mut Record, settled: &Settled, ignore: &[Path]) {
     let adapter = address.kind.adapter();
     match &settled.live {
         None => record.status = Status::Unverified,
@@ -341,12 +359,12 @@ fn look_at(address: &Address, record: &mut Record, settled: &Settled) {
             record.blockers.clear();
         }
         Some(Live::Present(object)) => {
-            record.applied.outputs = object.outputs.clone();
+            Arc::make_mut(&mut record.applied).outputs = object.outputs.clone();
             record.blockers.clear();
             record.status = match &settled.desired {
                 None => Status::Drifted,
                 Some(desired) => {
-                    let found = differences(adapter, desired, None, object, &[]);
+                    let found = differences(adapter, desired, None, object, ignore);
                     let ready = adapter.readiness(desired, object);
                     match (found.is_equal() && settled.decision.steps.is_empty(), ready) {
                         (true, Readiness::Ready) => Status::Applied,
@@ -370,7 +388,7 @@ fn look_at(address: &Address, record: &mut Record, settled: &Settled) {
 fn change(address: &Address, survey: &Survey, settled: &Settled) -> Change {
     let subject = survey.subjects.get(address);
     let decision = &settled.decision;
-    let prior = subject.and_then(|subject| subject.prior.as_ref());
+    let prior = subject.and_then(|subject| subject.prior.as_deref());
     let identity = match (&settled.desired, prior) {
         (Some(desired), _) => desired.identity.clone(),
         (None, Some(prior)) => prior.identity.clone(),

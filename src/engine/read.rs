@@ -6,10 +6,10 @@ use std::sync::Arc;
 use tokio::task::JoinSet;
 
 use crate::adapter::{Adapter, Answers, Live, Reading, Subject};
-use crate::command::{Answer, Command};
+use crate::command::{Answer, Command, Tool};
 use crate::exec::gateway::Gateway;
 use crate::exec::{ExecError, explain};
-use crate::value::Digest;
+use crate::value::{Digest, Value};
 
 /// After this many rounds of questions an adapter is taken to be in a circle.
 const MAX_ROUNDS: usize = 12;
@@ -57,15 +57,21 @@ pub async fn read(
     let mut commands = Vec::new();
     for _ in 0..MAX_ROUNDS {
         let asked = match adapter.read(&subject, &answers) {
-            Ok(Reading::Live(live)) => return Ok(Sighting { live, commands }),
+            Ok(Reading::Live(live)) => {
+                let commands = commands
+                    .into_iter()
+                    .map(|(command, answer)| proof(&command, &answer, &live))
+                    .collect();
+                return Ok(Sighting { live, commands });
+            }
             Ok(Reading::Ask(asked)) => asked,
             Err(error) => {
                 return Err(unreadable(gateway, &error.command, &error.answer, &error.why));
             }
         };
         for (command, answer) in ask(gateway, asked, freshness).await? {
-            commands.push((command.to_string(), Digest::of(answer.stdout.as_bytes())));
-            answers.insert(&command, answer);
+            answers.insert(&command, answer.clone());
+            commands.push((command, answer));
         }
     }
     Err(Unreadable {
@@ -73,6 +79,19 @@ pub async fn read(
         why: "the reading does not come to an end".into(),
         next: "report this: it is a mistake in lkh".into(),
     })
+}
+
+/// A command with the digest of what it told. Helm and `kubectl` answer with
+/// values that may be secret, and a digest of a short secret can be guessed: of
+/// theirs it is the digest of the normal form, which hides what is sensitive.
+fn proof(command: &Command, answer: &Answer, live: &Live) -> (String, Digest) {
+    let digest = match (command.tool, live) {
+        (Tool::Helm | Tool::Kubectl, Live::Present(object)) => {
+            Value::Map(object.attributes.clone()).digest()
+        }
+        _ => Digest::of(answer.stdout.as_bytes()),
+    };
+    (command.to_string(), digest)
 }
 
 /// Runs the commands side by side.

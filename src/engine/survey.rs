@@ -25,7 +25,7 @@ use crate::manifest::stack::Stack;
 use crate::manifest::template::{Resolution, references, resolve};
 use crate::plan::decide::{Decision, Facts, decide};
 use crate::plan::{Action, Mode, Reason};
-use crate::state::State;
+use crate::state::{State, Status};
 use crate::value::{Map, Path, Value};
 
 /// A resource as it stands before anything is read.
@@ -37,8 +37,10 @@ pub struct Entry {
     pub external: bool,
     /// Fields that are not compared.
     pub ignore: Vec<Path>,
+    /// Whether the state says that it is applied.
+    pub is_applied: bool,
     /// What the state remembers.
-    pub prior: Option<Prior>,
+    pub prior: Option<Arc<Prior>>,
     /// What it depends on, by its manifest or, without one, by the state.
     pub dependencies: BTreeSet<Address>,
     /// The phase that it belongs to.
@@ -76,6 +78,9 @@ pub struct Survey {
     pub region: String,
     /// The resources.
     pub subjects: BTreeMap<Address, Entry>,
+    /// Whether everything that was read is kept, also of resources that the
+    /// state describes rightly: a large stack takes half the memory without.
+    pub keep_all: bool,
     /// The account, once known; `Err`: why it is not.
     account: SetOnce<Result<String, Unreadable>>,
     settled: BTreeMap<Address, SetOnce<Arc<Settled>>>,
@@ -110,7 +115,8 @@ pub fn subjects(stack: &Stack, state: Option<&State>, mode: Mode) -> BTreeMap<Ad
                 declared: true,
                 external: resource.external,
                 ignore: resource.lifecycle.ignore_changes.clone(),
-                prior: record.map(|record| record.applied.clone()),
+                is_applied: record.is_some_and(|record| record.status == Status::Applied),
+                prior: record.map(|record| Arc::clone(&record.applied)),
                 dependencies,
                 phase: resource.phase.clone(),
                 prevent_destroy: resource.lifecycle.prevent_destroy
@@ -124,7 +130,8 @@ pub fn subjects(stack: &Stack, state: Option<&State>, mode: Mode) -> BTreeMap<Ad
             declared: false,
             external: false,
             ignore: Vec::new(),
-            prior: Some(record.applied.clone()),
+            is_applied: record.status == Status::Applied,
+            prior: Some(Arc::clone(&record.applied)),
             dependencies: {
                 let mut dependencies = record.dependencies.clone();
                 if address.kind.adapter().needs_kubernetes() {
@@ -199,6 +206,7 @@ impl Survey {
         gateway: Arc<Gateway>,
         region: String,
         subjects: BTreeMap<Address, Entry>,
+        keep_all: bool,
         observer: Observer,
     ) -> Self {
         let settled = subjects.keys().map(|address| (address.clone(), SetOnce::new())).collect();
@@ -208,6 +216,7 @@ impl Survey {
             gateway,
             region,
             subjects,
+            keep_all,
             account: SetOnce::new(),
             settled,
             observer: ObserverBox(observer),
@@ -290,17 +299,20 @@ impl Survey {
             return unknown(Reason::Gone, SEE_CAUSE.to_owned(), None);
         };
         let adapter = address.kind.adapter();
-        // Prefetch: what is wholly known needs to wait for nobody. The answers
-        // are remembered, so the read after the dependencies is free.
+        // What is wholly known needs to wait for nobody.
+        let mut early_read = None;
         if !adapter.needs_kubernetes() || !self.gateway.needs_cluster_access() {
             let mut lookup = |reference: &Reference| self.lookup(reference, None);
             let early = self.desired(address, subject, None, &mut lookup);
-            match (&early, &subject.prior) {
-                (Some(Ok(desired)), prior) if is_readable(desired) => {
-                    drop(self.read(adapter, Some(desired), prior.as_ref()).await);
+            let prior = subject.prior.as_deref();
+            match early {
+                Some(Ok(desired)) if is_readable(&desired) => {
+                    let prior = prior.filter(|prior| prior.identity == desired.identity);
+                    let sighting = self.read(adapter, Some(&desired), prior).await;
+                    early_read = sighting.ok().map(|sighting| (desired, sighting));
                 }
-                (None, Some(prior)) => drop(self.read(adapter, None, Some(prior)).await),
-                _ => {}
+                None => drop(self.read(adapter, None, prior).await),
+                Some(_) => {}
             }
         }
         let account = match self.account.wait().await {
@@ -312,7 +324,7 @@ impl Survey {
                 slot.wait().await;
             }
         }
-        self.decide(address, subject, adapter, account).await
+        self.decide(address, subject, adapter, account, early_read).await
     }
 
     async fn decide(
@@ -321,6 +333,7 @@ impl Survey {
         subject: &Entry,
         adapter: &'static dyn Adapter,
         account: &str,
+        early: Option<(Desired, Sighting)>,
     ) -> Settled {
         let external = subject.external;
         let destroy = self.mode == Mode::Destroy && !external;
@@ -340,32 +353,46 @@ impl Survey {
         {
             return unknown(reason, SEE_CAUSE.to_owned(), desired);
         }
-        let prior = subject.prior.as_ref();
+        let prior = subject.prior.as_deref();
         let mut evidence = Vec::new();
-        let mut look = async |desired: Option<&Desired>, prior: Option<&Prior>| {
-            let sighting = self.read(adapter, desired, prior).await?;
-            evidence.extend(sighting.commands);
-            Ok::<_, Unreadable>(sighting.live)
+        let look = async |desired: Option<&Desired>, prior: Option<&Prior>| {
+            self.read(adapter, desired, prior).await.map(Some)
         };
         let live = match (&desired, prior) {
             (Some(desired), _) if !desired.identity.is_known() => Ok(None),
-            (Some(desired), prior) => {
-                let prior = prior.filter(|prior| prior.identity == desired.identity);
-                look(Some(desired), prior).await.map(Some)
-            }
-            (None, Some(prior)) => look(None, Some(prior)).await.map(Some),
+            (Some(desired), prior) => match early {
+                // Nothing that it refers to has told anything new.
+                Some((same, sighting))
+                    if same.attributes == desired.attributes
+                        && same.identity == desired.identity
+                        && same.settings == desired.settings =>
+                {
+                    Ok(Some(sighting))
+                }
+                _ => {
+                    let prior = prior.filter(|prior| prior.identity == desired.identity);
+                    look(Some(desired), prior).await
+                }
+            },
+            (None, Some(prior)) => look(None, Some(prior)).await,
             (None, None) => Ok(None),
         };
         let moved = match (&desired, prior) {
             (Some(desired), Some(prior))
                 if desired.identity.is_known() && desired.identity != prior.identity =>
             {
-                look(None, Some(prior)).await.map(Some)
+                look(None, Some(prior)).await
             }
             _ => Ok(None),
         };
+        let mut told = |sighting: Option<Sighting>| {
+            sighting.map(|sighting| {
+                evidence.extend(sighting.commands);
+                sighting.live
+            })
+        };
         let (live, old) = match (live, moved) {
-            (Ok(live), Ok(old)) => (live, old),
+            (Ok(live), Ok(old)) => (told(live), told(old)),
             (Err(error), _) | (_, Err(error)) => return unreadable(&error, desired),
         };
         if let (Some(wanted), Some(dependency)) = (&desired, self.unknown_dependency(subject))
@@ -389,6 +416,17 @@ impl Survey {
             destroy,
         });
         let outputs = outputs(desired.as_ref(), live.as_ref(), decision.action);
+        let known = decision.action == Action::NoOp
+            && decision.blockers.is_empty()
+            && subject.is_applied
+            && matches!((prior, &desired), (Some(prior), Some(desired))
+                if prior.attributes == desired.attributes
+                    && prior.settings == desired.settings
+                    && prior.outputs == outputs);
+        if known && !self.keep_all {
+            let evidence = Vec::new();
+            return Settled { desired: None, live: None, evidence, decision, outputs };
+        }
         Settled { desired, live, evidence, decision, outputs }
     }
 

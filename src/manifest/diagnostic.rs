@@ -162,8 +162,8 @@ impl Diagnostics {
             group = group.element(Level::HELP.message(help.as_str()));
         }
         // The renderer pads empty lines; text that is compared should not.
-        let rendered = renderer.render(&[group]);
-        let lines: Vec<_> = rendered.lines().map(str::trim_end).collect();
+        let text = renderer.render(&[group]);
+        let lines: Vec<_> = text.lines().map(str::trim_end).collect();
         lines.join("\n")
     }
 

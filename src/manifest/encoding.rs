@@ -71,10 +71,14 @@ pub(super) fn too_long(file: FileId, bytes: u64) -> Diagnostic {
 
 fn other_encoding(bytes: &[u8]) -> Option<&'static str> {
     match bytes {
-        [0xff, 0xfe, 0, 0, ..] | [0, 0, 0xfe, 0xff, ..] | [0, 0, 0, 1..=0x7f, ..] => Some("UTF-32"),
-        [1..=0x7f, 0, 0, 0, ..] => Some("UTF-32"),
-        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => Some("UTF-16"),
-        [0, 1..=0x7f, 0, ..] | [1..=0x7f, 0, 1..=0x7f, 0, ..] => Some("UTF-16"),
+        [0xff, 0xfe, 0, 0, ..]
+        | [0, 0, 0xfe, 0xff, ..]
+        | [0, 0, 0, 1..=0x7f, ..]
+        | [1..=0x7f, 0, 0, 0, ..] => Some("UTF-32"),
+        [0xff, 0xfe, ..]
+        | [0xfe, 0xff, ..]
+        | [0, 1..=0x7f, 0, ..]
+        | [1..=0x7f, 0, 1..=0x7f, 0, ..] => Some("UTF-16"),
         _ => None,
     }
 }

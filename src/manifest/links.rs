@@ -15,7 +15,7 @@ use super::schema::list;
 use super::source::Span;
 use super::stack::{Phase, unknown_phase};
 use super::template::Found;
-use crate::adapter::{Adapter, Kind};
+use crate::adapter::Kind;
 use crate::address::{Address, Reference};
 
 /// What is known while links are checked.
@@ -28,13 +28,20 @@ pub(super) struct Links<'a> {
     /// Whether there may be resources that nobody knows of, because a document
     /// could not be read.
     pub(super) incomplete: bool,
-    /// The code of a kind.
-    pub(super) adapter_of: &'a dyn Fn(Kind) -> &'static dyn Adapter,
 }
 
 impl Links<'_> {
+    /// Checks the references of every resource, and those of the stack.
+    pub(super) fn references(&self, of_stack: &[Found], wrong: &mut Vec<Diagnostic>) {
+        for (address, declared) in self.declared {
+            let found = &declared.found;
+            wrong.extend(found.iter().filter_map(|found| self.check(found, Some(address))));
+        }
+        wrong.extend(of_stack.iter().filter_map(|found| self.check(found, None)));
+    }
+
     /// Checks one reference of a resource, or of the stack.
-    pub(super) fn check(&self, found: &Found, from: Option<&Address>) -> Option<Diagnostic> {
+    fn check(&self, found: &Found, from: Option<&Address>) -> Option<Diagnostic> {
         let Reference::Output { target, attribute } = &found.reference else { return None };
         if from == Some(target) {
             return Some(
@@ -46,7 +53,7 @@ impl Links<'_> {
         if !self.declared.contains_key(target) {
             return self.dangling(found.span, target, Some(attribute));
         }
-        let outputs = (self.adapter_of)(target.kind).outputs();
+        let outputs = target.kind.adapter().outputs();
         if outputs.iter().any(|(name, _)| name == attribute) {
             return None;
         }
@@ -78,7 +85,7 @@ impl Links<'_> {
         let near = nearest(&target.name, own.map(|address| address.name.as_str()));
         // The same name under another kind, where that has such an output.
         let has_output = |kind: Kind| {
-            let outputs = (self.adapter_of)(kind).outputs();
+            let outputs = kind.adapter().outputs();
             attribute.is_some_and(|attribute| outputs.iter().any(|(name, _)| *name == attribute))
         };
         let same_name = || {
@@ -157,11 +164,7 @@ impl std::fmt::Display for Stop<'_> {
 
 /// Tells of every circle, with the shortest way round and the place of each
 /// step.
-pub(super) fn circles(
-    declared: &BTreeMap<Address, Declared>,
-    found: &BTreeMap<&Address, Vec<Found>>,
-    wrong: &mut Vec<Diagnostic>,
-) {
+pub(super) fn circles(declared: &BTreeMap<Address, Declared>, wrong: &mut Vec<Diagnostic>) {
     let mut graph: DiGraph<Stop<'_>, Span> = DiGraph::new();
     let nodes: BTreeMap<&Address, NodeIndex> =
         declared.keys().map(|address| (address, graph.add_node(Stop::Resource(address)))).collect();
@@ -190,7 +193,7 @@ pub(super) fn circles(
                 graph.add_edge(node, *target, *span);
             }
         }
-        for found in found.get(address).into_iter().flatten() {
+        for found in &one.found {
             if let Reference::Output { target, .. } = &found.reference
                 && let Some(target) = nodes.get(target).filter(|target| **target != node)
             {
@@ -206,6 +209,9 @@ pub(super) fn circles(
         }
     }
 }
+
+/// So many steps of a circle are shown: a hundred help nobody more.
+const SHOWN: usize = 20;
 
 fn circle(graph: &DiGraph<Stop<'_>, Span>, component: &[NodeIndex]) -> Option<Diagnostic> {
     // Nodes were added in the order of addresses, resources first.
@@ -248,8 +254,6 @@ fn circle(graph: &DiGraph<Stop<'_>, Span>, component: &[NodeIndex]) -> Option<Di
     let (from, to, span) = steps_iter.next()?;
     let mut diagnostic =
         Diagnostic::at(*span, "resources depend on each other in a circle").label(say(*from, *to));
-    // A chain of a hundred steps helps nobody more than its first ones.
-    const SHOWN: usize = 20;
     for (from, to, span) in steps_iter.take(SHOWN) {
         diagnostic = diagnostic.related(*span, say(*from, *to));
     }

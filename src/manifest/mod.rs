@@ -2,9 +2,11 @@
 
 pub mod diagnostic;
 mod encoding;
+mod files;
 mod links;
 pub mod load;
 pub mod node;
+mod parallel;
 pub mod resource;
 mod scalar;
 pub mod schema;

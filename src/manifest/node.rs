@@ -83,6 +83,11 @@ impl Node {
         if let Content::Map(entries) = &self.content { entries } else { &[] }
     }
 
+    /// The entries, if this is a map.
+    pub fn into_entries(self) -> Vec<Entry> {
+        if let Content::Map(entries) = self.content { entries } else { Vec::new() }
+    }
+
     /// The members, if this is a list.
     pub fn members(&self) -> &[Node] {
         if let Content::List(members) = &self.content { members } else { &[] }

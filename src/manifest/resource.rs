@@ -14,6 +14,7 @@ use super::diagnostic::{Diagnostic, nearest, quote};
 use super::node::{Content, Entry, Node};
 use super::schema::{unknown_field, wrong_type};
 use super::source::Span;
+use super::template::Found;
 use crate::adapter::Kind;
 use crate::address::{Address, is_name};
 use crate::value::{Path, Value};
@@ -109,19 +110,16 @@ pub struct Lifecycle {
 #[derive(Debug)]
 pub(super) struct Declared {
     pub(super) resource: Resource,
-    pub(super) node: Node,
+    /// The spec as written, until it is a value; `None` where there is none,
+    /// which has been told of.
+    pub(super) spec: Option<Entry>,
+    /// The references in the spec.
+    pub(super) found: Vec<Found>,
+    /// Whether nothing is wrong with the spec by itself.
+    pub(super) sound: bool,
     pub(super) phase_span: Option<Span>,
     pub(super) depends_spans: Vec<Span>,
     pub(super) ignore_spans: Vec<Span>,
-}
-
-impl Declared {
-    /// The spec as written, and where to point for it as a whole; `None` where
-    /// there is none, which has been told of.
-    pub(super) fn spec(&self) -> Option<(&Node, Span)> {
-        let entry = self.node.entry("spec")?;
-        matches!(entry.value.content, Content::Map(_)).then_some((&entry.value, entry.key_span))
-    }
 }
 
 /// What a document declares.
@@ -199,12 +197,15 @@ pub(super) fn read(node: Node, document: usize, wrong: &mut Vec<Diagnostic>) -> 
         origin: Origin { span: name_span, document },
     };
     let phase_span = phase.map(|(_, span)| span);
+    let spec = node.into_entries().into_iter().find(|entry| entry.key == "spec");
     Document::Resource(Box::new(Declared {
         resource,
+        spec: spec.filter(|spec| matches!(spec.value.content, Content::Map(_))),
+        found: Vec::new(),
+        sound: false,
         phase_span,
         depends_spans,
         ignore_spans,
-        node,
     }))
 }
 

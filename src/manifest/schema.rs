@@ -92,10 +92,10 @@ fn plain_json(value: &Value) -> Json {
         Value::Map(map) => {
             Json::Object(map.iter().map(|(key, value)| (key.clone(), plain_json(value))).collect())
         }
-        Value::Sensitive(inner) => match plain_json(inner) {
-            text @ Json::String(_) => text,
-            other => Json::String(other.to_string()),
-        },
+        Value::Sensitive(inner) => {
+            let inner = plain_json(inner);
+            if inner.is_string() { inner } else { Json::String(inner.to_string()) }
+        }
     }
 }
 
@@ -143,6 +143,7 @@ impl Explainer<'_> {
     }
 
     /// Whether an error is about something that is not known yet.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the validator's kinds of errors are many")]
     fn is_about_unknown(&self, error: &ValidationError<'_>) -> bool {
         let path = segments(error.instance_path().as_str());
         let value = self.value_at(&path);
@@ -163,6 +164,7 @@ impl Explainer<'_> {
         }
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the validator's kinds of errors are many")]
     fn explain(&mut self, error: &ValidationError<'_>) {
         if self.is_about_unknown(error) {
             if !matches!(
@@ -197,6 +199,7 @@ impl Explainer<'_> {
 
     /// No alternative fits: explains the one that was most likely meant, or
     /// what all of them would take.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the validator's kinds of errors are many")]
     fn alternatives(&mut self, error: &ValidationError<'_>, context: &[Vec<ValidationError<'_>>]) {
         let path = error.instance_path().as_str();
         let is_other_shape = |error: &&ValidationError<'_>| {
@@ -282,6 +285,7 @@ impl Explainer<'_> {
         ))
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the validator's kinds of errors are many")]
     fn one(&self, error: &ValidationError<'_>) -> Diagnostic {
         let path = segments(error.instance_path().as_str());
         let here = || self.point(&path);
@@ -519,3 +523,6 @@ fn type_names(kind: &TypeKind) -> Vec<&'static str> {
         TypeKind::Multiple(kinds) => kinds.iter().map(name).collect(),
     }
 }
+
+#[cfg(test)]
+mod tests;

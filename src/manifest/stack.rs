@@ -13,6 +13,7 @@ use serde_json::json;
 
 use super::diagnostic::{Diagnostic, Diagnostics, nearest, quote};
 use super::node::Node;
+use super::parallel::each;
 use super::resource::{Resource, not_a_name};
 use super::schema::{SpecSchema, Subject};
 use super::shape::{self, VariableSpec};
@@ -141,43 +142,46 @@ impl Stack {
     /// Shows problems that were found later, in a spec, at the place in the
     /// manifests that they are about.
     pub fn diagnose(&self, problems: &[(Address, Problem)]) -> Diagnostics {
-        // Each file is read again once, and only now: places of every value
-        // need much room, and almost always nobody asks.
-        let mut by_file: BTreeMap<_, Vec<(&Resource, &Problem)>> = BTreeMap::new();
-        let mut list = Vec::new();
-        for (address, problem) in problems {
-            match self.resource(address) {
-                Some(resource) => {
-                    by_file.entry(resource.origin.span.file).or_default().push((resource, problem));
-                }
-                None => list.push(
-                    Diagnostic::anywhere(format!("{address}: {}", problem.summary))
-                        .maybe_help(problem.help.clone()),
-                ),
-            }
-        }
-        for (file, problems) in by_file {
-            let documents = yaml::parse(&self.sources, file).documents;
-            for (resource, problem) in problems {
-                let spec =
-                    documents.get(resource.origin.document).and_then(|node| node.entry("spec"));
-                let (span, key) = match spec {
-                    Some(spec) => (point(&spec.value, spec.key_span, &problem.path), Some(spec)),
-                    None => (resource.origin.span, None),
-                };
-                debug_assert!(key.is_some(), "a resource has a spec");
-                list.push(
-                    Diagnostic::at(span, problem.summary.clone()).maybe_help(problem.help.clone()),
-                );
-            }
-        }
+        let (known, gone): (Vec<_>, Vec<_>) = problems
+            .iter()
+            .map(|(address, problem)| (self.resource(address), address, problem))
+            .partition(|(resource, ..)| resource.is_some());
+        let mut list: Vec<_> = gone
+            .into_iter()
+            .map(|(_, address, problem)| {
+                Diagnostic::anywhere(format!("{address}: {}", problem.summary))
+                    .maybe_help(problem.help.clone())
+            })
+            .collect();
+        let known = known
+            .into_iter()
+            .filter_map(|(resource, _, problem)| Some((resource?, problem.clone())));
+        list.extend(locate(&self.sources, known.collect()));
         Diagnostics::new(Arc::clone(&self.sources), list)
     }
 }
 
-/// Where to point in a spec for something wrong at a path.
-pub(super) fn point(spec: &Node, outer: Span, path: &Path) -> Span {
-    if path.segments().is_empty() { outer } else { spec.point(path) }
+/// The diagnostics of problems in specs. Each file is read again once, and only
+/// now: places of every value need much room, and almost always nobody asks.
+pub(super) fn locate(sources: &Sources, problems: Vec<(&Resource, Problem)>) -> Vec<Diagnostic> {
+    let mut by_file: BTreeMap<_, Vec<(&Resource, Problem)>> = BTreeMap::new();
+    for (resource, problem) in problems {
+        by_file.entry(resource.origin.span.file).or_default().push((resource, problem));
+    }
+    let mut list = Vec::new();
+    for (file, problems) in by_file {
+        let documents = yaml::parse(sources, file).documents;
+        for (resource, problem) in problems {
+            let document = documents.get(resource.origin.document);
+            let span = match document.and_then(|node| node.entry("spec")) {
+                Some(spec) if problem.path.segments().is_empty() => spec.key_span,
+                Some(spec) => spec.value.point(&problem.path),
+                None => resource.origin.span,
+            };
+            list.push(Diagnostic::at(span, problem.summary).maybe_help(problem.help));
+        }
+    }
+    list
 }
 
 /// The JSON Schema of the spec of the document `kind: Stack`.
@@ -205,8 +209,8 @@ pub(super) fn read(
     sources: &Sources,
     wrong: &mut Vec<Diagnostic>,
 ) -> StackDocument {
-    let mut nothing = |_: &Reference| Resolution::Unknown;
-    let mut translator = Translator::new(sources, &mut nothing);
+    let nothing = |_: &Reference| Resolution::Unknown;
+    let mut translator = Translator::new(sources, &nothing);
     let mut document = StackDocument {
         name,
         declarations: Vec::new(),
@@ -334,15 +338,16 @@ impl StackDocument {
     /// The settings, with what `lookup` knows in place of references.
     pub(super) fn settings(
         &self,
-        lookup: &mut dyn FnMut(&Reference) -> Resolution,
+        lookup: &dyn Fn(&Reference) -> Resolution,
         wrong: &mut Vec<Diagnostic>,
     ) -> Settings {
+        let mut lookup = |reference: &Reference| lookup(reference);
         let mut text = |path: [&str; 2], late: bool| {
             let value = self.settings.get(path[0])?.get(path[1])?;
             let path = Path::new(path[0]).join(path[1]);
             let span = self.node.get("spec").map_or(self.node.span, |spec| spec.point(&path));
-            let why = match template::resolve(value, lookup) {
-                Ok(Value::Unknown(_)) if late => return template::resolve(value, lookup).ok(),
+            let why = match template::resolve(value, &mut lookup) {
+                Ok(value @ Value::Unknown(_)) if late => return Some(value),
                 Ok(value @ Value::String(_)) => return Some(value),
                 // Told of by the schema, or of an undeclared variable.
                 Ok(Value::Null) => return None,
@@ -375,22 +380,19 @@ impl StackDocument {
 
 /// The digest of what a stack means.
 pub(super) fn digest(stack: &Stack) -> Digest {
-    let resources: Vec<_> = stack
-        .resources
-        .iter()
-        .map(|resource| {
-            // One digest each: the whole of a large stack is never one text.
-            let meaning = json!({
-                "address": resource.address,
-                "phase": resource.phase,
-                "external": resource.external,
-                "spec": resource.spec,
-                "dependsOn": resource.depends_on,
-                "lifecycle": resource.lifecycle,
-            });
-            Digest::of(meaning.to_string().as_bytes())
-        })
-        .collect();
+    let resources = each(stack.resources.iter().collect(), |resource| {
+        // One digest each: the whole of a large stack is never one text.
+        let meaning = json!({
+            "address": resource.address,
+            "phase": resource.phase,
+            "external": resource.external,
+            "dependsOn": resource.depends_on,
+            "lifecycle": resource.lifecycle,
+        });
+        let mut bytes = meaning.to_string().into_bytes();
+        encode(&resource.spec, &mut bytes);
+        Digest::of(&bytes)
+    });
     let meaning = json!({
         "name": stack.name,
         "phases": stack.phases,
@@ -402,6 +404,39 @@ pub(super) fn digest(stack: &Stack) -> Digest {
         "resources": resources,
     });
     Digest::of(meaning.to_string().as_bytes())
+}
+
+/// Writes a value so that different values have different bytes. What is
+/// sensitive is only marked as such.
+fn encode(value: &Value, bytes: &mut Vec<u8>) {
+    fn text(mark: u8, text: &str, bytes: &mut Vec<u8>) {
+        bytes.push(mark);
+        bytes.extend((text.len() as u64).to_le_bytes());
+        bytes.extend(text.as_bytes());
+    }
+    match value {
+        Value::Null => bytes.push(b'0'),
+        Value::Bool(truth) => bytes.push(if *truth { b't' } else { b'f' }),
+        Value::Number(number) => text(b'n', &number.to_string(), bytes),
+        Value::String(string) => text(b's', string, bytes),
+        Value::Unknown(expression) => text(b'u', expression, bytes),
+        Value::Sensitive(_) => bytes.push(b'x'),
+        Value::List(list) => {
+            bytes.push(b'[');
+            for member in list {
+                encode(member, bytes);
+            }
+            bytes.push(b']');
+        }
+        Value::Map(map) => {
+            bytes.push(b'{');
+            for (key, value) in map {
+                text(b'k', key, bytes);
+                encode(value, bytes);
+            }
+            bytes.push(b'}');
+        }
+    }
 }
 
 /// The error for a phase that is not declared.

@@ -182,10 +182,7 @@ fn resolve_at(
                 })
                 .collect(),
         ),
-        Value::Sensitive(inner) => match resolve_at(inner, path, lookup, problems) {
-            already @ Value::Sensitive(_) => already,
-            plain => Value::Sensitive(Box::new(plain)),
-        },
+        Value::Sensitive(inner) => sensitive(resolve_at(inner, path, lookup, problems)),
         Value::Unknown(text) => match parse(text) {
             Ok(pieces) if pieces.iter().any(|piece| matches!(piece.part, Part::Reference(_))) => {
                 resolve_text(text, &pieces, lookup).unwrap_or_else(|mistakes| {
@@ -201,6 +198,11 @@ fn resolve_at(
             Ok(_) | Err(_) => value.clone(),
         },
     }
+}
+
+/// A value, marked as sensitive.
+pub(super) fn sensitive(value: Value) -> Value {
+    if let Value::Sensitive(_) = value { value } else { Value::Sensitive(Box::new(value)) }
 }
 
 /// The value of a text with its references.
@@ -385,7 +387,7 @@ pub struct Found {
 /// Turns nodes into values, and keeps what it meets on the way.
 pub struct Translator<'a> {
     sources: &'a Sources,
-    lookup: &'a mut dyn FnMut(&Reference) -> Resolution,
+    lookup: &'a dyn Fn(&Reference) -> Resolution,
     /// What is wrong with the texts.
     pub diagnostics: Vec<Diagnostic>,
     /// The references, in the order of the file.
@@ -395,7 +397,7 @@ pub struct Translator<'a> {
 
 impl<'a> Translator<'a> {
     /// Asks `lookup` for what is known early.
-    pub fn new(sources: &'a Sources, lookup: &'a mut dyn FnMut(&Reference) -> Resolution) -> Self {
+    pub fn new(sources: &'a Sources, lookup: &'a dyn Fn(&Reference) -> Resolution) -> Self {
         Self { sources, lookup, diagnostics: Vec::new(), found: Vec::new(), parts: 0 }
     }
 
@@ -438,7 +440,7 @@ impl<'a> Translator<'a> {
             Some(Err(mistakes)) => Err(mistakes),
             Some(Ok(pieces)) => {
                 self.note(text, &pieces, span);
-                resolve_text(text, &pieces, self.lookup)
+                resolve_text(text, &pieces, &mut |reference| (self.lookup)(reference))
             }
         };
         match resolved {
@@ -490,7 +492,7 @@ impl<'a> Translator<'a> {
             Some(Ok(pieces)) => pieces,
         };
         self.note(text, &pieces, span);
-        let why = match resolve_text(text, &pieces, self.lookup) {
+        let why = match resolve_text(text, &pieces, &mut |reference| (self.lookup)(reference)) {
             Ok(Value::String(key)) => return Some(key),
             Ok(Value::Number(number)) => return Some(number.to_string()),
             Ok(Value::Unknown(_)) => "this is not known before the apply",
@@ -519,100 +521,4 @@ impl<'a> Translator<'a> {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    fn lookup(reference: &Reference) -> Resolution {
-        match reference {
-            Reference::Variable(name) => match name.as_str() {
-                "text" => Resolution::Known(Value::from("a${b")),
-                "number" => Resolution::Known(Value::from(3)),
-                "truth" => Resolution::Known(Value::from(true)),
-                "list" => Resolution::Known(Value::from_json(&json!(["x", 1]))),
-                "null" => Resolution::Known(Value::Null),
-                "secret" => Resolution::Known(Value::Sensitive(Box::new(Value::from("s3cret")))),
-                "later" => Resolution::Known(Value::Unknown("x-${account.id}".into())),
-                _ => Resolution::Invalid(format!("no variable `{name}`")),
-            },
-            Reference::AccountId | Reference::Output { .. } => Resolution::Unknown,
-            Reference::Region => Resolution::Known(Value::from("eu-west-1")),
-        }
-    }
-
-    fn resolved(text: &str) -> Result<Value, Vec<String>> {
-        resolve(&Value::Unknown(text.into()), &mut lookup)
-            .map_err(|problems| problems.into_iter().map(|problem| problem.summary).collect())
-    }
-
-    #[test]
-    fn references_are_resolved_by_their_place_in_the_text() {
-        let text = |text: &str| Ok(Value::from(text));
-        for (from, to) in [
-            ("${var.number}", Ok(Value::from(3))),
-            ("${var.truth}", Ok(Value::from(true))),
-            ("${var.null}", Ok(Value::Null)),
-            ("${var.list}", Ok(Value::from_json(&json!(["x", 1])))),
-            ("n${var.number}-${var.truth}", text("n3-true")),
-            ("${region}${region}", text("eu-west-1eu-west-1")),
-            ("<${var.text}>", text("<a${b>")),
-            ("$${x}-${region}", text("${x}-eu-west-1")),
-            ("$$${x}${region}", text("$${x}eu-west-1")),
-            ("cost: $5 ${region}", text("cost: $5 eu-west-1")),
-            ("${account.id}", Ok(Value::Unknown("${account.id}".into()))),
-            ("${var.later}", Ok(Value::Unknown("${var.later}".into()))),
-            ("a$${b}${var.later}", Ok(Value::Unknown("a$${b}${var.later}".into()))),
-            ("${IamRole.a.arn}-${region}", Ok(Value::Unknown("${IamRole.a.arn}-${region}".into()))),
-            ("<${var.list}>", Err(vec!["a list can't be put into a text".into()])),
-            ("<${var.null}>", Err(vec!["nothing can't be put into a text".into()])),
-            ("<${var.x}>", Err(vec!["no variable `x`".into()])),
-        ] {
-            assert_eq!(resolved(from), to, "{from}");
-        }
-    }
-
-    #[test]
-    fn a_sensitive_part_makes_the_whole_text_sensitive() {
-        let Ok(Value::Sensitive(inner)) = resolved("a-${var.secret}-${region}") else { panic!() };
-        assert_eq!(*inner, Value::from("a-s3cret-eu-west-1"));
-        assert!(matches!(resolved("${var.secret}"), Ok(Value::Sensitive(_))));
-        assert!(matches!(resolved("${var.secret}${account.id}"), Ok(Value::Unknown(_))));
-    }
-
-    #[test]
-    fn texts_that_are_known_stand_for_themselves() {
-        let value = Value::from("${var.number}");
-        assert_eq!(resolve(&value, &mut lookup).unwrap(), value);
-    }
-
-    #[test]
-    fn mistakes_have_their_place_in_the_text() {
-        for (text, at, summary) in [
-            ("ab${var.x", 2, "a reference that is not closed"),
-            ("${var.x ${var.y}", 0, "a reference that is not closed"),
-            ("é${nothing}", 2, "not a reference"),
-            ("${IamRole.a}", 0, "not a reference"),
-            ("${aws:username}", 0, "not a reference"),
-            ("a ${ var.x }", 2, "a reference with spaces inside"),
-        ] {
-            let mistakes = parse(text).unwrap_err();
-            assert_eq!(
-                (mistakes[0].range.start, mistakes[0].summary.as_str()),
-                (at, summary),
-                "{text}"
-            );
-        }
-    }
-
-    #[test]
-    fn references_of_a_value_have_their_path() {
-        let value = Value::Map(Map::from([
-            ("a".into(), Value::List(vec![Value::Unknown("${region}-${account.id}".into())])),
-            ("b".into(), Value::from("${region}")),
-        ]));
-        let found: Vec<_> =
-            references(&value).map(|(path, reference)| format!("{path} {reference}")).collect();
-        assert_eq!(found, ["a.0 ${region}", "a.0 ${account.id}"]);
-    }
-}
+mod tests;

@@ -209,15 +209,11 @@ impl<'a> Assigner<'a> {
                 );
             }
             for entry in file.entries() {
-                match self.by_name.get_key_value(entry.key.as_str()) {
-                    Some((name, _)) => {
-                        let place = Given::File(entry.point());
-                        given.insert(*name, (literal(&entry.value), place));
-                    }
-                    None => {
-                        let diagnostic = self.undeclared(&entry.key);
-                        self.wrong.push(Diagnostic { span: Some(entry.key_span), ..diagnostic });
-                    }
+                if let Some((name, _)) = self.by_name.get_key_value(entry.key.as_str()) {
+                    given.insert(*name, (literal(&entry.value), Given::File(entry.point())));
+                } else {
+                    let diagnostic = self.undeclared(&entry.key);
+                    self.wrong.push(Diagnostic { span: Some(entry.key_span), ..diagnostic });
                 }
             }
         }
@@ -240,26 +236,18 @@ impl<'a> Assigner<'a> {
                 self.wrong.push(diagnostic);
                 continue;
             };
-            match declaration.spec.kind.parse(text) {
-                Some(value) => {
-                    given.insert(*name, (value, Given::Argument));
-                }
-                None => {
-                    let expected = declaration.spec.kind.as_str();
-                    let shown = if declaration.spec.sensitive {
-                        String::new()
-                    } else {
-                        format!(", not {}", quote(text))
-                    };
-                    let summary = format!("--var {name}: must be {expected}{shown}");
-                    self.wrong
-                        .push(Diagnostic::anywhere(summary).maybe_help(describe(declaration)));
-                    given.insert(
-                        *name,
-                        (Value::Unknown(format!("${{var.{name}}}")), Given::Argument),
-                    );
-                }
+            if let Some(value) = declaration.spec.kind.parse(text) {
+                given.insert(*name, (value, Given::Argument));
+                continue;
             }
+            let expected = declaration.spec.kind.as_str();
+            let mut summary = format!("--var {name}: must be {expected}");
+            if !declaration.spec.sensitive {
+                summary = format!("{summary}, not {}", quote(text));
+            }
+            self.wrong.push(Diagnostic::anywhere(summary).maybe_help(describe(declaration)));
+            // Given after all, so that it is not told of as missing too.
+            given.insert(*name, (Value::Unknown(String::new()), Given::Argument));
         }
         given
     }
@@ -398,10 +386,8 @@ impl<'a> Assigner<'a> {
         };
         if !declaration.spec.kind.fits(&value) {
             let expected = declaration.spec.kind.as_str();
-            let found = match &value {
-                Value::List(_) => "a list of lists or maps",
-                other => type_name(other),
-            };
+            let is_list = declaration.spec.kind == VariableType::List && value.as_list().is_some();
+            let found = if is_list { "a list of lists or maps" } else { type_name(&value) };
             let mut diagnostic = self
                 .at(
                     declaration,
@@ -430,11 +416,7 @@ impl<'a> Assigner<'a> {
             return None;
         }
         let is_sensitive = declaration.spec.sensitive && !value.is_null();
-        Some(match value {
-            already @ Value::Sensitive(_) => already,
-            value if is_sensitive => Value::Sensitive(Box::new(value)),
-            value => value,
-        })
+        Some(if is_sensitive { template::sensitive(value) } else { value })
     }
 
     /// Whether every text of a value matches the pattern.
@@ -490,7 +472,12 @@ fn flatten(value: Value, lookup: &mut dyn FnMut(&Reference) -> Resolution) -> Va
         Value::List(members) => {
             Value::List(members.into_iter().map(|member| flatten(member, lookup)).collect())
         }
-        other => other,
+        Value::Null
+        | Value::Bool(_)
+        | Value::Number(_)
+        | Value::String(_)
+        | Value::Map(_)
+        | Value::Sensitive(_) => value,
     }
 }
 

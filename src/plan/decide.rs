@@ -135,7 +135,12 @@ pub fn decide(facts: Facts<'_>) -> Decision {
 }
 
 fn external(facts: Facts<'_>, desired: &Desired) -> Decision {
-    let mut decision = Decision::without_steps(Action::NoOp, Reason::External);
+    let mut decision = if facts.prior.is_some() {
+        // It was ours once; now only its manifest is, so the state lets go.
+        Decision::without_steps(Action::Forget, Reason::NotOurs)
+    } else {
+        Decision::without_steps(Action::NoOp, Reason::External)
+    };
     match facts.live {
         Some(Live::Present(object)) => {
             decision.notes.clone_from(&object.notes);

@@ -65,10 +65,13 @@ pub fn from_bytes(bytes: &[u8]) -> Result<Plan, PlanFileError> {
     Ok(sealed.plan)
 }
 
-/// What of a saved plan is not so any more, each in a sentence. Empty: the
-/// plans mean the same.
+/// What of a saved plan is not so any more, each in a sentence. Empty: both
+/// plans do the same. What others own, notes and readiness may differ.
 pub fn moved(saved: &Plan, now: &Plan) -> Vec<String> {
     let mut moved = Vec::new();
+    if saved.mode != now.mode || saved.targets != now.targets {
+        moved.push("the plan is of another kind, or has other targets".to_owned());
+    }
     let mut differs = |what: &str, saved: &str, now: &str| {
         if saved != now {
             moved.push(format!("the {what} was {saved} and is {now}"));
@@ -96,11 +99,17 @@ pub fn moved(saved: &Plan, now: &Plan) -> Vec<String> {
                 other.action.phrase(),
                 other.reason
             )),
-            Some(other) if other.fields != change.fields => {
+            Some(other) if other.identity != change.identity => {
+                moved.push(format!("{} stands for {} now", change.address, other.identity));
+            }
+            Some(other) if !same(&other.fields, &change.fields) => {
                 moved.push(format!("the fields of {} differ from what was seen", change.address));
             }
-            Some(other) if other.commands != change.commands => {
+            Some(other) if !same(&other.commands, &change.commands) => {
                 moved.push(format!("{} would take other commands", change.address));
+            }
+            Some(other) if other.depends_on != change.depends_on => {
+                moved.push(format!("{} depends on other resources now", change.address));
             }
             Some(_) => {}
         }
@@ -111,6 +120,14 @@ pub fn moved(saved: &Plan, now: &Plan) -> Vec<String> {
         }
     }
     moved
+}
+
+/// Whether two parts of plans are the same in a file, which holds no secret.
+fn same<T: Serialize>(a: &T, b: &T) -> bool {
+    match (serde_json::to_value(a), serde_json::to_value(b)) {
+        (Ok(a), Ok(b)) => a == b,
+        _ => false,
+    }
 }
 
 #[cfg(test)]

@@ -31,7 +31,7 @@ pub struct Plan {
     pub stack: String,
     /// Whether the stack is brought up or taken down.
     pub mode: Mode,
-    /// The AWS account; empty when no resource needs one.
+    /// The AWS account.
     pub account: String,
     /// The AWS region.
     pub region: String,
@@ -45,7 +45,7 @@ pub struct Plan {
     pub variables: Map,
     /// What the plan was limited to; empty: the whole stack.
     pub targets: Vec<String>,
-    /// The changes, dependencies first.
+    /// The changes, dependencies first; in a destroy, dependencies last.
     pub changes: Vec<Change>,
 }
 

@@ -139,7 +139,8 @@ fn write_field(text: &mut String, field: &FieldChange, action: Action) {
 fn origin(field: &FieldChange, action: Action) -> String {
     let replaces = if field.replace { "; can't be changed in place" } else { "" };
     match (action, field.origin) {
-        (Action::Create | Action::Replace, Origin::Change) if !field.replace => String::new(),
+        (Action::Create, Origin::Change) => String::new(),
+        (Action::Replace, Origin::Change) if !field.replace => String::new(),
         (_, origin) => styled(DIM, format!("  ({}{replaces})", origin.word())),
     }
 }

@@ -80,15 +80,20 @@ pub fn text(report: &Report) -> String {
         let _ = writeln!(
             text,
             "{} {counts}. {} verified by a read.",
-            styled(GOOD, "Apply complete:"),
-            count(report.resources.len(), "resource")
+            styled(GOOD, "Complete:"),
+            count(
+                ended(&|ending| {
+                    matches!(ending, Ending::Unchanged | Ending::Applied | Ending::Destroyed)
+                }),
+                "resource"
+            )
         );
     } else {
         let bad = ended(&|ending| !ending.is_good());
         let _ = writeln!(
             text,
             "{} {counts}. {} did not end well.",
-            styled(BAD, "Apply incomplete:"),
+            styled(BAD, "Incomplete:"),
             count(bad, "resource")
         );
     }

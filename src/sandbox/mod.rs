@@ -139,15 +139,28 @@ impl Sandbox {
         })
     }
 
-    /// Interrupts a release in the middle of an upgrade to what it already is.
+    /// Lets Helm die half-way on the way back to what the release already is,
+    /// so that it stays pending. Answers what Helm said: nothing, or why it
+    /// could not even begin.
     ///
     /// # Errors
     /// When the sandbox's file can't be read or written.
     pub fn interrupt(&self, namespace: &str, release: &str) -> io::Result<Output> {
         self.with(|world| {
+            let run = |world: &mut World, args: &[&str]| {
+                let args: Vec<_> = args.iter().map(|&arg| arg.to_owned()).collect();
+                helm::run(world, &args, b"", &Disk::below(Path::new(".")))
+            };
+            let status = run(world, &["status", release, "-n", namespace, "-o", "json"]);
+            if status.code != 0 {
+                return status;
+            }
+            let revision = serde_json::from_slice::<serde_json::Value>(&status.stdout)
+                .map_or(0, |status| status["version"].as_u64().unwrap_or(0))
+                .to_string();
             helm::interrupt_next(world);
-            let args = ["rollback", release, "0", "-n", namespace].map(str::to_owned);
-            helm::run(world, &args, b"", &Disk::below(Path::new(".")))
+            let ended = run(world, &["rollback", release, &revision, "-n", namespace]);
+            if ended.code == helm::KILLED { Output::default() } else { ended }
         })
     }
 

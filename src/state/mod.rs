@@ -5,6 +5,8 @@
 //! module must not do I/O or read the clock: `store` keeps the file.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -18,9 +20,10 @@ use crate::value::Digest;
 /// read, a newer one is refused.
 pub const FORMAT_VERSION: u32 = 1;
 
-/// What a stack remembers.
+/// What a stack remembers. The file holds a checksum besides: see
+/// [`State::to_bytes`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct State {
     /// The format's version.
     pub format_version: u32,
@@ -39,12 +42,24 @@ pub struct State {
     pub resources: BTreeMap<Address, Record>,
 }
 
+/// How the line of the checksum looks without it.
+const NO_CHECKSUM: &str = "\"checksum\": \"\"";
+
+/// What is read of a file before anything else.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Head {
+    format_version: Option<u64>,
+    #[serde(default)]
+    checksum: String,
+}
+
 /// What the state remembers of one resource.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Record {
     /// What was applied last.
-    pub applied: Prior,
+    pub applied: Arc<Prior>,
     /// How far the resource is.
     pub status: Status,
     /// The phase it belongs to.
@@ -145,27 +160,25 @@ impl State {
         }
     }
 
-    /// What the state remembers of a resource.
-    pub fn prior(&self, address: &Address) -> Option<&Prior> {
-        self.resources.get(address).map(|record| &record.applied)
-    }
-
-    /// The bytes of the file: sorted keys, a checksum at the end.
+    /// The bytes of the file: sorted keys, and a checksum of all other bytes.
     ///
     /// # Errors
     /// When an invariant does not hold: a broken state is never written.
     pub fn to_bytes(&self) -> Result<Vec<u8>, StateError> {
         self.verify()?;
-        let mut json =
-            serde_json::to_value(self).map_err(|error| StateError::Malformed(error.to_string()))?;
-        let checksum = Digest::of(json.to_string().as_bytes());
+        let malformed = |error: serde_json::Error| StateError::Malformed(error.to_string());
+        // By way of a JSON tree, whose keys are sorted.
+        let mut json = serde_json::to_value(self).map_err(malformed)?;
         if let Json::Object(map) = &mut json {
-            map.insert("checksum".into(), Json::String(checksum.to_string()));
+            map.insert("checksum".into(), Json::String(String::new()));
         }
-        let mut bytes = serde_json::to_vec_pretty(&json)
-            .map_err(|error| StateError::Malformed(error.to_string()))?;
-        bytes.push(b'\n');
-        Ok(bytes)
+        let mut text = serde_json::to_string_pretty(&json).map_err(malformed)?;
+        text.push('\n');
+        let checksum = Digest::of(text.as_bytes());
+        if let Some(at) = text.find(NO_CHECKSUM) {
+            text.insert_str(at + NO_CHECKSUM.len() - 1, checksum.as_str());
+        }
+        Ok(text.into_bytes())
     }
 
     /// Reads the bytes of the file.
@@ -173,22 +186,21 @@ impl State {
     /// # Errors
     /// When they are not a whole, consistent state of a known version.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, StateError> {
-        let malformed = |error: serde_json::Error| StateError::Malformed(error.to_string());
-        let mut json: Json = serde_json::from_slice(bytes).map_err(malformed)?;
-        let version = json.get("formatVersion").and_then(Json::as_u64);
-        match version {
+        let malformed = |why: &dyn fmt::Display| StateError::Malformed(why.to_string());
+        let text = std::str::from_utf8(bytes).map_err(|error| malformed(&error))?;
+        let head: Head = serde_json::from_str(text).map_err(|error| malformed(&error))?;
+        match head.format_version {
             Some(found) if found > u64::from(FORMAT_VERSION) => {
                 return Err(StateError::Newer { found });
             }
             Some(_) => {}
-            None => return Err(StateError::Malformed("it has no formatVersion".into())),
+            None => return Err(malformed(&"it has no formatVersion")),
         }
-        let checksum = json.as_object_mut().and_then(|map| map.remove("checksum"));
-        let actual = Digest::of(json.to_string().as_bytes());
-        if checksum.as_ref().and_then(Json::as_str) != Some(actual.as_str()) {
+        let without = text.replacen(&head.checksum, "", 1);
+        if head.checksum.is_empty() || Digest::of(without.as_bytes()).as_str() != head.checksum {
             return Err(StateError::Checksum);
         }
-        let state: Self = serde_json::from_value(json).map_err(malformed)?;
+        let state: State = serde_json::from_str(text).map_err(|error| malformed(&error))?;
         state.verify()?;
         Ok(state)
     }
@@ -237,7 +249,7 @@ mod tests {
         state.resources.insert(
             Address::new(Kind::IamRole, "x"),
             Record {
-                applied: Prior { identity, ..Prior::default() },
+                applied: Arc::new(Prior { identity, ..Prior::default() }),
                 status: Status::Applied,
                 phase: None,
                 dependencies: BTreeSet::new(),

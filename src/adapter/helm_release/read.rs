@@ -136,6 +136,7 @@ pub fn read(subject: &Subject<'_>, answers: &Answers) -> Result<Reading, ReadErr
         );
     }
     let live = project_tree(&objects.live_tree(), &[&declared, &wanted]);
+    let applied = applied_objects(subject, &object, &declared, &wanted);
     let mut secrets = Vec::new();
     let wanted_values = subject.desired.and_then(|desired| desired.attributes.get("values"));
     for values in wanted_values.into_iter().chain(object.attributes.get("values")) {
@@ -143,9 +144,33 @@ pub fn read(subject: &Subject<'_>, answers: &Answers) -> Result<Reading, ReadErr
     }
     let tree = |tree: Map| hide_texts(Value::Map(tree), &secrets);
     object.desired.insert("objects".into(), tree(wanted));
-    object.prior.insert("objects".into(), tree(declared));
+    object.prior.extend(applied.map(|applied| ("objects".into(), tree(applied))));
     object.attributes.insert("objects".into(), tree(live));
     Ok(Reading::Live(Live::Present(Box::new(object))))
+}
+
+/// The objects as they were applied last. A release keeps them itself, unless
+/// someone else has upgraded it since: then they are what would be applied now,
+/// if the manifest is the same as then, and nobody knows them otherwise.
+fn applied_objects(
+    subject: &Subject<'_>,
+    object: &Object,
+    declared: &Map,
+    wanted: &Map,
+) -> Option<Map> {
+    // Without what is sensitive: the state does not remember that.
+    let same = |a: &Map, b: &Map| {
+        ["chart", "version", "values"].iter().all(|&name| {
+            a.get(name).map(Value::redacted_json) == b.get(name).map(Value::redacted_json)
+        })
+    };
+    match (subject.prior, subject.desired) {
+        (Some(prior), _) if same(&prior.attributes, &object.attributes) => Some(declared.clone()),
+        (Some(prior), Some(desired)) => {
+            same(&prior.attributes, &desired.attributes).then(|| wanted.clone())
+        }
+        _ => Some(declared.clone()),
+    }
 }
 
 /// A release that exists.

@@ -1,6 +1,7 @@
 //! Loading directories that are right, and those that only a file system can
 //! make wrong. What is wrong with texts is in `tests/bad-manifests`.
 
+use std::fs;
 use std::path::Path;
 
 use serde_json::json;
@@ -231,8 +232,7 @@ fn the_digest_is_of_the_meaning() {
 #[test]
 fn no_message_and_no_debug_form_shows_a_secret() {
     let stack = loaded(&[("stack.yaml", STACK), ("roles.yaml", ROLES)], GIVEN);
-    let mut shown = format!("{:?}", stack.resources);
-    shown.push_str(&format!("{:?}{}", stack.variables, json!(stack.variables)));
+    let shown = format!("{:?}{:?}{}", stack.resources, stack.variables, json!(stack.variables));
     assert!(!shown.contains("canary"), "{shown}");
 }
 
@@ -290,14 +290,14 @@ fn what_is_not_a_plain_short_file_is_refused() {
 
 #[test]
 fn a_long_chain_of_resources_overflows_nothing() {
-    let mut text = String::new();
-    for index in 0..5000 {
+    let resource = |index: usize| {
         let depends = if index == 0 { 4999 } else { index - 1 };
-        text.push_str(&format!(
+        format!(
             "---\napiVersion: lkh/v1\nkind: ServiceLinkedRole\nmetadata: {{name: r{index}}}\n\
              spec: {{serviceName: s{index}.amazonaws.com}}\ndependsOn: [ServiceLinkedRole.r{depends}]\n"
-        ));
-    }
+        )
+    };
+    let text = (0..5000).map(resource).collect::<Vec<_>>().concat();
     let stack = STACK.replace("${EksCluster.main.name}", "x");
     let files = directory(&[("stack.yaml", &stack), ("chain.yaml", &text)]);
     let wrong = load(files.path(), &inputs(GIVEN)).unwrap_err();

@@ -58,7 +58,7 @@ pub struct Chart {
     pub values_text: Option<String>,
     /// The objects in `crds/`, with the file each is in.
     pub crds: Vec<Rendered>,
-    pub(super) rendition: Rendition,
+    rendition: Rendition,
 }
 
 /// Which function turns values into objects.

@@ -36,7 +36,7 @@ const COMMIT: &str = "05fa37973dc9e42b76e1d2883494c87174b6074f";
 const INTERRUPT: &str = "helm/interrupt";
 
 /// The exit code of a process that was killed.
-const KILLED: i32 = 137;
+pub const KILLED: i32 = 137;
 
 /// Makes the next install, upgrade, rollback or uninstall die half-way, as if
 /// it were killed while it waits: its objects are written, its release stays

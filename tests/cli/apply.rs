@@ -1,0 +1,118 @@
+//! What an apply does, says and leaves behind.
+
+use std::collections::BTreeSet;
+
+use crate::environment::{TestEnvironment, text};
+
+#[test]
+fn the_first_apply_ends_verified_and_the_second_finds_nothing() {
+    let environment = TestEnvironment::new();
+    let first = environment.run("apply --auto-approve");
+    let last = first.stdout.lines().last().unwrap().to_owned();
+    let told = first.stderr.clone();
+    first.expect(0);
+    insta::assert_snapshot!(last, @"");
+    // The order is any, but what depends on something begins after its end.
+    let place = |line: &str| {
+        told.lines().position(|told| told.starts_with(line)).unwrap_or_else(|| panic!("{line}"))
+    };
+    assert!(place("IamRole.node: applied") < place("IamPolicy.controller: create begins"));
+    assert!(place("IamPolicy.controller: applied") < place("IamRole.controller: create begins"));
+    assert!(place("EksAccessEntry.node: applied") < place("HelmRelease.karpenter: create begins"));
+    let mut told: Vec<_> = told.lines().collect();
+    told.sort_unstable();
+    insta::assert_snapshot!(told.join("\n"), @"");
+
+    insta::assert_snapshot!(environment.run("plan --detailed-exitcode"), @"");
+    let intents = environment.intents().len();
+    insta::assert_snapshot!(environment.run("apply --auto-approve"), @"");
+    assert_eq!(environment.intents().len(), intents, "a second apply runs no command");
+}
+
+#[test]
+fn it_runs_exactly_the_commands_that_the_plan_names() {
+    let environment = TestEnvironment::new();
+    let plan = environment.plan();
+    let planned: BTreeSet<_> = plan["changes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .flat_map(|change| change["commands"].as_array().unwrap())
+        .map(|command| text(&command["title"]).to_owned())
+        .collect();
+    environment.apply();
+    let run: BTreeSet<_> = environment.intents().into_iter().collect();
+    assert_eq!(run, planned);
+}
+
+#[test]
+fn as_data_it_names_every_resource_and_its_end() {
+    let environment = TestEnvironment::new();
+    let report = environment.run("apply --auto-approve --json").json();
+    assert_eq!(report["exitCode"], 0);
+    assert_eq!(report["interrupted"], false);
+    let resources = report["resources"].as_array().unwrap();
+    assert_eq!(resources.len(), 9);
+    assert!(resources.iter().all(|resource| resource["good"] == true));
+    let applied = resources.iter().filter(|resource| resource["outcome"] == "applied");
+    assert_eq!(applied.count(), 8);
+}
+
+#[test]
+fn the_state_holds_every_resource_with_its_evidence() {
+    let environment = TestEnvironment::applied();
+    let state = environment.state().unwrap();
+    let resources = state["resources"].as_object().unwrap();
+    assert_eq!(resources.len(), 8, "what is external is not ours to remember");
+    for (address, record) in resources {
+        assert_eq!(record["status"], "applied", "{address}");
+        assert!(!record["evidence"].as_array().unwrap().is_empty(), "{address}");
+    }
+    assert_eq!(state["account"], "111122223333");
+    assert_eq!(state["region"], "us-east-2");
+}
+
+#[test]
+fn what_depends_on_a_failure_is_skipped_and_the_rest_goes_on() {
+    let environment = TestEnvironment::new();
+    // IAM refuses a sixth version of nothing, and a role whose policy is gone.
+    environment.edit(
+        "manifests/node.yaml",
+        "arn:aws:iam::aws:policy/AmazonEKS_CNI_Policy",
+        "arn:aws:iam::aws:policy/NoSuchPolicy",
+    );
+    let output = environment.run("apply --auto-approve");
+    let (code, text) = (output.code, output.stdout);
+    assert_eq!(code, 1);
+    let report = text.split("as declared.\n").last().unwrap();
+    insta::assert_snapshot!(report, @"");
+    let state = environment.state().unwrap();
+    assert_eq!(state["resources"]["IamRole.node"]["status"], "notReady");
+    assert_eq!(state["resources"]["ServiceLinkedRole.spot"]["status"], "applied");
+    assert!(state["resources"]["EksAccessEntry.node"].is_null());
+    // The cause removed, the next run does the rest and nothing twice.
+    environment.edit("manifests/node.yaml", "NoSuchPolicy", "AmazonEKS_CNI_Policy");
+    environment.apply();
+    environment.is_clean();
+    let created: Vec<_> = environment.intents();
+    assert_eq!(created.iter().filter(|title| *title == "create the role NodeRole").count(), 1);
+}
+
+#[test]
+fn six_changes_of_a_policy_in_a_row_all_take_effect() {
+    let environment = TestEnvironment::applied();
+    for number in 1..=6 {
+        let mut text = environment.read("manifests/controller.yaml");
+        let at = text.find("[ec2:RunInstances").unwrap();
+        let end = at + text[at..].find(']').unwrap();
+        text.replace_range(at..end, &format!("[ec2:RunInstances, ec2:Number{number}"));
+        environment.write("manifests/controller.yaml", text);
+        environment.apply();
+        environment.is_clean();
+        let versions = environment.behind(
+            "aws iam list-policy-versions --policy-arn \
+             arn:aws:iam::111122223333:policy/ControllerPolicy",
+        );
+        assert!(versions.matches("VersionId").count() <= 5, "{versions}");
+    }
+}

@@ -1,0 +1,161 @@
+//! What a plan says, and that it is the same for the same input.
+
+use std::fs;
+
+use crate::environment::{TestEnvironment, actions, change, text};
+
+#[test]
+fn from_nothing() {
+    let environment = TestEnvironment::new();
+    let output = environment.run("plan");
+    insta::assert_snapshot!("plan_from_nothing", output);
+}
+
+#[test]
+fn with_its_commands() {
+    let environment = TestEnvironment::new();
+    let output = environment.run("plan --show-commands");
+    insta::assert_snapshot!("plan_with_commands", output);
+}
+
+#[test]
+fn with_what_stays() {
+    let environment = TestEnvironment::applied();
+    insta::assert_snapshot!(environment.run("plan --show-unchanged"), @"");
+}
+
+#[test]
+fn the_exit_code_tells_more_only_when_asked() {
+    let environment = TestEnvironment::new();
+    environment.run("plan").expect(0);
+    environment.run("plan --detailed-exitcode").expect(2);
+    let environment = TestEnvironment::applied();
+    environment.run("plan --detailed-exitcode").expect(0);
+}
+
+#[test]
+fn as_data_it_holds_every_resource_and_every_command() {
+    let plan = TestEnvironment::new().plan();
+    assert_eq!(plan["formatVersion"], 1);
+    assert_eq!(plan["stack"], "small");
+    assert_eq!(plan["account"], "111122223333");
+    assert_eq!(plan["serial"], 0);
+    assert!(plan["lineage"].is_null());
+    assert_eq!(plan["changes"].as_array().unwrap().len(), 9);
+    assert_eq!(
+        actions(&plan),
+        [
+            "Ec2Tags.discovery create",
+            "IamRole.node create",
+            "IamPolicy.controller create",
+            "IamRole.controller create",
+            "EksAccessEntry.node create",
+            "ServiceLinkedRole.spot create",
+            "PodIdentityAssociation.karpenter create",
+            "HelmRelease.karpenter create",
+        ]
+    );
+    let node = change(&plan, "IamRole.node");
+    assert_eq!(node["reason"]["code"], "absent");
+    let commands = node["commands"].as_array().unwrap();
+    assert_eq!(commands.len(), 3);
+    assert_eq!(text(&commands[0]["argv"][2]), "create-role");
+    assert_eq!(text(&commands[0]["input"]["RoleName"]), "NodeRole");
+}
+
+#[test]
+fn the_same_input_gives_the_same_bytes() {
+    let environment = TestEnvironment::new();
+    let texts = [(); 3].map(|()| environment.run("plan --show-commands").stdout);
+    assert_eq!(texts[0], texts[1]);
+    assert_eq!(texts[0], texts[2]);
+    let data = [(); 2].map(|()| environment.run("plan --json").stdout);
+    assert_eq!(data[0], data[1]);
+    environment.run("plan --out one.plan").expect(0);
+    environment.run("plan --out two.plan").expect(0);
+    assert_eq!(environment.read("one.plan"), environment.read("two.plan"));
+}
+
+#[test]
+fn files_and_their_order_mean_nothing() {
+    let environment = TestEnvironment::new();
+    let before = environment.run("plan --json").stdout;
+    // All documents in one file, the last one first, in a folder of its own.
+    let mut documents = Vec::new();
+    for entry in fs::read_dir(environment.path("manifests")).unwrap() {
+        let path = entry.unwrap().path();
+        let text = fs::read_to_string(&path).unwrap();
+        documents.extend(text.split("\n---\n").map(str::to_owned));
+        fs::remove_file(path).unwrap();
+    }
+    documents.sort();
+    documents.reverse();
+    environment.write("manifests/deep/down/all.yml", documents.join("\n---\n"));
+    assert_eq!(environment.run("plan --json").stdout, before);
+}
+
+#[test]
+fn a_new_value_is_a_change_and_not_drift() {
+    let environment = TestEnvironment::applied();
+    insta::assert_snapshot!(environment.run("plan --var replicas=2 --detailed-exitcode"), @"");
+    environment.edit("manifests/node.yaml", "AmazonEKS_CNI_Policy", "AmazonS3ReadOnlyAccess");
+    environment.edit("manifests/controller.yaml", "ec2:CreateFleet", "ec2:DescribeImages");
+    insta::assert_snapshot!(environment.run("plan"), @"");
+}
+
+#[test]
+fn drift_and_change_of_one_field_are_both() {
+    let environment = TestEnvironment::applied();
+    environment.behind("kubectl scale deployment karpenter -n kube-system --replicas=0");
+    environment.behind(
+        "aws iam update-role --role-name NodeRole --description someone --max-session-duration 7200",
+    );
+    environment.edit(
+        "manifests/node.yaml",
+        "  roleName: NodeRole\n",
+        "  roleName: NodeRole\n  description: ours\n  maxSessionDuration: 7200\n",
+    );
+    insta::assert_snapshot!(environment.run("plan --var replicas=2"), @"");
+}
+
+#[test]
+fn a_field_that_cannot_change_replaces_the_object() {
+    let environment = TestEnvironment::applied();
+    environment.edit(
+        "manifests/node.yaml",
+        "  roleName: NodeRole\n",
+        "  roleName: NodeRole\n  path: /nodes/\n",
+    );
+    insta::assert_snapshot!(environment.run("plan"), @"");
+    environment.apply();
+    environment.is_clean();
+}
+
+#[test]
+fn another_name_is_another_object() {
+    let environment = TestEnvironment::applied();
+    environment.edit(
+        "manifests/controller.yaml",
+        "roleName: ControllerRole",
+        "roleName: OtherRole",
+    );
+    insta::assert_snapshot!(environment.run("plan"), @"");
+    environment.apply();
+    environment.is_clean();
+    environment.run("sandbox run -- aws iam get-role --role-name ControllerRole").fails(254);
+}
+
+#[test]
+fn the_shipped_stack_brings_its_own_value_for_the_sandbox() {
+    let environment = TestEnvironment::shipped();
+    environment.run("plan --exec sandbox --detailed-exitcode").expect(2);
+    insta::assert_snapshot!(environment.run("validate"), @"");
+}
+
+#[test]
+fn the_shipped_stack_is_applied_and_stays() {
+    let environment = TestEnvironment::shipped();
+    environment.run("apply --exec sandbox --auto-approve").expect(0);
+    let text = environment.run("plan --exec sandbox --detailed-exitcode").expect(0);
+    assert!(text.contains("No changes. Everything is as declared"), "{text}");
+}

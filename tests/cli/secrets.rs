@@ -1,0 +1,84 @@
+//! A sensitive value reaches the tool and nothing else: no plan, no state, no
+//! log, no message.
+
+use crate::environment::TestEnvironment;
+
+const SECRET: &str = "hunter2-and-more";
+
+fn environment() -> TestEnvironment {
+    let environment = TestEnvironment::new();
+    environment.edit(
+        "manifests/stack.yaml",
+        "  variables:\n",
+        "  variables:\n    token:\n      description: A secret.\n      sensitive: true\n",
+    );
+    environment.edit(
+        "manifests/karpenter.yaml",
+        "  values:\n",
+        "  values:\n    additionalAnnotations:\n      webhook: https://example.invalid/${var.token}\n",
+    );
+    environment
+}
+
+fn hides(environment: &TestEnvironment, command: &str) -> String {
+    let output = environment.run(command);
+    assert!(!output.stdout.contains(SECRET), "{output}");
+    assert!(!output.stderr.contains(SECRET), "{}", output.stderr);
+    output.stdout
+}
+
+#[test]
+fn it_shows_nowhere() {
+    let environment = environment();
+    let with = format!("--var token={SECRET}");
+    let plan = hides(&environment, &format!("plan --show-commands {with}"));
+    assert!(plan.contains("(sensitive)"), "{plan}");
+    hides(&environment, &format!("plan --json {with}"));
+    hides(&environment, &format!("plan --out it.plan {with}"));
+    assert!(!environment.read("it.plan").contains(SECRET));
+    hides(&environment, &format!("apply --auto-approve {with}"));
+    // It is what the release was given all the same.
+    let values = environment.behind("helm get values karpenter -n kube-system");
+    assert!(values.contains(SECRET), "{values}");
+    hides(&environment, &format!("plan --detailed-exitcode {with}"));
+    hides(&environment, &format!("show HelmRelease.karpenter {with}"));
+    hides(&environment, &format!("show HelmRelease.karpenter --json {with}"));
+    for (path, bytes) in environment.files() {
+        let world = path.ends_with("world.jsonl");
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        assert!(world || !text.contains(SECRET), "{}", path.display());
+    }
+}
+
+#[test]
+fn a_new_secret_is_a_difference_without_its_value() {
+    let environment = environment();
+    environment.run(&format!("apply --auto-approve --var token={SECRET}")).expect(0);
+    environment.run(&format!("plan --detailed-exitcode --var token={SECRET}")).expect(0);
+    insta::assert_snapshot!(environment.run("plan --detailed-exitcode --var token=another").stdout, @"");
+    environment.run("apply --auto-approve --var token=another").expect(0);
+    environment.run("plan --detailed-exitcode --var token=another").expect(0);
+}
+
+#[test]
+fn a_secret_of_the_wrong_shape_is_not_repeated() {
+    let environment = environment();
+    environment.edit(
+        "manifests/stack.yaml",
+        "      sensitive: true\n",
+        "      sensitive: true\n      pattern: \"[a-z]+\"\n",
+    );
+    hides(&environment, &format!("plan --var token={SECRET}"));
+    environment.write("vars.yaml", format!("token: [{SECRET}]\n"));
+    hides(&environment, "plan --var-file vars.yaml");
+}
+
+#[test]
+fn a_failing_tool_does_not_tell_it() {
+    let environment = environment();
+    environment.run("sandbox nodes 0").expect(0);
+    let output = environment.run(&format!("apply --auto-approve --var token={SECRET}"));
+    assert_eq!(output.code, 1);
+    assert!(!output.stdout.contains(SECRET), "{output}");
+    assert!(!output.stderr.contains(SECRET), "{}", output.stderr);
+}
