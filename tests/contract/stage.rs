@@ -343,11 +343,6 @@ impl Run {
         }
         self
     }
-
-    /// Standard output as JSON.
-    pub fn json(&self) -> Json {
-        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self}"))
-    }
 }
 
 /// A plan, and the exit code that it came with.

@@ -1,6 +1,6 @@
 //! A Helm release: blocked, repaired, changed, edited, interrupted.
 
-use serde_json::json;
+use serde_json::{Value as Json, json};
 
 use crate::Case;
 use crate::stacks::{AFTER_RELEASE, ROLE, karpenter};
@@ -99,12 +99,13 @@ fn values(stage: &Stage) {
     stage.apply();
     let deployment = || stage.kubectl_get("deployment karpenter -n kube-system");
     assert_eq!(deployment()["spec"]["replicas"], 2);
-    assert_eq!(deployment()["spec"]["template"]["spec"]["dnsPolicy"], "Default");
+    assert_eq!(log_level(&deployment()), "debug");
     assert_eq!(status(stage), ("deployed".to_owned(), 2));
     stage.expect_clean();
 
     // Edits behind Helm's back.
-    let patch = r#"{"spec":{"template":{"spec":{"dnsPolicy":"ClusterFirst"}}}}"#;
+    let patch = r#"{"spec":{"template":{"spec":{"containers":[{"name":"controller","env":[
+        {"name":"LOG_LEVEL","value":"error"}]}]}}}}"#;
     let kubectl = |args: &[&str]| {
         let args: Vec<_> = args.iter().chain(&["-n", "kube-system"]).copied().collect();
         stage.run("kubectl", &args);
@@ -117,12 +118,19 @@ fn values(stage: &Stage) {
     let fields = plan.fields(RELEASE);
     assert_eq!(fields.len(), 2, "{plan}");
     assert!(fields[0].0.ends_with("spec/replicas"), "{plan}");
-    assert!(fields[1].0.ends_with("spec/template/spec/dnsPolicy"), "{plan}");
+    assert!(fields[1].0.ends_with("env/LOG_LEVEL/value"), "{plan}");
     assert!(fields.iter().all(|(_, origin)| origin == "drift"), "{plan}");
     stage.apply();
     assert_eq!(deployment()["spec"]["replicas"], 2);
-    assert_eq!(deployment()["spec"]["template"]["spec"]["dnsPolicy"], "Default");
+    assert_eq!(log_level(&deployment()), "debug");
     stage.expect_clean();
+}
+
+/// What the controller of a deployment is told to log.
+fn log_level(deployment: &Json) -> String {
+    let container = &deployment["spec"]["template"]["spec"]["containers"][0];
+    let mut env = container["env"].as_array().unwrap().iter();
+    owned(&env.find(|variable| variable["name"] == "LOG_LEVEL").unwrap()["value"])
 }
 
 fn interrupted(stage: &Stage) {
