@@ -22,10 +22,15 @@ pub fn explain(answer: &Answer) -> Option<Explanation> {
     if let Some(explanation) = service.as_ref().and_then(of_service) {
         return Some(explanation);
     }
+    if service.is_some() {
+        // What a service says is explained by its code alone.
+        return None;
+    }
+    if let Some(cause) = of_name(&answer.stderr) {
+        return Some(cause);
+    }
     TEXTS
         .iter()
-        // What a service says is explained by its code alone.
-        .filter(|_| service.is_none())
         .find(|known| known.0.iter().all(|text| answer.stderr.contains(text)))
         .map(|known| of(known.1, known.2))
 }
@@ -84,6 +89,40 @@ fn of_service(error: &ServiceError) -> Option<Explanation> {
     }
 }
 
+/// The failures whose cause has a name in it: a profile, an address.
+fn of_name(text: &str) -> Option<Explanation> {
+    if let Some(profile) = between(text, "The config profile (", ")") {
+        return Some(of(
+            format!("the AWS profile `{profile}` is not in the configuration"),
+            "`aws configure list-profiles` lists those that are; check --profile and AWS_PROFILE",
+        ));
+    }
+    if let Some(url) = between(text, "Could not connect to the endpoint URL: \"", "\"") {
+        return Some(of(
+            format!("AWS can't be reached at {url}"),
+            "check the network, the proxy (HTTPS_PROXY) and the region's name",
+        ));
+    }
+    if !text.contains("connection refused") && !text.contains(" was refused") {
+        return None;
+    }
+    let of_cluster = text.contains("The connection to the server ")
+        || text.contains("ubernetes cluster unreachable");
+    let server = if of_cluster { "the Kubernetes API" } else { "the server" };
+    let address = word_after(text, "The connection to the server ")
+        .or_else(|| word_after(text, "dial tcp "))
+        .filter(|address| !address.contains("localhost:8080"))
+        .map(|address| format!(" at {}", address.trim_end_matches(':')));
+    let address = match address {
+        None if text.contains("localhost:8080") => return None,
+        found => found.unwrap_or_default(),
+    };
+    Some(of(
+        format!("{server}{address} refuses connections"),
+        "check that it runs and that a firewall, VPN or proxy lets it through",
+    ))
+}
+
 /// The texts that must all be there, the cause, the fix. The first match counts.
 type Known = (&'static [&'static str], &'static str, &'static str);
 
@@ -113,11 +152,6 @@ const TEXTS: &[Known] = &[
     ),
     (&["SSO session", "expired"], "the AWS single sign-on session has expired", LOG_IN),
     (
-        &["The config profile (", "could not be found"],
-        "the AWS profile is not in the configuration",
-        "`aws configure list-profiles` lists those that are; check --profile and AWS_PROFILE",
-    ),
-    (
         &["Partial credentials found"],
         "only a part of the AWS credentials is set",
         "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and AWS_SESSION_TOKEN for temporary keys",
@@ -126,11 +160,6 @@ const TEXTS: &[Known] = &[
         &["You must specify a region"],
         "no AWS region is set",
         "set the region in the Stack, or pass --region",
-    ),
-    (
-        &["Could not connect to the endpoint URL"],
-        "AWS can't be reached",
-        "check the network, the proxy (HTTPS_PROXY) and the region's name",
     ),
     (
         &["timeout on endpoint URL"],
@@ -272,11 +301,6 @@ const TEXTS: &[Known] = &[
         "check the network and DNS; a private cluster endpoint resolves only inside its VPC",
     ),
     (
-        &["connection refused"],
-        "the server refuses connections",
-        "check that it runs and that a firewall, VPN or proxy lets it through",
-    ),
-    (
         &["dial tcp"],
         "the server can't be reached",
         "check the network; a private cluster endpoint answers only inside its VPC, and a public \
@@ -293,6 +317,12 @@ const TEXTS: &[Known] = &[
         "for the cluster: give the AWS role an EKS access entry; for a registry: check the login",
     ),
 ];
+
+/// What stands between two texts.
+fn between<'a>(message: &'a str, before: &str, after: &str) -> Option<&'a str> {
+    let (_, rest) = message.split_once(before)?;
+    rest.split_once(after).map(|(found, _)| found)
+}
 
 /// The word after a text, without punctuation at its end.
 fn word_after<'a>(message: &'a str, text: &str) -> Option<&'a str> {
@@ -347,11 +377,26 @@ mod tests {
                 "The SSO session associated with this profile has expired or is otherwise invalid.",
                 "single sign-on",
             ),
-            ("The config profile (nope) could not be found", "profile"),
-            ("Could not connect to the endpoint URL: \"http://127.0.0.1:9/\"", "can't be reached"),
+            ("The config profile (nope) could not be found", "profile `nope`"),
             (
-                "The connection to the server 1.2.3.4 was refused: dial tcp 1.2.3.4:443: connect: connection refused",
-                "refuses connections",
+                "Could not connect to the endpoint URL: \"http://127.0.0.1:9/\"",
+                "can't be reached at http://127.0.0.1:9/",
+            ),
+            (
+                "The connection to the server 1.2.3.4:443 was refused - did you specify the right host or port?",
+                "the Kubernetes API at 1.2.3.4:443 refuses",
+            ),
+            (
+                "Error: Kubernetes cluster unreachable: Get \"http://1.2.3.4:443/version\": dial tcp 1.2.3.4:443: connect: connection refused",
+                "the Kubernetes API at 1.2.3.4:443 refuses",
+            ),
+            (
+                "Error: Get \"https://1.2.3.4/v2/\": dial tcp 1.2.3.4:443: connect: connection refused",
+                "the server at 1.2.3.4:443 refuses",
+            ),
+            (
+                "The connection to the server localhost:8080 was refused - did you specify the right host or port?",
+                "no cluster is configured",
             ),
             (
                 "Error: Kubernetes cluster unreachable: Get \"https://x\": dial tcp: lookup x: no such host",

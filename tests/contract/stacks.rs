@@ -90,3 +90,25 @@ spec:
 "
     )
 }
+
+/// A release of the chart `karpenter`, with the values that follow.
+pub fn karpenter(chart: &str, values: &str) -> String {
+    format!(
+        "apiVersion: lkh/v1
+kind: HelmRelease
+metadata: {{name: karpenter, phase: main}}
+spec:
+  namespace: kube-system
+  chart: {chart}
+  version: 1.8.3
+  timeout: ${{var.timeout}}
+  values:
+    settings: {{clusterName: lake}}
+    controller: {{resources: {{requests: {{cpu: 200m, memory: 256Mi}}}}}}
+    replicas: ${{var.replicas}}
+{values}"
+    )
+}
+
+/// Lets [`ROLE`] be made after the release.
+pub const AFTER_RELEASE: &str = "dependsOn: [HelmRelease.karpenter]\n";

@@ -93,9 +93,7 @@ impl Stage {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         copy(&root.join("manifests"), &self.manifests());
         self.set("toolboxImage", IMAGE);
-        if self.backend != Backend::Sandbox {
-            self.set("karpenterChart", &self.chart("karpenter"));
-        }
+        self.set("karpenterChart", &self.karpenter());
     }
 
     /// Writes a small stack of the case's own.
@@ -129,6 +127,15 @@ impl Stage {
             copy(&root.join("tests/charts").join(name), &place);
         }
         format!("./.charts/{name}")
+    }
+
+    /// The chart of Karpenter, as a manifest names it.
+    pub fn karpenter(&self) -> String {
+        if self.backend == Backend::Sandbox {
+            "oci://public.ecr.aws/karpenter/karpenter".to_owned()
+        } else {
+            self.chart("karpenter")
+        }
     }
 
     /// Where such a chart is.
@@ -335,11 +342,6 @@ impl Run {
             );
         }
         self
-    }
-
-    /// Standard output as JSON.
-    pub fn json(&self) -> Json {
-        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self}"))
     }
 }
 

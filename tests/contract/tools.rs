@@ -26,11 +26,6 @@ impl Tools {
         Self { folder: folder.join("bin"), docker: OnceLock::new() }
     }
 
-    /// The folder with the programs.
-    pub fn folder(&self) -> &Path {
-        &self.folder
-    }
-
     /// A program's file.
     pub fn program(&self, name: &str) -> PathBuf {
         self.folder.join(name)

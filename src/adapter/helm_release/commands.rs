@@ -156,7 +156,8 @@ fn with_chart(command: Command, settings: Settings<'_>) -> Command {
     if settings.on(Settings::PLAIN_HTTP) {
         command = command.arg("--plain-http");
     }
-    command.with_login(settings.login())
+    // A chart at a path is pulled from nowhere.
+    command.with_login(settings.login().filter(|_| !settings.is_local()))
 }
 
 /// Adds how long Helm may wait; without `--wait` it waits for hooks only.

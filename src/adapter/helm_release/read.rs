@@ -158,10 +158,12 @@ fn applied_objects(
     declared: &Map,
     wanted: &Map,
 ) -> Option<Map> {
-    // Without what is sensitive: the state does not remember that.
-    let same = |a: &Map, b: &Map| {
+    // Without what is sensitive: the state does not remember that. Nor does it
+    // know the name of a chart at a path, which only the chart tells.
+    let same = |prior: &Map, other: &Map| {
         ["chart", "version", "values"].iter().all(|&name| {
-            a.get(name).map(Value::redacted_json) == b.get(name).map(Value::redacted_json)
+            let remembered = prior.get(name).map(Value::redacted_json);
+            remembered.is_none() || remembered == other.get(name).map(Value::redacted_json)
         })
     };
     match (subject.prior, subject.desired) {

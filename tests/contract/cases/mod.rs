@@ -1,13 +1,21 @@
 //! What must hold, in groups.
 
+mod charts;
+mod failures;
+mod helm;
 mod iam;
 mod phase;
+mod plans;
 
 use crate::Case;
 
 /// All cases.
 pub fn all() -> Vec<Case> {
-    [phase::CASES, iam::CASES].into_iter().flatten().copied().collect()
+    [phase::CASES, iam::CASES, helm::CASES, plans::CASES, charts::CASES, failures::CASES]
+        .into_iter()
+        .flatten()
+        .copied()
+        .collect()
 }
 
 /// Whether a command only reads, by a list of this suite's own.
