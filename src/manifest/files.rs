@@ -3,7 +3,8 @@
 //!
 //! Manifests are the files in it that end in `.yaml` or `.yml`, in the order of
 //! their names, those of directories inside included; hidden ones are left
-//! out. A link may not lead out of the directory. Nothing is read that is not
+//! out, and so are Helm charts: directories that hold a `Chart.yaml`, which a
+//! release may name by its path. A link may not lead out of the directory. Nothing is read that is not
 //! a plain file, and nothing beyond the limits. This module must not know what
 //! manifests mean.
 
@@ -100,6 +101,9 @@ impl Files {
                 }
             };
             if metadata.is_dir() {
+                if path.join("Chart.yaml").exists() {
+                    continue;
+                }
                 self.walk(&path, root, depth + 1);
             } else if metadata.is_symlink() {
                 self.link(&path, root, is_manifest);
