@@ -20,7 +20,7 @@ use super::read::{Freshness, Sighting, Unreadable, detail, read};
 use super::survey::{ObserverBox, Settled, Survey, outputs};
 use crate::adapter::{Adapter, Blocker, Desired, Health, Live, Prior, Readiness, Step, Subject};
 use crate::address::{Address, Reference};
-use crate::diff::FieldChange;
+use crate::diff::{FieldChange, reached};
 use crate::exec::{ExecError, explain};
 use crate::journal::Outcome;
 use crate::manifest::template::Resolution;
@@ -270,7 +270,9 @@ impl Applier {
             };
             return (Ending::Moved { now: decision.fields, why }, Map::new());
         }
-        let adopting = change.action == Action::Adopt && decision.steps.is_empty();
+        let adopting = change.action == Action::Adopt
+            && decision.steps.is_empty()
+            && decision.fields.is_empty();
         if !decision.blockers.is_empty() && !adopting {
             return (Ending::Blocked(decision.blockers), Map::new());
         }
@@ -558,12 +560,16 @@ impl Applier {
             }),
         };
         if let Live::Present(object) = &sighting.live {
-            // Only what a read shows was applied.
-            let found = differences(adapter, desired, None, object, &[]);
-            let mut attributes = desired.attributes.clone();
-            attributes.retain(|name, _| {
-                !found.changes.iter().any(|c| c.path.segments().first() == Some(name))
-            });
+            // Only what a read shows was applied; what is still to go stays
+            // remembered as ours.
+            let subject = self.survey.subjects.get(address);
+            let prior = subject
+                .and_then(|subject| subject.prior.as_deref())
+                .filter(|prior| prior.identity == desired.identity);
+            let ignore = subject.map(|subject| subject.ignore.as_slice()).unwrap_or_default();
+            let found = differences(adapter, desired, prior, object, ignore);
+            let prior = prior.map(|prior| &prior.attributes);
+            let attributes = reached(&desired.attributes, prior, &found.changes);
             let record = self.record(address, attributes, desired, &outputs, sighting);
             let blockers = match &ending {
                 Ending::Failed(failure) if blockers.is_empty() => vec![Blocker {
@@ -626,6 +632,8 @@ impl Applier {
                     pause = (pause * 2).min(Duration::from_secs(5));
                 }
                 Ok(_) => {
+                    // Parts of it may be gone: nobody can say that it is applied.
+                    let _ = self.keeper.mark_unverified(address);
                     let failure = failure.unwrap_or_else(|| Failure {
                         what: "verify the deletion".into(),
                         command: String::new(),

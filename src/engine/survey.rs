@@ -37,7 +37,8 @@ pub struct Entry {
     pub external: bool,
     /// Fields that are not compared.
     pub ignore: Vec<Path>,
-    /// Whether the state says that it is applied.
+    /// Whether the state says that it is applied, and all else of it (phase,
+    /// dependencies, protection) as the manifest does.
     pub is_applied: bool,
     /// What the state remembers.
     pub prior: Option<Arc<Prior>>,
@@ -115,7 +116,13 @@ pub fn subjects(stack: &Stack, state: Option<&State>, mode: Mode) -> BTreeMap<Ad
                 declared: true,
                 external: resource.external,
                 ignore: resource.lifecycle.ignore_changes.clone(),
-                is_applied: record.is_some_and(|record| record.status == Status::Applied),
+                is_applied: record.is_some_and(|record| {
+                    // A record that says anything else is brought up to date.
+                    record.status == Status::Applied
+                        && record.prevent_destroy == resource.lifecycle.prevent_destroy
+                        && record.phase == resource.phase
+                        && record.dependencies == dependencies
+                }),
                 prior: record.map(|record| Arc::clone(&record.applied)),
                 dependencies,
                 phase: resource.phase.clone(),
