@@ -307,7 +307,7 @@ impl Applier {
             why,
             next: "correct the manifest, then plan again".into(),
         };
-        let Some(subject) = self.survey.subjects.get(address) else {
+        let Some(subject) = self.survey.entries.get(address) else {
             return Err(wrong("it is not part of the stack".into()));
         };
         let destroy = self.survey.mode == crate::plan::Mode::Destroy;
@@ -455,7 +455,7 @@ impl Applier {
         desired: &Desired,
         failure: Option<Failure>,
     ) -> (Ending, Map) {
-        let Some(subject) = self.survey.subjects.get(address) else {
+        let Some(subject) = self.survey.entries.get(address) else {
             return (Ending::Interrupted, Map::new());
         };
         // What was applied before tells what had to go.
@@ -562,7 +562,7 @@ impl Applier {
         if let Live::Present(object) = &sighting.live {
             // Only what a read shows was applied; what is still to go stays
             // remembered as ours.
-            let subject = self.survey.subjects.get(address);
+            let subject = self.survey.entries.get(address);
             let prior = subject
                 .and_then(|subject| subject.prior.as_deref())
                 .filter(|prior| prior.identity == desired.identity);
@@ -607,7 +607,7 @@ impl Applier {
         adapter: &'static dyn Adapter,
         failure: Option<Failure>,
     ) -> (Ending, Map) {
-        let prior = self.survey.subjects.get(address).and_then(|subject| subject.prior.as_deref());
+        let prior = self.survey.entries.get(address).and_then(|subject| subject.prior.as_deref());
         let start = Instant::now();
         let mut pause = Duration::from_millis(200);
         loop {
@@ -653,7 +653,7 @@ impl Applier {
         let (Some(desired), Some(Live::Present(object))) = (&settled.desired, &settled.live) else {
             return;
         };
-        if self.survey.subjects.get(address).is_none_or(|subject| subject.prior.is_none()) {
+        if self.survey.entries.get(address).is_none_or(|subject| subject.prior.is_none()) {
             return;
         }
         let blockers = settled.decision.blockers.clone();
@@ -673,7 +673,7 @@ impl Applier {
         outputs: &Map,
         sighting: &Sighting,
     ) -> Record {
-        let subject = self.survey.subjects.get(address);
+        let subject = self.survey.entries.get(address);
         Record {
             applied: Arc::new(Prior {
                 identity: desired.identity.clone(),
