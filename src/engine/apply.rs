@@ -236,7 +236,7 @@ impl Applier {
                 | Action::Replace
                 | Action::Repair
                 | Action::Delete => {
-                    let (ending, outputs) = self.execute(address, change).await;
+                    let (ending, outputs) = Box::pin(self.execute(address, change)).await;
                     self.ended(address, change.action, &ending, start);
                     return Finished { ending, outputs };
                 }

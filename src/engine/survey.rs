@@ -183,10 +183,10 @@ impl Survey {
             match early {
                 Some(Ok(desired)) if is_readable(&desired) => {
                     let prior = prior.filter(|prior| prior.identity == desired.identity);
-                    let sighting = self.read(adapter, Some(&desired), prior).await;
+                    let sighting = Box::pin(self.read(adapter, Some(&desired), prior)).await;
                     early_read = sighting.ok().map(|sighting| (desired, sighting));
                 }
-                None => drop(self.read(adapter, None, prior).await),
+                None => drop(Box::pin(self.read(adapter, None, prior)).await),
                 Some(_) => {}
             }
         }
@@ -199,7 +199,9 @@ impl Survey {
                 slot.wait().await;
             }
         }
-        self.decide(address, subject, adapter, account, early_read).await
+        // Boxed, as the reads above: thousands of resources wait here at once, and
+        // what they wait with should be small.
+        Box::pin(self.decide(address, subject, adapter, account, early_read)).await
     }
 
     async fn decide(
