@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use petgraph::algo::{tarjan_scc, toposort};
+use petgraph::algo::{kosaraju_scc, toposort};
 use petgraph::graph::{DiGraph, NodeIndex};
 use petgraph::visit::{Dfs, Reversed};
 
@@ -99,7 +99,7 @@ impl Graph {
 
     /// The groups of resources that depend on each other in a circle.
     pub fn cycles(&self) -> Vec<Vec<Address>> {
-        let mut cycles: Vec<Vec<Address>> = tarjan_scc(&self.inner)
+        let mut cycles: Vec<Vec<Address>> = kosaraju_scc(&self.inner)
             .into_iter()
             .filter(|group| {
                 group.len() > 1 || group.iter().any(|&node| self.inner.contains_edge(node, node))

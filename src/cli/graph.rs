@@ -5,7 +5,7 @@ use clap::ValueEnum;
 use super::options::StackOptions;
 use super::session::load;
 use super::{code, print};
-use crate::engine::survey::subjects;
+use crate::engine::entry::entries;
 use crate::plan::Mode;
 use crate::report;
 
@@ -32,7 +32,7 @@ enum Format {
 pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
     args.stack.output.settle();
     let Some(stack) = load(&args.stack, None)? else { return Ok(code::ERROR) };
-    let entries = subjects(&stack, None, Mode::Apply);
+    let entries = entries(&stack, None, Mode::Apply);
     print(&match args.format {
         Format::Dot => report::graph::dot(&entries),
         Format::Mermaid => report::graph::mermaid(&entries),

@@ -7,6 +7,7 @@
 mod apply;
 mod completions;
 mod destroy;
+mod explain;
 mod graph;
 mod options;
 mod plan;
@@ -69,6 +70,8 @@ enum Command {
     Destroy(destroy::Args),
     /// Show the state, or one resource with its evidence
     Show(show::Args),
+    /// Explain a kind: its fields, its equality, its outputs
+    Explain(explain::Args),
     /// Print the resource graph
     Graph(graph::Args),
     /// Look after the simulated account of --exec sandbox
@@ -95,6 +98,7 @@ pub fn main() -> ExitCode {
         Command::Refresh(args) => refresh::run(&args),
         Command::Destroy(args) => destroy::run(&args),
         Command::Show(args) => show::run(&args),
+        Command::Explain(args) => explain::run(&args),
         Command::Graph(args) => graph::run(&args),
         Command::Sandbox(args) => sandbox::run(&args),
         Command::Completions(args) => completions::run(&args),

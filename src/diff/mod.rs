@@ -126,6 +126,64 @@ pub fn compare(
     found
 }
 
+/// What to remember as applied when an object was only brought part of the way:
+/// what the comparison found no difference in is as desired; where it did, what
+/// was remembered before stays, so that what is still to go is not taken for
+/// someone else's.
+pub fn reached(desired: &Map, prior: Option<&Map>, changes: &[FieldChange]) -> Map {
+    let changed: BTreeSet<&Path> = changes.iter().map(|change| &change.path).collect();
+    let names: BTreeSet<&String> =
+        desired.keys().chain(prior.into_iter().flatten().map(|(name, _)| name)).collect();
+    names
+        .into_iter()
+        .filter_map(|name| {
+            let prior = prior.and_then(|prior| prior.get(name));
+            let value = reached_at(&Path::new(name), desired.get(name), prior, &changed)?;
+            Some((name.clone(), value))
+        })
+        .collect()
+}
+
+fn reached_at(
+    path: &Path,
+    desired: Option<&Value>,
+    prior: Option<&Value>,
+    changed: &BTreeSet<&Path>,
+) -> Option<Value> {
+    // Paths below this one follow it in order.
+    let next = changed.range::<Path, _>(path..).next();
+    if next.is_none_or(|next| !next.starts_with(path)) {
+        return desired.cloned();
+    }
+    if changed.contains(path) {
+        return prior.cloned();
+    }
+    let sides = || [desired, prior].into_iter().flatten();
+    if sides().all(|side| side.as_list().is_some()) {
+        let (desired, prior) = (members(desired), members(prior));
+        let kept = |name: &String| changed.contains(&path.join(name.clone()));
+        let members: BTreeMap<_, _> = desired
+            .into_iter()
+            .filter(|(name, _)| !kept(name))
+            .chain(prior.into_iter().filter(|(name, _)| kept(name)))
+            .collect();
+        return Some(Value::List(members.into_values().cloned().collect()));
+    }
+    if sides().all(|side| side.as_map().is_some()) {
+        let keys: BTreeSet<&String> =
+            sides().filter_map(Value::as_map).flat_map(BTreeMap::keys).collect();
+        let entry = |key: &String| {
+            let of = |side: Option<&Value>| side.and_then(|side| side.get(key)).cloned();
+            let (desired, prior) = (of(desired), of(prior));
+            reached_at(&path.join(key.clone()), desired.as_ref(), prior.as_ref(), changed)
+        };
+        return Some(Value::Map(
+            keys.into_iter().filter_map(|key| Some((key.clone(), entry(key)?))).collect(),
+        ));
+    }
+    prior.cloned()
+}
+
 /// A `Null` declares nothing.
 fn declared(value: Option<&Value>) -> Option<&Value> {
     value.filter(|value| !value.is_null())
@@ -328,4 +386,57 @@ fn members(value: Option<&Value>) -> BTreeMap<String, &Value> {
     list.iter()
         .map(|member| (member.as_str().map_or_else(|| member.to_string(), str::to_owned), member))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const ATTRIBUTES: &[Attribute] = &[
+        Attribute { name: "set", rule: Rule::Set, on_change: OnChange::Update },
+        Attribute { name: "tags", rule: Rule::Entries, on_change: OnChange::Update },
+        Attribute { name: "text", rule: Rule::Exact, on_change: OnChange::Update },
+    ];
+
+    fn map(json: &serde_json::Value) -> Map {
+        Value::from_json(json).as_map().cloned().unwrap()
+    }
+
+    #[test]
+    fn what_is_still_to_go_is_remembered_after_half_an_update() {
+        let prior = map(&json!({
+            "set": ["gone", "stays", "to-go"], "tags": {"a": "1", "old": "x"}, "text": "before",
+        }));
+        let desired = map(
+            &json!({"set": ["came", "missing", "stays"], "tags": {"a": "2", "b": "3"}, "text": "after"}),
+        );
+        let live = map(&json!({
+            "set": ["came", "others", "stays", "to-go"],
+            "tags": {"a": "1", "b": "3", "old": "x", "theirs": "y"},
+            "text": "before",
+        }));
+        let compared = |prior: &Map| {
+            let sides = Sides { desired: &desired, prior: Some(prior), live: &live };
+            compare(ATTRIBUTES, &BTreeSet::new(), sides, &[])
+        };
+        let found = compared(&prior);
+        let remembered = reached(&desired, Some(&prior), &found.changes);
+        assert_eq!(
+            remembered,
+            map(&json!({
+                "set": ["came", "stays", "to-go"],
+                "tags": {"a": "1", "b": "3", "old": "x"},
+                "text": "before",
+            }))
+        );
+        // The next plan finds the same left to do, and nothing more.
+        let paths = |found: &Comparison| {
+            found.changes.iter().map(|change| change.path.to_string()).collect::<Vec<_>>()
+        };
+        assert_eq!(paths(&compared(&remembered)), paths(&found));
+        assert_eq!(compared(&remembered).foreign, found.foreign);
+        assert_eq!(reached(&desired, None, &[]), desired);
+    }
 }

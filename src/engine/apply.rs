@@ -20,7 +20,7 @@ use super::read::{Freshness, Sighting, Unreadable, detail, read};
 use super::survey::{ObserverBox, Settled, Survey, outputs};
 use crate::adapter::{Adapter, Blocker, Desired, Health, Live, Prior, Readiness, Step, Subject};
 use crate::address::{Address, Reference};
-use crate::diff::FieldChange;
+use crate::diff::{FieldChange, reached};
 use crate::exec::{ExecError, explain};
 use crate::journal::Outcome;
 use crate::manifest::template::Resolution;
@@ -270,7 +270,9 @@ impl Applier {
             };
             return (Ending::Moved { now: decision.fields, why }, Map::new());
         }
-        let adopting = change.action == Action::Adopt && decision.steps.is_empty();
+        let adopting = change.action == Action::Adopt
+            && decision.steps.is_empty()
+            && decision.fields.is_empty();
         if !decision.blockers.is_empty() && !adopting {
             return (Ending::Blocked(decision.blockers), Map::new());
         }
@@ -305,7 +307,7 @@ impl Applier {
             why,
             next: "correct the manifest, then plan again".into(),
         };
-        let Some(subject) = self.survey.subjects.get(address) else {
+        let Some(subject) = self.survey.entries.get(address) else {
             return Err(wrong("it is not part of the stack".into()));
         };
         let destroy = self.survey.mode == crate::plan::Mode::Destroy;
@@ -453,7 +455,7 @@ impl Applier {
         desired: &Desired,
         failure: Option<Failure>,
     ) -> (Ending, Map) {
-        let Some(subject) = self.survey.subjects.get(address) else {
+        let Some(subject) = self.survey.entries.get(address) else {
             return (Ending::Interrupted, Map::new());
         };
         // What was applied before tells what had to go.
@@ -558,12 +560,16 @@ impl Applier {
             }),
         };
         if let Live::Present(object) = &sighting.live {
-            // Only what a read shows was applied.
-            let found = differences(adapter, desired, None, object, &[]);
-            let mut attributes = desired.attributes.clone();
-            attributes.retain(|name, _| {
-                !found.changes.iter().any(|c| c.path.segments().first() == Some(name))
-            });
+            // Only what a read shows was applied; what is still to go stays
+            // remembered as ours.
+            let subject = self.survey.entries.get(address);
+            let prior = subject
+                .and_then(|subject| subject.prior.as_deref())
+                .filter(|prior| prior.identity == desired.identity);
+            let ignore = subject.map(|subject| subject.ignore.as_slice()).unwrap_or_default();
+            let found = differences(adapter, desired, prior, object, ignore);
+            let prior = prior.map(|prior| &prior.attributes);
+            let attributes = reached(&desired.attributes, prior, &found.changes);
             let record = self.record(address, attributes, desired, &outputs, sighting);
             let blockers = match &ending {
                 Ending::Failed(failure) if blockers.is_empty() => vec![Blocker {
@@ -601,7 +607,7 @@ impl Applier {
         adapter: &'static dyn Adapter,
         failure: Option<Failure>,
     ) -> (Ending, Map) {
-        let prior = self.survey.subjects.get(address).and_then(|subject| subject.prior.as_deref());
+        let prior = self.survey.entries.get(address).and_then(|subject| subject.prior.as_deref());
         let start = Instant::now();
         let mut pause = Duration::from_millis(200);
         loop {
@@ -626,6 +632,8 @@ impl Applier {
                     pause = (pause * 2).min(Duration::from_secs(5));
                 }
                 Ok(_) => {
+                    // Parts of it may be gone: nobody can say that it is applied.
+                    let _ = self.keeper.mark_unverified(address);
                     let failure = failure.unwrap_or_else(|| Failure {
                         what: "verify the deletion".into(),
                         command: String::new(),
@@ -645,7 +653,7 @@ impl Applier {
         let (Some(desired), Some(Live::Present(object))) = (&settled.desired, &settled.live) else {
             return;
         };
-        if self.survey.subjects.get(address).is_none_or(|subject| subject.prior.is_none()) {
+        if self.survey.entries.get(address).is_none_or(|subject| subject.prior.is_none()) {
             return;
         }
         let blockers = settled.decision.blockers.clone();
@@ -665,7 +673,7 @@ impl Applier {
         outputs: &Map,
         sighting: &Sighting,
     ) -> Record {
-        let subject = self.survey.subjects.get(address);
+        let subject = self.survey.entries.get(address);
         Record {
             applied: Arc::new(Prior {
                 identity: desired.identity.clone(),

@@ -6,6 +6,7 @@
 //! Nothing here prints or reads the environment.
 
 pub mod apply;
+pub mod entry;
 pub mod event;
 pub mod keeper;
 pub mod read;
@@ -17,10 +18,11 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use self::apply::{Applier, Ending, Finished};
+use self::entry::{Entry, entries, graph};
 use self::event::Observer;
 use self::keeper::Keeper;
 use self::read::Unreadable;
-use self::survey::{Settled, Survey, graph, subjects};
+use self::survey::{Settled, Survey};
 use crate::adapter::{Live, Readiness};
 use crate::address::Address;
 use crate::exec::gateway::Gateway;
@@ -163,7 +165,7 @@ impl Engine {
         keep_all: bool,
     ) -> Result<Planned, EngineError> {
         let state = self.store.load()?;
-        let all = subjects(&self.stack, state.as_ref(), mode);
+        let all = entries(&self.stack, state.as_ref(), mode);
         let whole = graph(&all);
         let mut order = whole
             .order()
@@ -284,7 +286,7 @@ impl Engine {
         let before = state.clone();
         for (address, settled) in &planned.settled {
             let Some(record) = state.resources.get_mut(address) else { continue };
-            let entry = planned.survey.subjects.get(address);
+            let entry = planned.survey.entries.get(address);
             let ignore = entry.map(|entry| entry.ignore.as_slice()).unwrap_or_default();
             look_at(address, record, settled, ignore);
             statuses.push((address.clone(), record.status));
@@ -299,7 +301,7 @@ impl Engine {
 
     /// The resources that the targets name; `None`: all.
     fn roots(
-        all: &BTreeMap<Address, survey::Entry>,
+        all: &BTreeMap<Address, Entry>,
         targets: &Targets,
     ) -> Result<Option<BTreeSet<Address>>, EngineError> {
         if targets.0.is_empty() {
@@ -386,7 +388,7 @@ fn look_at(address: &Address, record: &mut Record, settled: &Settled, ignore: &[
 
 /// A change of the plan, from what was decided.
 fn change(address: &Address, survey: &Survey, settled: &Settled) -> Change {
-    let subject = survey.subjects.get(address);
+    let subject = survey.entries.get(address);
     let decision = &settled.decision;
     let prior = subject.and_then(|subject| subject.prior.as_deref());
     let identity = match (&settled.desired, prior) {

@@ -6,48 +6,25 @@
 //! after what it depends on: only then its outputs are final. Every command
 //! here only reads.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tokio::sync::SetOnce;
 use tokio::task::JoinSet;
 
+use super::entry::{Entry, cluster};
 use super::event::{Event, Observer};
 use super::read::{Freshness, Sighting, Unreadable, read};
-use crate::adapter::{Adapter, Blocker, Context, Desired, Kind, Live, Prior, Problem, Subject};
+use crate::adapter::{Adapter, Blocker, Context, Desired, Live, Prior, Problem, Subject};
 use crate::address::{Address, Reference};
 use crate::command::{Command, Tool};
 use crate::exec::ClusterAccess;
 use crate::exec::gateway::Gateway;
-use crate::graph::Graph;
-use crate::manifest::resource::{DependsOn, Resource};
 use crate::manifest::stack::Stack;
 use crate::manifest::template::{Resolution, references, resolve};
 use crate::plan::decide::{Decision, Facts, decide};
 use crate::plan::{Action, Mode, Reason};
-use crate::state::{State, Status};
-use crate::value::{Map, Path, Value};
-
-/// A resource as it stands before anything is read.
-#[derive(Debug, Clone)]
-pub struct Entry {
-    /// Whether a manifest declares it; else only the state knows it.
-    pub declared: bool,
-    /// Whether it is only read.
-    pub external: bool,
-    /// Fields that are not compared.
-    pub ignore: Vec<Path>,
-    /// Whether the state says that it is applied.
-    pub is_applied: bool,
-    /// What the state remembers.
-    pub prior: Option<Arc<Prior>>,
-    /// What it depends on, by its manifest or, without one, by the state.
-    pub dependencies: BTreeSet<Address>,
-    /// The phase that it belongs to.
-    pub phase: Option<String>,
-    /// Whether it must never be destroyed.
-    pub prevent_destroy: bool,
-}
+use crate::value::{Map, Value};
 
 /// A resource that is read and decided.
 #[derive(Debug, Clone)]
@@ -77,7 +54,7 @@ pub struct Survey {
     /// The region.
     pub region: String,
     /// The resources.
-    pub subjects: BTreeMap<Address, Entry>,
+    pub entries: BTreeMap<Address, Entry>,
     /// Whether everything that was read is kept, also of resources that the
     /// state describes rightly: a large stack takes half the memory without.
     pub keep_all: bool,
@@ -96,108 +73,6 @@ impl std::fmt::Debug for ObserverBox {
     }
 }
 
-/// The resources of a stack and its state, as they stand before anything is
-/// read. The dependencies of Kubernetes resources include the cluster.
-pub fn subjects(stack: &Stack, state: Option<&State>, mode: Mode) -> BTreeMap<Address, Entry> {
-    let mut subjects = BTreeMap::new();
-    let cluster = cluster(stack);
-    for resource in &stack.resources {
-        let address = resource.address.clone();
-        let record = state.and_then(|state| state.resources.get(&address));
-        let mut dependencies = dependencies(stack, resource);
-        if address.kind.adapter().needs_kubernetes() {
-            dependencies.extend(cluster.clone());
-        }
-        dependencies.remove(&address);
-        subjects.insert(
-            address,
-            Entry {
-                declared: true,
-                external: resource.external,
-                ignore: resource.lifecycle.ignore_changes.clone(),
-                is_applied: record.is_some_and(|record| record.status == Status::Applied),
-                prior: record.map(|record| Arc::clone(&record.applied)),
-                dependencies,
-                phase: resource.phase.clone(),
-                prevent_destroy: resource.lifecycle.prevent_destroy
-                    || (mode == Mode::Destroy
-                        && record.is_some_and(|record| record.prevent_destroy)),
-            },
-        );
-    }
-    for (address, record) in state.iter().flat_map(|state| &state.resources) {
-        subjects.entry(address.clone()).or_insert_with(|| Entry {
-            declared: false,
-            external: false,
-            ignore: Vec::new(),
-            is_applied: record.status == Status::Applied,
-            prior: Some(Arc::clone(&record.applied)),
-            dependencies: {
-                let mut dependencies = record.dependencies.clone();
-                if address.kind.adapter().needs_kubernetes() {
-                    dependencies.extend(cluster.clone());
-                }
-                dependencies
-            },
-            phase: record.phase.clone(),
-            prevent_destroy: record.prevent_destroy,
-        });
-    }
-    subjects
-}
-
-/// What a resource depends on: what its spec refers to, and what it says
-/// itself.
-fn dependencies(stack: &Stack, resource: &Resource) -> BTreeSet<Address> {
-    let mut found: BTreeSet<_> = references(&resource.spec)
-        .filter_map(|(_, reference)| match reference {
-            Reference::Output { target, .. } => Some(target),
-            Reference::Variable(_) | Reference::AccountId | Reference::Region => None,
-        })
-        .collect();
-    for dependency in &resource.depends_on {
-        match dependency {
-            DependsOn::Resource(address) => drop(found.insert(address.clone())),
-            DependsOn::Phase(phase) => found.extend(
-                stack
-                    .resources
-                    .iter()
-                    .filter(|other| other.phase.as_ref() == Some(phase))
-                    .map(|other| other.address.clone()),
-            ),
-        }
-    }
-    found
-}
-
-/// The resource that stands for the stack's cluster.
-fn cluster(stack: &Stack) -> Option<Address> {
-    let value = stack.cluster.as_ref()?;
-    if let Some((_, Reference::Output { target, .. })) =
-        references(value).find(|(_, r)| matches!(r, Reference::Output { .. }))
-    {
-        return Some(target);
-    }
-    // A plain name: the resource that has it.
-    stack
-        .resources
-        .iter()
-        .find(|other| {
-            other.address.kind == Kind::EksCluster && other.spec.get("name") == Some(value)
-        })
-        .map(|other| other.address.clone())
-}
-
-/// The graph of the resources.
-pub fn graph(subjects: &BTreeMap<Address, Entry>) -> Graph {
-    Graph::new(
-        &subjects
-            .iter()
-            .map(|(address, subject)| (address.clone(), subject.dependencies.clone()))
-            .collect(),
-    )
-}
-
 impl Survey {
     /// A walk over these resources.
     pub fn new(
@@ -205,17 +80,17 @@ impl Survey {
         mode: Mode,
         gateway: Arc<Gateway>,
         region: String,
-        subjects: BTreeMap<Address, Entry>,
+        entries: BTreeMap<Address, Entry>,
         keep_all: bool,
         observer: Observer,
     ) -> Self {
-        let settled = subjects.keys().map(|address| (address.clone(), SetOnce::new())).collect();
+        let settled = entries.keys().map(|address| (address.clone(), SetOnce::new())).collect();
         Self {
             stack,
             mode,
             gateway,
             region,
-            subjects,
+            entries,
             keep_all,
             account: SetOnce::new(),
             settled,
@@ -231,14 +106,14 @@ impl Survey {
     pub async fn walk(
         self: &Arc<Self>,
     ) -> Result<(String, BTreeMap<Address, Arc<Settled>>), Unreadable> {
-        (self.observer.0)(Event::ReadingStarted { total: self.subjects.len() });
+        (self.observer.0)(Event::ReadingStarted { total: self.entries.len() });
         let mut tasks = JoinSet::new();
         let survey = Arc::clone(self);
         tasks.spawn(async move {
             let account = survey.read_account().await;
             drop(survey.account.set(account));
         });
-        for address in self.subjects.keys() {
+        for address in self.entries.keys() {
             let survey = Arc::clone(self);
             let address = address.clone();
             tasks.spawn(async move {
@@ -295,7 +170,7 @@ impl Survey {
     }
 
     async fn settle(&self, address: &Address) -> Settled {
-        let Some(subject) = self.subjects.get(address) else {
+        let Some(subject) = self.entries.get(address) else {
             return unknown(Reason::Gone, SEE_CAUSE.to_owned(), None);
         };
         let adapter = address.kind.adapter();

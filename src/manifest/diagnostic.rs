@@ -27,6 +27,8 @@ pub struct Diagnostic {
     pub help: Option<String>,
     /// Other places that have to do with it, each with its part in it.
     pub related: Vec<(Span, String)>,
+    /// Whether the line is not to be shown, because it holds a secret.
+    pub concealed: bool,
 }
 
 impl Diagnostic {
@@ -38,12 +40,20 @@ impl Diagnostic {
             label: None,
             help: None,
             related: Vec::new(),
+            concealed: false,
         }
     }
 
     /// Something wrong that no file holds.
     pub fn anywhere(summary: impl Into<String>) -> Self {
-        Self { span: None, summary: summary.into(), label: None, help: None, related: Vec::new() }
+        Self {
+            span: None,
+            summary: summary.into(),
+            label: None,
+            help: None,
+            related: Vec::new(),
+            concealed: false,
+        }
     }
 
     /// Says what stands at the place.
@@ -64,6 +74,13 @@ impl Diagnostic {
     #[must_use]
     pub fn maybe_help(mut self, help: Option<String>) -> Self {
         self.help = help;
+        self
+    }
+
+    /// Keeps the line itself from being shown, if it holds a secret.
+    #[must_use]
+    pub fn concealed_if(mut self, secret: bool) -> Self {
+        self.concealed = secret;
         self
     }
 
@@ -138,7 +155,8 @@ impl Diagnostics {
                     diagnostic.label.as_deref(),
                 ));
                 let marks: Vec<_> = primary.into_iter().chain(related).collect();
-                if self.sources.is_hidden(file) {
+                let concealed = diagnostic.concealed && file == span.file;
+                if concealed || self.sources.is_hidden(file) {
                     let position = self.sources.position(marks.first().map_or(span, |mark| mark.1));
                     group = group.element(
                         Origin::path(self.sources.name(file))
@@ -259,6 +277,25 @@ pub fn quote(text: &str) -> String {
     }
     quoted.push('`');
     quoted
+}
+
+/// A text from outside on one line, without a character that is not seen or
+/// that steers a terminal: for descriptions and the names of files.
+pub fn plain(text: &str) -> String {
+    let mut shown = String::new();
+    for (index, word) in text.split_whitespace().enumerate() {
+        if index > 0 {
+            shown.push(' ');
+        }
+        for c in word.chars() {
+            if c.is_control() || is_invisible(c) {
+                shown.extend(c.escape_unicode());
+            } else {
+                shown.push(c);
+            }
+        }
+    }
+    shown
 }
 
 /// Whether a character is not seen, or changes how its neighbours are seen:

@@ -3,7 +3,8 @@
 //!
 //! Manifests are the files in it that end in `.yaml` or `.yml`, in the order of
 //! their names, those of directories inside included; hidden ones are left
-//! out. A link may not lead out of the directory. Nothing is read that is not
+//! out, and so are Helm charts: directories that hold a `Chart.yaml`, which a
+//! release may name by its path. A link may not lead out of the directory. Nothing is read that is not
 //! a plain file, and nothing beyond the limits. This module must not know what
 //! manifests mean.
 
@@ -13,7 +14,7 @@ use std::io::{self, ErrorKind, Read as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path as FilePath;
 
-use super::diagnostic::{Diagnostic, quote};
+use super::diagnostic::{Diagnostic, plain, quote};
 use super::encoding::{MAX_BYTES, take, too_long};
 use super::node::Node;
 use super::source::{FileId, Sources};
@@ -100,6 +101,9 @@ impl Files {
                 }
             };
             if metadata.is_dir() {
+                if path.join("Chart.yaml").exists() {
+                    continue;
+                }
                 self.walk(&path, root, depth + 1);
             } else if metadata.is_symlink() {
                 self.link(&path, root, is_manifest);
@@ -134,7 +138,7 @@ impl Files {
             return;
         }
         if let Some(bytes) = self.bytes(path, metadata) {
-            match take(&mut self.sources, &path.display().to_string(), &bytes) {
+            match take(&mut self.sources, &shown(path), &bytes) {
                 Ok(file) => self.manifests.push(file),
                 Err(diagnostic) => {
                     self.wrong.push(*diagnostic);
@@ -152,7 +156,7 @@ impl Files {
             return None;
         }
         if metadata.len() > MAX_BYTES as u64 {
-            let file = self.sources.add(path.display().to_string(), "");
+            let file = self.sources.add(shown(path), "");
             self.sources.hide(file);
             self.wrong.push(too_long(file, metadata.len()));
             self.incomplete = true;
@@ -190,7 +194,7 @@ impl Files {
             }
         };
         let bytes = self.bytes(path, &metadata)?;
-        let file = match take(&mut self.sources, &path.display().to_string(), &bytes) {
+        let file = match take(&mut self.sources, &shown(path), &bytes) {
             Ok(file) => file,
             Err(diagnostic) => {
                 if let Some(span) = diagnostic.span {
@@ -211,4 +215,9 @@ impl Files {
         }
         parsed.documents.into_iter().next()
     }
+}
+
+/// The name of a file, fit to be shown.
+fn shown(path: &FilePath) -> String {
+    plain(&path.display().to_string())
 }

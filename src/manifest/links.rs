@@ -11,10 +11,10 @@ use petgraph::visit::EdgeRef;
 
 use super::diagnostic::{Diagnostic, nearest, quote};
 use super::resource::{Declared, DependsOn};
-use super::schema::list;
 use super::source::Span;
 use super::stack::{Phase, unknown_phase};
-use super::template::Found;
+use super::translate::Found;
+use super::wording::list;
 use crate::adapter::Kind;
 use crate::address::{Address, Reference};
 

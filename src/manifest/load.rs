@@ -17,7 +17,8 @@ use super::resource::{self, Declared, Document, STACK_KIND};
 use super::schema::{SpecSchema, Subject};
 use super::source::{Sources, Span};
 use super::stack::{self, Stack, StackDocument, locate};
-use super::template::{Resolution, Translator};
+use super::template::Resolution;
+use super::translate::Translator;
 use super::variables::{REGION, VariableInputs, assign};
 use super::yaml;
 use crate::adapter::{Context, Desired, Kind, Problem};
@@ -140,7 +141,7 @@ impl Assembly<'_> {
 
     fn check(&mut self, document: Option<StackDocument>, files: &[Node]) -> Option<Stack> {
         let declarations = document.as_ref().map_or(&[][..], |document| &document.declarations);
-        let variables = assign(declarations, self.inputs, files, self.sources, &mut self.wrong);
+        let variables = assign(declarations, self.inputs, files, &mut self.wrong);
         let told = variables.get(REGION).and_then(Value::as_str).map(str::to_owned);
         let region = self.inputs.region.clone().or(told);
         let lookup = |reference: &Reference| match reference {
@@ -242,7 +243,7 @@ impl Assembly<'_> {
                 }
                 let help = match nearest(first, names()) {
                     Some(near) => format!("did you mean {}?", quote(near)),
-                    None => format!("its fields are {}", super::schema::list(names(), "and")),
+                    None => format!("its fields are {}", super::wording::list(names(), "and")),
                 };
                 wrong.push(
                     Diagnostic::at(*span, "unknown field to ignore")

@@ -1,7 +1,16 @@
 //! Manifests: YAML text to typed resources, with the place of every key.
+//!
+//! The way of a directory: `files` reads it, `encoding` makes texts of bytes,
+//! `yaml` documents of texts, `resource` and `stack` declarations of documents,
+//! `variables` gives variables their values, `translate` puts them into the
+//! specs, `schema` and the adapters check these, `links` checks how resources
+//! hang together. `load` joins all of this into a [`stack::Stack`], or into
+//! [`diagnostic::Diagnostics`] with everything that is wrong. This module must
+//! not know the engine, and nothing in it but `files` touches the disk.
 
 pub mod diagnostic;
 mod encoding;
+mod field;
 mod files;
 mod links;
 pub mod load;
@@ -14,5 +23,7 @@ mod shape;
 pub mod source;
 pub mod stack;
 pub mod template;
+mod translate;
 pub mod variables;
+mod wording;
 pub mod yaml;

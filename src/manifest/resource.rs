@@ -11,10 +11,11 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use super::diagnostic::{Diagnostic, nearest, quote};
+use super::field::parse_path;
 use super::node::{Content, Entry, Node};
-use super::schema::{unknown_field, wrong_type};
 use super::source::Span;
-use super::template::Found;
+use super::translate::Found;
+use super::wording::{unknown_field, wrong_type};
 use crate::adapter::Kind;
 use crate::address::{Address, is_name};
 use crate::value::{Path, Value};
@@ -465,45 +466,9 @@ pub(super) fn not_a_name(span: Span, name: &str) -> Diagnostic {
         .help(help)
 }
 
-/// Reads a path as [`Path`] writes it: `tags["a b"].x`.
-pub fn parse_path(text: &str) -> Option<Path> {
-    let mut path = Path::default();
-    let mut rest = text;
-    let mut first = true;
-    while !rest.is_empty() {
-        if let Some(quoted) = rest.strip_prefix('[') {
-            let mut stream = serde_json::Deserializer::from_str(quoted).into_iter::<String>();
-            let segment = stream.next()?.ok()?;
-            rest = quoted.get(stream.byte_offset()..)?.strip_prefix(']')?;
-            path = path.join(segment);
-        } else {
-            let word = if first { rest } else { rest.strip_prefix('.')? };
-            let end = word.find(['.', '[']).unwrap_or(word.len());
-            let segment = word.get(..end).filter(|segment| !segment.is_empty())?;
-            if !segment.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-') {
-                return None;
-            }
-            path = path.join(segment);
-            rest = word.get(end..)?;
-        }
-        first = false;
-    }
-    (!first).then_some(path)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn paths_read_back_as_they_are_written() {
-        for text in ["tags", "tags.owner", "tags[\"a b\"].x", "[\"a.b\"]", "a[\"\\\"]\"]"] {
-            assert_eq!(parse_path(text).unwrap().to_string(), text);
-        }
-        for text in ["", ".a", "a.", "a..b", "a[b]", "a[\"b\"", "a b", "a[\"b\"]c"] {
-            assert_eq!(parse_path(text), None, "{text}");
-        }
-    }
 
     #[test]
     fn what_a_resource_depends_on_is_an_address_or_a_phase() {

@@ -12,9 +12,10 @@ use schemars::Schema;
 use serde_json::Value as Json;
 
 use super::diagnostic::{Diagnostic, nearest, quote};
-use super::node::{Content, Node};
+use super::node::Node;
 use super::source::{Sources, Span};
 use super::template::type_name;
+use super::wording::{list, unknown_field};
 use crate::value::Value;
 
 /// A compiled schema.
@@ -454,47 +455,6 @@ impl Explainer<'_> {
             None => format!("write {}", list(names.iter().map(String::as_str), "or")),
         };
         Diagnostic::at(span, "a value that is not allowed").label(label).help(help)
-    }
-}
-
-/// The error for a field that is not known.
-pub(super) fn unknown_field(span: Span, name: &str, owner: &str, fields: &[&str]) -> Diagnostic {
-    let help = match nearest(name, fields.iter().copied()) {
-        Some(near) => Some(format!("did you mean {}?", quote(near))),
-        None if fields.is_empty() => None,
-        None => Some(format!("its fields are {}", list(fields.iter().copied(), "and"))),
-    };
-    Diagnostic::at(span, format!("unknown field {}", quote(name)))
-        .label(format!("not a field of {owner}"))
-        .maybe_help(help)
-}
-
-/// The error for a node of the wrong type.
-pub(super) fn wrong_type(span: Span, node: &Node, expected: &str) -> Diagnostic {
-    let help = match node.content {
-        Content::Null => Some("give it a value, or remove the line".to_owned()),
-        Content::Bool(_) | Content::Number(_) if expected == "a text" => {
-            Some("quote it".to_owned())
-        }
-        Content::Bool(_)
-        | Content::Number(_)
-        | Content::Text(_)
-        | Content::List(_)
-        | Content::Map(_)
-        | Content::Broken => None,
-    };
-    Diagnostic::at(span, "a value of the wrong type")
-        .label(format!("expected {expected}, found {}", node.type_name()))
-        .maybe_help(help)
-}
-
-/// A list for people: "`a`, `b` and `c`".
-pub(super) fn list<'a>(names: impl Iterator<Item = &'a str>, last: &str) -> String {
-    let names: Vec<_> = names.map(quote).collect();
-    match names.split_last() {
-        None => String::new(),
-        Some((only, [])) => only.clone(),
-        Some((end, rest)) => format!("{} {last} {end}", rest.join(", ")),
     }
 }
 

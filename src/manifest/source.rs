@@ -3,6 +3,7 @@
 //! A place is small and copied freely; line and column are counted only when a
 //! person is to see them. This module must not know YAML or kinds.
 
+use std::fmt;
 use std::sync::OnceLock;
 
 /// One of the texts that were read.
@@ -53,12 +54,18 @@ pub struct Position {
 }
 
 /// The texts that were read, by name.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Sources {
     files: Vec<File>,
 }
 
-#[derive(Debug)]
+impl fmt::Debug for Sources {
+    /// Names only: a file of variables holds secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.files.iter().map(|file| &file.name)).finish()
+    }
+}
+
 struct File {
     name: String,
     text: String,

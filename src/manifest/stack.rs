@@ -18,7 +18,8 @@ use super::resource::{Resource, not_a_name};
 use super::schema::{SpecSchema, Subject};
 use super::shape::{self, VariableSpec};
 use super::source::{Sources, Span};
-use super::template::{self, Found, Resolution, Translator};
+use super::template::{self, Resolution};
+use super::translate::{Found, Translator};
 use super::variables::{Declaration, compile};
 use super::yaml;
 use crate::adapter::Problem;
@@ -445,7 +446,7 @@ pub(super) fn unknown_phase(span: Span, name: &str, phases: &[Phase]) -> Diagnos
     let help = match nearest(name, names.iter().copied()) {
         Some(near) => format!("did you mean {}?", quote(near)),
         None if names.is_empty() => "declare it in the Stack: `phases: [{name: ...}]`".to_owned(),
-        None => format!("the phases are {}", super::schema::list(names.into_iter(), "and")),
+        None => format!("the phases are {}", super::wording::list(names.into_iter(), "and")),
     };
     Diagnostic::at(span, "unknown phase")
         .label(format!("{} is not a phase of the stack", quote(name)))

@@ -12,12 +12,13 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
-use super::diagnostic::{Diagnostic, nearest, quote};
+use super::diagnostic::{Diagnostic, nearest, plain, quote};
 use super::node::{Content, Node};
-use super::scalar::plain;
+use super::scalar;
 use super::shape::VariableSpec;
-use super::source::{Sources, Span};
-use super::template::{self, Found, Resolution, literal, type_name};
+use super::source::Span;
+use super::template::{self, Resolution, type_name};
+use super::translate::{Found, literal};
 use crate::address::Reference;
 use crate::value::Value;
 
@@ -76,7 +77,7 @@ impl VariableType {
     fn parse(self, text: &str) -> Option<Value> {
         match self {
             Self::String => Some(Value::from(text)),
-            Self::Number => match plain(text) {
+            Self::Number => match scalar::plain(text) {
                 Ok(Content::Number(number)) => Some(Value::Number(number)),
                 Ok(_) | Err(_) => None,
             },
@@ -144,12 +145,10 @@ pub(super) fn assign(
     declarations: &[Declaration],
     inputs: &VariableInputs,
     files: &[Node],
-    sources: &Sources,
     wrong: &mut Vec<Diagnostic>,
 ) -> BTreeMap<String, Value> {
     let mut assigner = Assigner {
         by_name: declarations.iter().map(|one| (one.name.as_str(), one)).collect(),
-        sources,
         wrong,
     };
     let mut given = assigner.given(inputs, files);
@@ -190,7 +189,6 @@ pub(super) fn assign(
 
 struct Assigner<'a> {
     by_name: BTreeMap<&'a str, &'a Declaration>,
-    sources: &'a Sources,
     wrong: &'a mut Vec<Diagnostic>,
 }
 
@@ -256,7 +254,7 @@ impl<'a> Assigner<'a> {
         let known = self.by_name.keys().copied();
         let help = nearest(name, known).map(|near| format!("did you mean {}?", quote(near)));
         let help = help.or_else(|| {
-            let known = super::schema::list(self.by_name.keys().copied(), "and");
+            let known = super::wording::list(self.by_name.keys().copied(), "and");
             Some(if known.is_empty() {
                 "the stack declares no variables".to_owned()
             } else {
@@ -271,7 +269,7 @@ impl<'a> Assigner<'a> {
         let mut diagnostic =
             Diagnostic::at(declaration.name_span, format!("the variable `{name}` has no value"))
                 .help(format!("pass `--var {name}=VALUE`, or set it in a --var-file"));
-        diagnostic.label.clone_from(&declaration.spec.description);
+        diagnostic.label = declaration.spec.description.as_deref().map(plain);
         self.wrong.push(diagnostic);
     }
 
@@ -378,7 +376,7 @@ impl<'a> Assigner<'a> {
             Ok(value) => flatten(value, &mut lookup),
             Err(problems) => {
                 for problem in problems {
-                    let diagnostic = self.at(declaration, place, problem.summary);
+                    let diagnostic = Self::at(declaration, place, problem.summary);
                     self.wrong.push(diagnostic.maybe_help(problem.help));
                 }
                 return None;
@@ -388,14 +386,13 @@ impl<'a> Assigner<'a> {
             let expected = declaration.spec.kind.as_str();
             let is_list = declaration.spec.kind == VariableType::List && value.as_list().is_some();
             let found = if is_list { "a list of lists or maps" } else { type_name(&value) };
-            let mut diagnostic = self
-                .at(
-                    declaration,
-                    place,
-                    format!("the variable `{}` must be {expected}", declaration.name),
-                )
-                .label(format!("found {found}"))
-                .maybe_help(describe(declaration));
+            let mut diagnostic = Self::at(
+                declaration,
+                place,
+                format!("the variable `{}` must be {expected}", declaration.name),
+            )
+            .label(format!("found {found}"))
+            .maybe_help(describe(declaration));
             if matches!(
                 (declaration.spec.kind, &value),
                 (VariableType::String, Value::Number(_) | Value::Bool(_))
@@ -408,7 +405,7 @@ impl<'a> Assigner<'a> {
         if size(&value) > MAX_VALUE {
             let summary =
                 format!("the value of `{}` is longer than {MAX_VALUE} bytes", declaration.name);
-            let diagnostic = self.at(declaration, place, summary);
+            let diagnostic = Self::at(declaration, place, summary);
             self.wrong.push(diagnostic);
             return None;
         }
@@ -438,8 +435,7 @@ impl<'a> Assigner<'a> {
         let name = &declaration.name;
         let summary = format!("the value of the variable `{name}` does not match its pattern");
         let found = if sensitive { "the value".to_owned() } else { quote(wrong) };
-        let mut diagnostic = self
-            .at(declaration, place, summary)
+        let mut diagnostic = Self::at(declaration, place, summary)
             .label(format!("{found} does not match"))
             .help(describe(declaration).unwrap_or_default());
         if !matches!(place, Given::Default(_) | Given::Sandbox(_)) {
@@ -453,12 +449,11 @@ impl<'a> Assigner<'a> {
         false
     }
 
-    fn at(&self, declaration: &Declaration, place: Given, summary: String) -> Diagnostic {
+    fn at(declaration: &Declaration, place: Given, summary: String) -> Diagnostic {
         match place {
             Given::Argument => Diagnostic::anywhere(summary),
             Given::File(span) | Given::Default(span) | Given::Sandbox(span) => {
-                debug_assert!(!self.sources.name(span.file).is_empty(), "{}", declaration.name);
-                Diagnostic::at(span, summary)
+                Diagnostic::at(span, summary).concealed_if(declaration.spec.sensitive)
             }
         }
     }
@@ -495,7 +490,8 @@ fn size(value: &Value) -> usize {
 fn describe(declaration: &Declaration) -> Option<String> {
     let pattern =
         declaration.spec.pattern.as_ref().map(|pattern| format!("pattern {}", quote(pattern)));
-    let parts: Vec<String> = declaration.spec.description.iter().cloned().chain(pattern).collect();
+    let description = declaration.spec.description.as_deref().map(plain);
+    let parts: Vec<String> = description.into_iter().chain(pattern).collect();
     (!parts.is_empty()).then(|| format!("`{}`: {}", declaration.name, parts.join("; ")))
 }
 

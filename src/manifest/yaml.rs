@@ -14,10 +14,12 @@ use serde_yaml::granit_parser::{
     ErrorKind, Event, Options, Parser, ScalarStyle, ScanError, Span as YamlSpan, StrInput, Tag,
 };
 
-use super::diagnostic::{Diagnostic, is_invisible, quote};
+use super::diagnostic::{Diagnostic, is_invisible, plain, quote};
 use super::node::{Content, Entry, Node};
-use super::scalar::plain;
+use super::scalar;
 use super::source::{FileId, Sources, Span, byte_offset};
+
+mod syntax;
 
 /// The deepest nesting of lists and maps.
 pub const MAX_DEPTH: usize = 64;
@@ -147,7 +149,8 @@ impl Reader<'_> {
         let mut frames: Vec<Frame> = Vec::new();
         let mut anchors: BTreeMap<usize, Anchor> = BTreeMap::new();
         while let Some(next) = parser.next_event() {
-            let (event, place) = next.map_err(|error| Box::new(self.syntax_error(&error)))?;
+            let (event, place) =
+                next.map_err(|error| Box::new(syntax::explain(self.text, self.file, &error)))?;
             let span = self.span(&place);
             let (node, anchor) = match event {
                 Event::StreamStart
@@ -202,7 +205,8 @@ impl Reader<'_> {
                         Diagnostic::at(span, "an alias without an anchor")
                             .label("no anchor of this name stands before it in this document")
                             .help(format!(
-                                "write `&{name}` before the value to repeat, or quote the text"
+                                "write {} before the value to repeat, or quote the text",
+                                quote(&format!("&{name}"))
                             )),
                     )?;
                     (Node { span, content: Content::Broken }, 0)
@@ -286,7 +290,7 @@ impl Reader<'_> {
             let help = match node.content {
                 Content::Bool(_) | Content::Number(_) | Content::Null => {
                     let written = self.text.get(span.start as usize..span.end() as usize);
-                    format!("quote it: \"{}\"", written.unwrap_or("").trim())
+                    format!("quote it: \"{}\"", plain(written.unwrap_or("")))
                 }
                 Content::Text(_) | Content::List(_) | Content::Map(_) | Content::Broken => {
                     "a text that begins with `{`, `[` or `*` must be quoted".into()
@@ -414,12 +418,12 @@ impl Reader<'_> {
             return Ok(Content::Broken);
         }
         let resolved = match tag.map(|tag| (tag.core_suffix(), tag.parts())) {
-            None if style == ScalarStyle::Plain => plain(text),
+            None if style == ScalarStyle::Plain => scalar::plain(text),
             None | Some((Some("str"), _) | (None, ("" | "!", "" | "!"))) => {
                 Ok(Content::Text(text.to_owned()))
             }
             Some((Some(suffix @ ("int" | "float" | "bool" | "null")), _)) => {
-                let content = plain(text);
+                let content = scalar::plain(text);
                 let fits = matches!(
                     (suffix, &content),
                     ("int" | "float", Ok(Content::Number(_)))
@@ -452,80 +456,6 @@ impl Reader<'_> {
                 )?;
                 Ok(Content::Broken)
             }
-        }
-    }
-
-    #[expect(clippy::wildcard_enum_match_arm, reason = "the crate's kinds of errors are many")]
-    fn syntax_error(&self, error: &ScanError) -> Diagnostic {
-        let at = error.marker().byte_offset().unwrap_or(0).min(self.text.len());
-        let c = self.text.get(at..).and_then(|text| text.chars().next());
-        let len = c.filter(|c| *c != '\n').map_or(0, char::len_utf8);
-        let span = Span { file: self.file, start: byte_offset(at), len: byte_offset(len) };
-        let (summary, help) = match error.kind() {
-            ErrorKind::TabNotAllowed
-            | ErrorKind::TabInBlockIndentation
-            | ErrorKind::TabInIndentation
-            | ErrorKind::TabAtBlockScalarStart
-            | ErrorKind::TabInPlainScalar => {
-                return Diagnostic::at(self.tab(span), "a tab where YAML wants spaces")
-                    .label("a tab")
-                    .help("indent with spaces");
-            }
-            ErrorKind::RecursionLimitExceeded => return too_deep(span),
-            ErrorKind::DirectiveDisallowed => (
-                "a YAML directive".into(),
-                "remove the line; a text that begins with `%` must be quoted",
-            ),
-            ErrorKind::UnclosedQuotedScalar => {
-                ("a quote that is not closed".into(), "close it, or quote the text otherwise")
-            }
-            ErrorKind::InvalidIndentation
-            | ErrorKind::ExpectedBlockMappingKey
-            | ErrorKind::MappingValueNotAllowed
-            | ErrorKind::SimpleKeyExpected
-            | ErrorKind::ExpectedBlockSequenceEntry => (
-                format!("this is not YAML: {}", error.kind()),
-                "look at the indentation of this line and the one before, for `key: value` on \
-                 one line, and for a text that holds `: ` and must be quoted",
-            ),
-            ErrorKind::ExpectedFlowMappingSeparator
-            | ErrorKind::ExpectedFlowSequenceSeparator
-            | ErrorKind::UnexpectedEofFlowMapping
-            | ErrorKind::UnexpectedEofFlowSequence
-            | ErrorKind::UnclosedFlowCollection { .. } => (
-                format!("this is not YAML: {}", error.kind()),
-                "is a `{` or `[` before this not closed, or a comma missing?",
-            ),
-            ErrorKind::UnexpectedCharacter { character } => (
-                format!("this is not YAML: unexpected character {}", quote(&character.to_string())),
-                "quote the text",
-            ),
-            // The crate adds kinds at any time; each explains itself.
-            kind => (format!("this is not YAML: {kind}"), "look at this line and the one before"),
-        };
-        Diagnostic::at(span, summary).help(help)
-    }
-
-    /// The tab that an error is about: in the indentation of its line or of a
-    /// later one, or else anywhere on its line.
-    fn tab(&self, span: Span) -> Span {
-        let at = span.start as usize;
-        let begin = self.text.get(..at).and_then(|text| text.rfind('\n')).map_or(0, |at| at + 1);
-        let rest = self.text.get(begin..).unwrap_or("");
-        let mut start = 0;
-        let mut indented = None;
-        for line in rest.split_inclusive('\n') {
-            let indentation = line.len() - line.trim_start_matches([' ', '\t']).len();
-            if let Some(tab) = line.get(..indentation).and_then(|text| text.find('\t')) {
-                indented = Some(start + tab);
-                break;
-            }
-            start += line.len();
-        }
-        let first_line = rest.split('\n').next().unwrap_or("");
-        match indented.or_else(|| first_line.find('\t')) {
-            Some(tab) => Span { start: byte_offset(begin + tab), len: 1, ..span },
-            None => span,
         }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use crate::address::Address;
-use crate::engine::survey::Entry;
+use crate::engine::entry::Entry;
 
 /// The graph in the DOT language of Graphviz: an arrow leads from a resource to
 /// what it depends on; phases are clusters.

@@ -36,7 +36,7 @@ pub enum StoreError {
         source: StateError,
     },
     /// The apply log can't be used.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {source}; move the log aside, and the next apply begins a new one", path.display())]
     Log {
         /// The file.
         path: PathBuf,

@@ -11,7 +11,7 @@ fn the_first_apply_ends_verified_and_the_second_finds_nothing() {
     let last = first.stdout.lines().last().unwrap().to_owned();
     let told = first.stderr.clone();
     first.expect(0);
-    insta::assert_snapshot!(last, @"");
+    insta::assert_snapshot!(last, @"Apply complete: 8 added, 0 changed, 0 destroyed, 0 adopted, 0 repaired. 9 resources verified by a read.");
     // The order is any, but what depends on something begins after its end.
     let place = |line: &str| {
         told.lines().position(|told| told.starts_with(line)).unwrap_or_else(|| panic!("{line}"))
@@ -21,11 +21,51 @@ fn the_first_apply_ends_verified_and_the_second_finds_nothing() {
     assert!(place("EksAccessEntry.node: applied") < place("HelmRelease.karpenter: create begins"));
     let mut told: Vec<_> = told.lines().collect();
     told.sort_unstable();
-    insta::assert_snapshot!(told.join("\n"), @"");
+    insta::assert_snapshot!(told.join("\n"), @r"
+    Ec2Tags.discovery: applied after [seconds]
+    Ec2Tags.discovery: create begins
+    Ec2Tags.discovery: tag 7 resources: karpenter.sh/discovery
+    EksAccessEntry.node: applied after [seconds]
+    EksAccessEntry.node: create begins
+    EksAccessEntry.node: make an access entry for NodeRole
+    HelmRelease.karpenter: applied after [seconds]
+    HelmRelease.karpenter: create begins
+    HelmRelease.karpenter: install release karpenter in kube-system: oci://public.ecr.aws/karpenter/karpenter 1.8.3
+    IamPolicy.controller: applied after [seconds]
+    IamPolicy.controller: create begins
+    IamPolicy.controller: create the policy ControllerPolicy
+    IamRole.controller: applied after [seconds]
+    IamRole.controller: attach ControllerPolicy to ControllerRole
+    IamRole.controller: create begins
+    IamRole.controller: create the role ControllerRole
+    IamRole.node: applied after [seconds]
+    IamRole.node: attach AmazonEKSWorkerNodePolicy to NodeRole
+    IamRole.node: attach AmazonEKS_CNI_Policy to NodeRole
+    IamRole.node: create begins
+    IamRole.node: create the role NodeRole
+    PodIdentityAssociation.karpenter: applied after [seconds]
+    PodIdentityAssociation.karpenter: associate kube-system/karpenter with its role
+    PodIdentityAssociation.karpenter: create begins
+    Reading 9 resources ...
+    ServiceLinkedRole.spot: applied after [seconds]
+    ServiceLinkedRole.spot: create begins
+    ServiceLinkedRole.spot: create the service-linked role of spot.amazonaws.com
+    ");
 
-    insta::assert_snapshot!(environment.run("plan --detailed-exitcode"), @"");
+    insta::assert_snapshot!(environment.run("plan --detailed-exitcode"), @r"
+    $ lkh plan --detailed-exitcode
+    Stack small, account 111122223333, region us-east-2.
+
+    No changes. Everything is as declared (9 resources read).
+    ");
     let intents = environment.intents().len();
-    insta::assert_snapshot!(environment.run("apply --auto-approve"), @"");
+    insta::assert_snapshot!(environment.run("apply --auto-approve"), @r"
+    $ lkh apply --auto-approve
+    Stack small, account 111122223333, region us-east-2.
+
+    No changes. Everything is as declared (9 resources read).
+    Apply complete: 0 added, 0 changed, 0 destroyed, 0 adopted, 0 repaired. 9 resources verified by a read.
+    ");
     assert_eq!(environment.intents().len(), intents, "a second apply runs no command");
 }
 
@@ -85,7 +125,21 @@ fn what_depends_on_a_failure_is_skipped_and_the_rest_goes_on() {
     let (code, text) = (output.code, output.stdout);
     assert_eq!(code, 1);
     let report = text.split("as declared.\n").last().unwrap();
-    insta::assert_snapshot!(report, @"");
+    insta::assert_snapshot!(report, @r"
+    IamRole.node: failed
+      could not attach NoSuchPolicy to NodeRole
+      command: aws iam attach-role-policy --cli-input-json file:///dev/stdin
+      cause: the command failed (exit code 254)
+        An error occurred (NoSuchEntity) when calling the AttachRolePolicy operation: Policy arn:aws:iam::aws:policy/NoSuchPolicy does not exist or is not attachable.
+      next: run `lkh plan --target IamRole.node` to see what is left to do
+    IamPolicy.controller: skipped, because IamRole.node did not succeed
+    IamRole.controller: skipped, because IamPolicy.controller did not succeed
+    EksAccessEntry.node: skipped, because IamRole.node did not succeed
+    PodIdentityAssociation.karpenter: skipped, because IamRole.controller did not succeed
+    HelmRelease.karpenter: skipped, because EksAccessEntry.node did not succeed
+
+    Apply incomplete: 2 added, 0 changed, 0 destroyed, 0 adopted, 0 repaired. 6 resources did not end well.
+    ");
     let state = environment.state().unwrap();
     assert_eq!(state["resources"]["IamRole.node"]["status"], "notReady");
     assert_eq!(state["resources"]["ServiceLinkedRole.spot"]["status"], "applied");

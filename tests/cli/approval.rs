@@ -8,7 +8,7 @@ fn an_apply_without_approval_and_without_a_terminal_changes_nothing() {
     environment.run("plan").expect(0);
     let before = environment.files();
     let output = environment.run("apply");
-    insta::assert_snapshot!(output.complaints(), @"");
+    insta::assert_snapshot!(output.complaints(), @"error: this needs approval, and there is no terminal to ask on: review the plan and use --auto-approve, or save it (lkh plan --out FILE) and use lkh apply FILE");
     output.expect(1);
     let mut after = environment.files();
     after.retain(|path, _| path.extension().is_none_or(|extension| extension != "lock"));

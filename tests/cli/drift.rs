@@ -21,7 +21,22 @@ fn a_policy_is_detached() {
     environment.behind(&format!(
         "aws iam detach-role-policy --role-name {NODE_ROLE} --policy-arn {CNI_POLICY}"
     ));
-    insta::assert_snapshot!(environment.run("plan --detailed-exitcode"), @"");
+    insta::assert_snapshot!(environment.run("plan --detailed-exitcode"), @r#"
+    $ lkh plan --detailed-exitcode
+    Stack small, account 111122223333, region us-east-2.
+
+    phase compute
+
+      # IamRole.node will be updated in-place
+      # because it differs from what is declared
+      ~ roleName=NodeRole
+          + managedPolicies["arn:aws:iam::aws:policy/AmazonEKS_CNI_Policy"]  (drift)
+
+    Drift: 1 resource changed outside of lkh since the last apply; this plan undoes it.
+    Plan: 0 to add, 1 to change, 0 to destroy.
+    8 resources as declared.
+    --- exit code 2
+    "#);
     found_and_undone(
         &environment,
         &["IamRole.node managedPolicies arn:aws:iam::aws:policy/AmazonEKS_CNI_Policy drift"],
@@ -36,7 +51,33 @@ fn a_trust_policy_is_edited() {
     environment.behind(&format!(
         "aws iam update-assume-role-policy --role-name ControllerRole --policy-document {policy}"
     ));
-    insta::assert_snapshot!(environment.run("plan --detailed-exitcode"), @"");
+    insta::assert_snapshot!(environment.run("plan --detailed-exitcode"), @r#"
+    $ lkh plan --detailed-exitcode
+    Stack small, account 111122223333, region us-east-2.
+
+    phase compute
+
+      # IamRole.controller will be updated in-place
+      # because it differs from what is declared
+      ~ roleName=ControllerRole
+          ~ trustPolicy:  (drift)
+                {
+                  "Statement": [
+                    {
+              -       "Action": "sts:AssumeRole",
+              +       "Action": [
+              +         "sts:AssumeRole",
+              +         "sts:TagSession"
+              +       ],
+                      "Effect": "Allow",
+                      "Principal": {
+                        "Service": "pods.eks.amazonaws.com"
+
+    Drift: 1 resource changed outside of lkh since the last apply; this plan undoes it.
+    Plan: 0 to add, 1 to change, 0 to destroy.
+    8 resources as declared.
+    --- exit code 2
+    "#);
     found_and_undone(
         &environment,
         &["IamRole.controller trustPolicy drift"],
@@ -68,7 +109,7 @@ fn a_policy_document_gets_a_new_version() {
     found_and_undone(
         &environment,
         &["IamPolicy.controller document drift"],
-        &["make v1 the version of ControllerPolicy that counts"],
+        &["make version v1 of ControllerPolicy the default: it is the same document"],
     );
 }
 
@@ -85,7 +126,7 @@ fn a_tag_is_removed() {
     found_and_undone(
         &environment,
         &[&format!("Ec2Tags.discovery tags {subnet} karpenter.sh/discovery drift")],
-        &["tag 1 resource: karpenter.sh/discovery"],
+        &[&format!("tag {subnet}: karpenter.sh/discovery")],
     );
 }
 
@@ -93,7 +134,40 @@ fn a_tag_is_removed() {
 fn a_role_is_deleted() {
     let environment = TestEnvironment::applied();
     delete_node_role(&environment);
-    insta::assert_snapshot!(environment.run("plan --detailed-exitcode"), @"");
+    insta::assert_snapshot!(environment.run("plan --detailed-exitcode"), @r#"
+    $ lkh plan --detailed-exitcode
+    Stack small, account 111122223333, region us-east-2.
+
+    phase compute
+
+      # IamRole.node will be created
+      # because it was removed outside of lkh (drift)
+      + roleName=NodeRole
+          + managedPolicies["arn:aws:iam::aws:policy/AmazonEKSWorkerNodePolicy"]
+          + managedPolicies["arn:aws:iam::aws:policy/AmazonEKS_CNI_Policy"]
+          + path = "/"
+          + trustPolicy = {
+              "Statement": [
+                {
+                  "Action": "sts:AssumeRole",
+                  "Effect": "Allow",
+                  "Principal": {
+                    "Service": "ec2.amazonaws.com"
+                  }
+                }
+              ],
+              "Version": "2012-10-17"
+            }
+
+      # EksAccessEntry.node must be replaced
+      # because its role does not exist: arn:aws:iam::111122223333:role/NodeRole was deleted, and a new role of that name is another role to EKS
+      -/+ clusterName=testskillcluster principalArn=arn:aws:iam::111122223333:role/NodeRole
+
+    Drift: 1 resource changed outside of lkh since the last apply; this plan undoes it.
+    Plan: 2 to add, 0 to change, 1 to destroy.
+    7 resources as declared.
+    --- exit code 2
+    "#);
     let intents = environment.intents().len();
     environment.apply();
     assert_eq!(
@@ -114,7 +188,20 @@ fn a_role_is_deleted_and_made_anew() {
     let environment = TestEnvironment::applied();
     remake_node_role(&environment);
     // By its fields everything is as declared; to EKS it is another role.
-    insta::assert_snapshot!(environment.run("plan --detailed-exitcode"), @"");
+    insta::assert_snapshot!(environment.run("plan --detailed-exitcode"), @r"
+    $ lkh plan --detailed-exitcode
+    Stack small, account 111122223333, region us-east-2.
+
+    phase compute
+
+      # EksAccessEntry.node must be replaced
+      # because the role was made anew at [time]: it is [role id] now, this entry is for [role id]; EKS refuses the new role's nodes
+      -/+ clusterName=testskillcluster principalArn=arn:aws:iam::111122223333:role/NodeRole
+
+    Plan: 1 to add, 0 to change, 1 to destroy.
+    8 resources as declared.
+    --- exit code 2
+    ");
     found_and_undone(
         &environment,
         &[],
@@ -144,7 +231,23 @@ fn the_values_of_a_release_are_changed() {
         "helm upgrade karpenter oci://public.ecr.aws/karpenter/karpenter --version 1.8.3 \
          -n kube-system --reuse-values --set replicas=2",
     );
-    insta::assert_snapshot!(environment.run("plan --detailed-exitcode"), @"");
+    insta::assert_snapshot!(environment.run("plan --detailed-exitcode"), @r#"
+    $ lkh plan --detailed-exitcode
+    Stack small, account 111122223333, region us-east-2.
+
+    phase compute
+
+      # HelmRelease.karpenter will be updated in-place
+      # because it differs from what is declared
+      ~ namespace=kube-system releaseName=karpenter
+          ~ objects["Deployment/kube-system/karpenter"].spec.replicas: 2 -> 1  (drift)
+          ~ values.replicas: 2 -> 1  (drift)
+
+    Drift: 1 resource changed outside of lkh since the last apply; this plan undoes it.
+    Plan: 0 to add, 1 to change, 0 to destroy.
+    8 resources as declared.
+    --- exit code 2
+    "#);
     found_and_undone(
         &environment,
         &[
@@ -159,7 +262,22 @@ fn the_values_of_a_release_are_changed() {
 fn a_deployment_is_scaled() {
     let environment = TestEnvironment::applied();
     environment.behind("kubectl scale deployment karpenter -n kube-system --replicas=0");
-    insta::assert_snapshot!(environment.run("plan --detailed-exitcode"), @"");
+    insta::assert_snapshot!(environment.run("plan --detailed-exitcode"), @r#"
+    $ lkh plan --detailed-exitcode
+    Stack small, account 111122223333, region us-east-2.
+
+    phase compute
+
+      # HelmRelease.karpenter will be updated in-place
+      # because it differs from what is declared
+      ~ namespace=kube-system releaseName=karpenter
+          ~ objects["Deployment/kube-system/karpenter"].spec.replicas: 0 -> 1  (drift)
+
+    Drift: 1 resource changed outside of lkh since the last apply; this plan undoes it.
+    Plan: 0 to add, 1 to change, 0 to destroy.
+    8 resources as declared.
+    --- exit code 2
+    "#);
     found_and_undone(
         &environment,
         &["HelmRelease.karpenter objects Deployment/kube-system/karpenter spec replicas drift"],
@@ -197,7 +315,19 @@ fn what_someone_else_attached_is_told_and_left() {
         "aws iam attach-role-policy --role-name {NODE_ROLE} \
          --policy-arn arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess"
     ));
-    insta::assert_snapshot!(environment.run("plan --detailed-exitcode"), @"");
+    insta::assert_snapshot!(environment.run("plan --detailed-exitcode"), @r#"
+    $ lkh plan --detailed-exitcode
+    Stack small, account 111122223333, region us-east-2.
+
+    phase compute
+
+      # IamRole.node stays as it is
+      # because it is as declared
+        roleName=NodeRole
+          . managedPolicies["arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess"]  (not declared: left alone)
+
+    No changes. Everything is as declared (9 resources read).
+    "#);
     let intents = environment.intents();
     environment.apply();
     assert_eq!(environment.intents(), intents);

@@ -69,7 +69,11 @@ impl TestEnvironment {
             (r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "[time]"),
             (r"\b\d+\.\d s\b", "[seconds]"),
             (r"\bsha256:[0-9a-f]{64}", "sha256:[digest]"),
-            (r"\blineage [0-9a-f]{32}", "lineage [lineage]"),
+            (r"\b[0-9a-f]{32}\b", "[lineage]"),
+            (r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", "[uuid]"),
+            // How often the state was written depends on how fast that is.
+            (r"\bserial (\d+),", "serial [n],"),
+            (r"\bserial was (\d+) and is (\d+)", "serial was [n] and is [n]"),
             (r"\bkarpenter-[0-9a-f]{8,10}-[a-z0-9]{5}\b", "karpenter-[pod]"),
             (r"\bAROA[A-Z0-9]{17}\b", "[role id]"),
         ] {

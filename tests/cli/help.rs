@@ -51,8 +51,66 @@ fn the_version_is_the_packages() {
 #[test]
 fn wrong_usage_is_an_error_and_not_a_pending_change() {
     let environment = TestEnvironment::new();
-    insta::assert_snapshot!(environment.run("aply"), @"");
-    insta::assert_snapshot!(environment.run("plan --detailed-exit"), @"");
-    insta::assert_snapshot!(environment.run("plan --exec podman"), @"");
-    insta::assert_snapshot!(environment.run(""), @"");
+    insta::assert_snapshot!(environment.run("aply"), @r"
+    $ lkh aply
+    --- stderr
+    error: unrecognized subcommand 'aply'
+
+      tip: a similar subcommand exists: 'apply'
+
+    Usage: lkh <COMMAND>
+
+    For more information, try '--help'.
+    --- exit code 1
+    ");
+    insta::assert_snapshot!(environment.run("plan --detailed-exit"), @r"
+    $ lkh plan --detailed-exit
+    --- stderr
+    error: unexpected argument '--detailed-exit' found
+
+      tip: a similar argument exists: '--detailed-exitcode'
+
+    Usage: lkh plan --detailed-exitcode
+
+    For more information, try '--help'.
+    --- exit code 1
+    ");
+    insta::assert_snapshot!(environment.run("plan --exec podman"), @r"
+    $ lkh plan --exec podman
+    --- stderr
+    error: invalid value 'podman' for '--exec <HOW>'
+      [possible values: docker, local, sandbox]
+
+    For more information, try '--help'.
+    --- exit code 1
+    ");
+    insta::assert_snapshot!(environment.run(""), @r"
+    $ lkh 
+    --- stderr
+    Installs a data lakehouse on AWS EKS from manifests, and keeps it as declared
+
+    Usage: lkh <COMMAND>
+
+    Commands:
+      validate     Check the manifests without reading anything live
+      plan         Show what an apply would do; changes nothing
+      apply        Make everything as declared, and verify it
+      refresh      Read everything and bring the state's records up to date
+      destroy      Remove what was applied
+      show         Show the state, or one resource with its evidence
+      graph        Print the resource graph
+      sandbox      Look after the simulated account of --exec sandbox
+      completions  Print a completion script for a shell
+      help         Print this message or the help of the given subcommand(s)
+
+    Options:
+      -h, --help     Print help (see more with '--help')
+      -V, --version  Print version
+
+    Exit codes: 0 done and verified; 1 error, blocked or not ready; 2 changes are pending (plan
+    --detailed-exitcode); 3 something moved since the plan; 130 interrupted.
+
+    Try it with nothing installed: lkh apply --exec sandbox
+    --- exit code 1
+    ");
 }

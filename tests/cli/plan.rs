@@ -21,7 +21,52 @@ fn with_its_commands() {
 #[test]
 fn with_what_stays() {
     let environment = TestEnvironment::applied();
-    insta::assert_snapshot!(environment.run("plan --show-unchanged"), @"");
+    insta::assert_snapshot!(environment.run("plan --show-unchanged"), @r"
+    $ lkh plan --show-unchanged
+    Stack small, account 111122223333, region us-east-2.
+
+    phase foundation
+
+      # EksCluster.main stays as it is
+      # because it is external: read, never changed
+        name=testskillcluster
+
+    phase compute
+
+      # Ec2Tags.discovery stays as it is
+      # because it is as declared
+        name=discovery
+
+      # IamRole.node stays as it is
+      # because it is as declared
+        roleName=NodeRole
+
+      # IamPolicy.controller stays as it is
+      # because it is as declared
+        arn=arn:aws:iam::111122223333:policy/ControllerPolicy path=/ policyName=ControllerPolicy
+
+      # IamRole.controller stays as it is
+      # because it is as declared
+        roleName=ControllerRole
+
+      # EksAccessEntry.node stays as it is
+      # because it is as declared
+        clusterName=testskillcluster principalArn=arn:aws:iam::111122223333:role/NodeRole
+
+      # ServiceLinkedRole.spot stays as it is
+      # because it is as declared
+        serviceName=spot.amazonaws.com
+
+      # PodIdentityAssociation.karpenter stays as it is
+      # because it is as declared
+        clusterName=testskillcluster namespace=kube-system serviceAccount=karpenter
+
+      # HelmRelease.karpenter stays as it is
+      # because it is as declared
+        namespace=kube-system releaseName=karpenter
+
+    No changes. Everything is as declared (9 resources read).
+    ");
 }
 
 #[test]
@@ -97,10 +142,52 @@ fn files_and_their_order_mean_nothing() {
 #[test]
 fn a_new_value_is_a_change_and_not_drift() {
     let environment = TestEnvironment::applied();
-    insta::assert_snapshot!(environment.run("plan --var replicas=2 --detailed-exitcode"), @"");
+    insta::assert_snapshot!(environment.run("plan --var replicas=2 --detailed-exitcode"), @r#"
+    $ lkh plan --var replicas=2 --detailed-exitcode
+    Stack small, account 111122223333, region us-east-2.
+
+    phase compute
+
+      # HelmRelease.karpenter will be updated in-place
+      # because it differs from what is declared
+      ~ namespace=kube-system releaseName=karpenter
+          ~ objects["Deployment/kube-system/karpenter"].spec.replicas: 1 -> 2  (change)
+          ~ values.replicas: 1 -> 2  (change)
+
+    Plan: 0 to add, 1 to change, 0 to destroy.
+    8 resources as declared.
+    --- exit code 2
+    "#);
     environment.edit("manifests/node.yaml", "AmazonEKS_CNI_Policy", "AmazonS3ReadOnlyAccess");
     environment.edit("manifests/controller.yaml", "ec2:CreateFleet", "ec2:DescribeImages");
-    insta::assert_snapshot!(environment.run("plan"), @"");
+    insta::assert_snapshot!(environment.run("plan"), @r#"
+    $ lkh plan
+    Stack small, account 111122223333, region us-east-2.
+
+    phase compute
+
+      # IamRole.node will be updated in-place
+      # because it differs from what is declared
+      ~ roleName=NodeRole
+          - managedPolicies["arn:aws:iam::aws:policy/AmazonEKS_CNI_Policy"]  (change)
+          + managedPolicies["arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess"]  (change)
+
+      # IamPolicy.controller will be updated in-place
+      # because it differs from what is declared
+      ~ arn=arn:aws:iam::111122223333:policy/ControllerPolicy path=/ policyName=ControllerPolicy
+          ~ document:  (change)
+                    {
+                      "Action": [
+                        "ec2:RunInstances",
+              -         "ec2:CreateFleet"
+              +         "ec2:DescribeImages"
+                      ],
+                      "Effect": "Allow",
+                      "Resource": "*"
+
+    Plan: 0 to add, 2 to change, 0 to destroy.
+    7 resources as declared.
+    "#);
 }
 
 #[test]
@@ -115,7 +202,27 @@ fn drift_and_change_of_one_field_are_both() {
         "  roleName: NodeRole\n",
         "  roleName: NodeRole\n  description: ours\n  maxSessionDuration: 7200\n",
     );
-    insta::assert_snapshot!(environment.run("plan --var replicas=2"), @"");
+    insta::assert_snapshot!(environment.run("plan --var replicas=2"), @r#"
+    $ lkh plan --var replicas=2
+    Stack small, account 111122223333, region us-east-2.
+
+    phase compute
+
+      # IamRole.node will be updated in-place
+      # because it differs from what is declared
+      ~ roleName=NodeRole
+          ~ description: "someone" -> "ours"  (change)
+
+      # HelmRelease.karpenter will be updated in-place
+      # because it differs from what is declared
+      ~ namespace=kube-system releaseName=karpenter
+          ~ objects["Deployment/kube-system/karpenter"].spec.replicas: 0 -> 2  (change and drift)
+          ~ values.replicas: 1 -> 2  (change)
+
+    Drift: 1 resource changed outside of lkh since the last apply; this plan undoes it.
+    Plan: 0 to add, 2 to change, 0 to destroy.
+    7 resources as declared.
+    "#);
 }
 
 #[test]
@@ -126,7 +233,39 @@ fn a_field_that_cannot_change_replaces_the_object() {
         "  roleName: NodeRole\n",
         "  roleName: NodeRole\n  path: /nodes/\n",
     );
-    insta::assert_snapshot!(environment.run("plan"), @"");
+    insta::assert_snapshot!(environment.run("plan"), @r#"
+    $ lkh plan
+    Stack small, account 111122223333, region us-east-2.
+
+    phase compute
+
+      # IamRole.node must be replaced
+      # because path can't be changed in place
+      -/+ roleName=NodeRole
+          ~ path: "/" -> "/nodes/"  (change; can't be changed in place)
+
+      # IamPolicy.controller will be updated in-place
+      # because it differs from what is declared
+      ~ arn=arn:aws:iam::111122223333:policy/ControllerPolicy path=/ policyName=ControllerPolicy
+          ~ document:  (change)
+                    {
+                      "Action": "iam:PassRole",
+                      "Effect": "Allow",
+              -       "Resource": "arn:aws:iam::111122223333:role/NodeRole"
+              +       "Resource": "arn:aws:iam::111122223333:role/nodes/NodeRole"
+                    }
+                  ],
+                  "Version": "2012-10-17"
+
+      # EksAccessEntry.node must be replaced
+      # because it was clusterName=testskillcluster principalArn=arn:aws:iam::111122223333:role/NodeRole before
+      -/+ clusterName=testskillcluster principalArn=arn:aws:iam::111122223333:role/nodes/NodeRole
+          + principalArn = "arn:aws:iam::111122223333:role/nodes/NodeRole"  (change; can't be changed in place)
+          + type = "EC2_LINUX"  (change; can't be changed in place)
+
+    Plan: 2 to add, 1 to change, 2 to destroy.
+    6 resources as declared.
+    "#);
     environment.apply();
     environment.is_clean();
 }
@@ -139,7 +278,41 @@ fn another_name_is_another_object() {
         "roleName: ControllerRole",
         "roleName: OtherRole",
     );
-    insta::assert_snapshot!(environment.run("plan"), @"");
+    insta::assert_snapshot!(environment.run("plan"), @r#"
+    $ lkh plan
+    Stack small, account 111122223333, region us-east-2.
+
+    phase compute
+
+      # IamRole.controller must be replaced
+      # because it was roleName=ControllerRole before
+      -/+ roleName=OtherRole
+          + managedPolicies["arn:aws:iam::111122223333:policy/ControllerPolicy"]
+          + path = "/"  (change; can't be changed in place)
+          + trustPolicy = {
+              "Statement": [
+                {
+                  "Action": [
+                    "sts:AssumeRole",
+                    "sts:TagSession"
+                  ],
+                  "Effect": "Allow",
+                  "Principal": {
+                    "Service": "pods.eks.amazonaws.com"
+                  }
+                }
+              ],
+              "Version": "2012-10-17"
+            }
+
+      # PodIdentityAssociation.karpenter will be updated in-place
+      # because it differs from what is declared
+      ~ clusterName=testskillcluster namespace=kube-system serviceAccount=karpenter
+          ~ roleArn: "arn:aws:iam::111122223333:role/ControllerRole" -> "arn:aws:iam::111122223333:role/OtherRole"  (change)
+
+    Plan: 1 to add, 1 to change, 1 to destroy.
+    7 resources as declared.
+    "#);
     environment.apply();
     environment.is_clean();
     environment.run("sandbox run -- aws iam get-role --role-name ControllerRole").fails(254);
@@ -149,7 +322,19 @@ fn another_name_is_another_object() {
 fn the_shipped_stack_brings_its_own_value_for_the_sandbox() {
     let environment = TestEnvironment::shipped();
     environment.run("plan --exec sandbox --detailed-exitcode").expect(2);
-    insta::assert_snapshot!(environment.run("validate"), @"");
+    insta::assert_snapshot!(environment.run("validate"), @r"
+    $ lkh validate
+    --- stderr
+    error: the variable `cluster` has no value
+      --> manifests/stack.yaml:12:5
+       |
+    12 |     cluster:
+       |     ^^^^^^^ the name of the EKS cluster
+       |
+       = help: pass `--var cluster=VALUE`, or set it in a --var-file
+    error: 1 error in manifests; nothing was changed
+    --- exit code 1
+    ");
 }
 
 #[test]

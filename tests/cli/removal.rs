@@ -5,10 +5,51 @@ use crate::environment::{TestEnvironment, actions, change, text};
 #[test]
 fn a_destroy_removes_what_was_applied_and_leaves_the_rest() {
     let environment = TestEnvironment::applied();
-    insta::assert_snapshot!(environment.run("plan --destroy --detailed-exitcode"), @"");
+    insta::assert_snapshot!(environment.run("plan --destroy --detailed-exitcode"), @r"
+    $ lkh plan --destroy --detailed-exitcode
+    Stack small, account 111122223333, region us-east-2.
+
+    phase compute
+
+      # HelmRelease.karpenter will be destroyed
+      # because the stack is destroyed
+      - namespace=kube-system releaseName=karpenter
+
+      # PodIdentityAssociation.karpenter will be destroyed
+      # because the stack is destroyed
+      - clusterName=testskillcluster namespace=kube-system serviceAccount=karpenter
+
+      # ServiceLinkedRole.spot will be forgotten
+      # because the account has one role for each service, and others may need it
+      . serviceName=spot.amazonaws.com
+
+      # EksAccessEntry.node will be destroyed
+      # because the stack is destroyed
+      - clusterName=testskillcluster principalArn=arn:aws:iam::111122223333:role/NodeRole
+
+      # IamRole.controller will be destroyed
+      # because the stack is destroyed
+      - roleName=ControllerRole
+
+      # IamPolicy.controller will be destroyed
+      # because the stack is destroyed
+      - arn=arn:aws:iam::111122223333:policy/ControllerPolicy path=/ policyName=ControllerPolicy
+
+      # IamRole.node will be destroyed
+      # because the stack is destroyed
+      - roleName=NodeRole
+
+      # Ec2Tags.discovery will be destroyed
+      # because the stack is destroyed
+      - name=discovery
+
+    Plan: 0 to add, 0 to change, 7 to destroy, 1 to forget.
+    1 resource as declared.
+    --- exit code 2
+    ");
     let before = environment.intents().len();
     let text = environment.run("destroy --auto-approve").expect(0);
-    insta::assert_snapshot!(text.lines().last().unwrap(), @"");
+    insta::assert_snapshot!(text.lines().last().unwrap(), @"Apply complete: 0 added, 0 changed, 7 destroyed, 0 adopted, 0 repaired. 9 resources verified by a read.");
     let titles = environment.intents().split_off(before);
     let place = |title: &str| titles.iter().position(|found| found == title).unwrap();
     assert!(
@@ -19,7 +60,12 @@ fn a_destroy_removes_what_was_applied_and_leaves_the_rest() {
     assert!(place("delete the access entry of NodeRole") < place("delete the role NodeRole"));
     environment.behind("aws eks describe-cluster --name testskillcluster");
     environment.behind("aws iam get-role --role-name AWSServiceRoleForEC2Spot");
-    insta::assert_snapshot!(environment.run("plan --destroy --detailed-exitcode"), @"");
+    insta::assert_snapshot!(environment.run("plan --destroy --detailed-exitcode"), @r"
+    $ lkh plan --destroy --detailed-exitcode
+    Stack small, account 111122223333, region us-east-2.
+
+    No changes. Nothing is left to destroy (9 resources read).
+    ");
     environment.run("destroy").expect(0);
     environment.apply();
     environment.is_clean();
@@ -52,7 +98,37 @@ fn a_role_that_no_manifest_declares_is_deleted() {
     environment.edit("manifests/controller.yaml", "${IamRole.node.arn}", "\"*\"");
     environment.remove("manifests/node.yaml");
     assert!(role.contains("IamRole"));
-    insta::assert_snapshot!(environment.run("plan --detailed-exitcode"), @"");
+    insta::assert_snapshot!(environment.run("plan --detailed-exitcode"), @r#"
+    $ lkh plan --detailed-exitcode
+    Stack small, account 111122223333, region us-east-2.
+
+    phase compute
+
+      # IamPolicy.controller will be updated in-place
+      # because it differs from what is declared
+      ~ arn=arn:aws:iam::111122223333:policy/ControllerPolicy path=/ policyName=ControllerPolicy
+          ~ document:  (change)
+                    {
+                      "Action": "iam:PassRole",
+                      "Effect": "Allow",
+              -       "Resource": "arn:aws:iam::111122223333:role/NodeRole"
+              +       "Resource": "*"
+                    }
+                  ],
+                  "Version": "2012-10-17"
+
+      # IamRole.node will be destroyed
+      # because no manifest declares it any more
+      - roleName=NodeRole
+
+      # EksAccessEntry.node will be destroyed
+      # because no manifest declares it any more
+      - clusterName=testskillcluster principalArn=arn:aws:iam::111122223333:role/NodeRole
+
+    Plan: 0 to add, 1 to change, 2 to destroy.
+    6 resources as declared.
+    --- exit code 2
+    "#);
     environment.apply();
     environment.is_clean();
     environment.run("sandbox run -- aws iam get-role --role-name NodeRole").fails(254);
@@ -62,7 +138,20 @@ fn a_role_that_no_manifest_declares_is_deleted() {
 fn a_service_linked_role_is_only_forgotten() {
     let environment = TestEnvironment::applied();
     environment.remove("manifests/spot.yaml");
-    insta::assert_snapshot!(environment.run("plan --detailed-exitcode"), @"");
+    insta::assert_snapshot!(environment.run("plan --detailed-exitcode"), @r"
+    $ lkh plan --detailed-exitcode
+    Stack small, account 111122223333, region us-east-2.
+
+    phase compute
+
+      # ServiceLinkedRole.spot will be forgotten
+      # because the account has one role for each service, and others may need it
+      . serviceName=spot.amazonaws.com
+
+    Plan: 0 to add, 0 to change, 0 to destroy, 1 to forget.
+    8 resources as declared.
+    --- exit code 2
+    ");
     let intents = environment.intents();
     environment.apply();
     assert_eq!(environment.intents(), intents);
@@ -97,7 +186,28 @@ fn what_must_not_be_destroyed_is_not() {
             + "---\napiVersion: lkh/v1\n"),
     );
     environment.apply();
-    insta::assert_snapshot!(environment.run("destroy --auto-approve --target IamRole.keep"), @"");
+    insta::assert_snapshot!(environment.run("destroy --auto-approve --target IamRole.keep"), @r"
+    $ lkh destroy --auto-approve --target IamRole.keep
+    Stack small, account 111122223333, region us-east-2.
+
+    phase compute
+
+      # IamRole.keep will be destroyed
+      # because the stack is destroyed
+      - roleName=KeepRole
+          [PreventDestroy] the change would destroy the object, and lifecycle.preventDestroy forbids that
+            next: undo the change, or set lifecycle.preventDestroy to false and apply that first
+
+    1 resource blocked or not ready: see above.
+    Plan: 0 to add, 0 to change, 1 to destroy.
+    0 resources as declared.
+    IamRole.keep: blocked
+      [PreventDestroy] the change would destroy the object, and lifecycle.preventDestroy forbids that
+        next: undo the change, or set lifecycle.preventDestroy to false and apply that first
+
+    Apply incomplete: 0 added, 0 changed, 0 destroyed, 0 adopted, 0 repaired. 1 resource did not end well.
+    --- exit code 1
+    ");
     environment.behind("aws iam get-role --role-name KeepRole");
 }
 
@@ -105,11 +215,31 @@ fn what_must_not_be_destroyed_is_not() {
 fn what_is_declared_external_is_read_and_never_changed() {
     let environment = TestEnvironment::applied();
     environment.edit("manifests/spot.yaml", "spec:", "external: true\nspec:");
-    insta::assert_snapshot!(environment.run("plan --detailed-exitcode"), @"");
+    insta::assert_snapshot!(environment.run("plan --detailed-exitcode"), @r"
+    $ lkh plan --detailed-exitcode
+    Stack small, account 111122223333, region us-east-2.
+
+    No changes. Everything is as declared (9 resources read).
+    ");
     environment.apply();
     environment.is_clean();
     environment.edit("manifests/spot.yaml", "spot.amazonaws.com", "es.amazonaws.com");
-    insta::assert_snapshot!(environment.run("plan --detailed-exitcode"), @"");
+    insta::assert_snapshot!(environment.run("plan --detailed-exitcode"), @r"
+    $ lkh plan --detailed-exitcode
+    Stack small, account 111122223333, region us-east-2.
+
+    phase compute
+
+      # ServiceLinkedRole.spot stays as it is
+      # because it does not exist
+        serviceName=es.amazonaws.com
+          [ExternalMissing] serviceName=es.amazonaws.com does not exist, and it is external
+            next: create it outside of lkh, or correct its name in the manifest
+
+    1 resource blocked or not ready: see above.
+    No changes can be made.
+    --- exit code 1
+    ");
 }
 
 /// The two documents of a file.

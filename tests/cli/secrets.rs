@@ -32,7 +32,7 @@ fn it_shows_nowhere() {
     let environment = environment();
     let with = format!("--var token={SECRET}");
     let plan = hides(&environment, &format!("plan --show-commands {with}"));
-    assert!(plan.contains("(sensitive)"), "{plan}");
+    assert!(plan.contains("(sensitive value)"), "{plan}");
     hides(&environment, &format!("plan --json {with}"));
     hides(&environment, &format!("plan --out it.plan {with}"));
     assert!(!environment.read("it.plan").contains(SECRET));
@@ -55,8 +55,34 @@ fn a_new_secret_is_a_difference_without_its_value() {
     let environment = environment();
     environment.run(&format!("apply --auto-approve --var token={SECRET}")).expect(0);
     environment.run(&format!("plan --detailed-exitcode --var token={SECRET}")).expect(0);
-    insta::assert_snapshot!(environment.run("plan --detailed-exitcode --var token=another").stdout, @"");
+    insta::assert_snapshot!(environment.run("plan --detailed-exitcode --var token=another").stdout, @r"
+    Stack small, account 111122223333, region us-east-2.
+
+    phase compute
+
+      # HelmRelease.karpenter will be updated in-place
+      # because it differs from what is declared
+      ~ namespace=kube-system releaseName=karpenter
+          ~ values.additionalAnnotations.webhook: (sensitive value) -> (sensitive value)  (change or drift)
+
+    Plan: 0 to add, 1 to change, 0 to destroy.
+    8 resources as declared.
+    ");
     environment.run("apply --auto-approve --var token=another").expect(0);
+    environment.run("plan --detailed-exitcode --var token=another").expect(0);
+}
+
+#[test]
+fn a_saved_plan_is_carried_out_when_the_secret_is_given_again() {
+    let environment = environment();
+    let with = format!("--var token={SECRET}");
+    environment.run(&format!("plan --out it.plan {with}")).expect(0);
+    assert_eq!(environment.run("apply it.plan").code, 1, "the plan does not hold the secret");
+    environment.run(&format!("apply it.plan {with}")).expect(0);
+    environment.run(&format!("plan --detailed-exitcode {with}")).expect(0);
+    // A difference that is itself secret.
+    environment.run("plan --out it.plan --var token=another").expect(0);
+    environment.run("apply it.plan --var token=another").expect(0);
     environment.run("plan --detailed-exitcode --var token=another").expect(0);
 }
 

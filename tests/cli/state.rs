@@ -17,10 +17,51 @@ fn rewrite(environment: &TestEnvironment, work: impl FnOnce(&mut State)) {
 fn lost_it_loses_no_resource() {
     let environment = TestEnvironment::applied();
     environment.remove(STATE);
-    insta::assert_snapshot!(environment.run("plan --detailed-exitcode"), @"");
+    insta::assert_snapshot!(environment.run("plan --detailed-exitcode"), @r"
+    $ lkh plan --detailed-exitcode
+    Stack small, account 111122223333, region us-east-2.
+
+    phase compute
+
+      # Ec2Tags.discovery will be adopted
+      # because it exists as declared and is not in the state
+      = name=discovery
+
+      # IamRole.node will be adopted
+      # because it exists as declared and is not in the state
+      = roleName=NodeRole
+
+      # IamPolicy.controller will be adopted
+      # because it exists as declared and is not in the state
+      = arn=arn:aws:iam::111122223333:policy/ControllerPolicy path=/ policyName=ControllerPolicy
+
+      # IamRole.controller will be adopted
+      # because it exists as declared and is not in the state
+      = roleName=ControllerRole
+
+      # EksAccessEntry.node will be adopted
+      # because it exists as declared and is not in the state
+      = clusterName=testskillcluster principalArn=arn:aws:iam::111122223333:role/NodeRole
+
+      # ServiceLinkedRole.spot will be adopted
+      # because it exists as declared and is not in the state
+      = serviceName=spot.amazonaws.com
+
+      # PodIdentityAssociation.karpenter will be adopted
+      # because it exists as declared and is not in the state
+      = clusterName=testskillcluster namespace=kube-system serviceAccount=karpenter
+
+      # HelmRelease.karpenter will be adopted
+      # because it exists as declared and is not in the state
+      = namespace=kube-system releaseName=karpenter
+
+    Plan: 0 to add, 0 to change, 0 to destroy, 8 to adopt.
+    1 resource as declared.
+    --- exit code 2
+    ");
     let intents = environment.intents();
     let text = environment.apply();
-    insta::assert_snapshot!(text.lines().last().unwrap(), @"");
+    insta::assert_snapshot!(text.lines().last().unwrap(), @"Apply complete: 0 added, 0 changed, 0 destroyed, 8 adopted, 0 repaired. 9 resources verified by a read.");
     assert_eq!(environment.intents(), intents, "adopting changes nothing");
     environment.is_clean();
 }
@@ -31,7 +72,20 @@ fn lost_together_with_a_difference() {
     environment.remove(STATE);
     environment.behind("aws iam detach-role-policy --role-name NodeRole --policy-arn arn:aws:iam::aws:policy/AmazonEKS_CNI_Policy");
     let plan = environment.run("plan --target IamRole.node");
-    insta::assert_snapshot!(plan, @"");
+    insta::assert_snapshot!(plan, @r#"
+    $ lkh plan --target IamRole.node
+    Stack small, account 111122223333, region us-east-2.
+
+    phase compute
+
+      # IamRole.node will be adopted
+      # because it exists, is not in the state, and differs
+      = roleName=NodeRole
+          + managedPolicies["arn:aws:iam::aws:policy/AmazonEKS_CNI_Policy"]  (change)
+
+    Plan: 0 to add, 0 to change, 0 to destroy, 1 to adopt.
+    0 resources as declared.
+    "#);
     environment.apply();
     environment.is_clean();
 }
@@ -42,7 +96,7 @@ fn edited_it_is_refused_with_the_fix() {
     environment.edit(STATE, "111122223333", "444455556666");
     for command in ["plan", "apply --auto-approve", "refresh", "show", "destroy --auto-approve"] {
         let told = environment.run(command);
-        insta::allow_duplicates! { insta::assert_snapshot!(told.complaints(), @""); }
+        insta::allow_duplicates! { insta::assert_snapshot!(told.complaints(), @"error: state/sandbox/small.json can't be used: its checksum does not match its content: it was edited or damaged; restore the backup beside it, or remove it (the next plan adopts what exists)"); }
         assert_eq!(told.code, 1);
     }
 }
@@ -51,21 +105,46 @@ fn edited_it_is_refused_with_the_fix() {
 fn of_a_newer_format_it_is_refused() {
     let environment = TestEnvironment::applied();
     environment.edit(STATE, "\"formatVersion\": 1", "\"formatVersion\": 2");
-    insta::assert_snapshot!(environment.run("plan"), @"");
+    insta::assert_snapshot!(environment.run("plan"), @r"
+    $ lkh plan
+    --- stderr
+    error: state/sandbox/small.json can't be used: its format version 2 is newer than 1, the newest that this lkh reads; install a newer lkh
+    --- exit code 1
+    ");
 }
 
 #[test]
 fn of_another_account_region_or_stack_it_is_refused() {
     let environment = TestEnvironment::applied();
-    insta::assert_snapshot!(environment.run("plan --region us-west-2"), @"");
+    insta::assert_snapshot!(environment.run("plan --region us-west-2"), @r"
+    $ lkh plan --region us-west-2
+    --- stderr
+    error: the state is of region us-east-2, and this is us-west-2; set --region to that region, or use another state
+    --- exit code 1
+    ");
     rewrite(&environment, |state| state.account = "444455556666".into());
-    insta::assert_snapshot!(environment.run("plan"), @"");
-    insta::assert_snapshot!(environment.run("apply --auto-approve"), @"");
+    insta::assert_snapshot!(environment.run("plan"), @r"
+    $ lkh plan
+    --- stderr
+    error: the state is of account 444455556666, and this is 111122223333; use the credentials of that account (--profile), or another state
+    --- exit code 1
+    ");
+    insta::assert_snapshot!(environment.run("apply --auto-approve"), @r"
+    $ lkh apply --auto-approve
+    --- stderr
+    error: the state is of account 444455556666, and this is 111122223333; use the credentials of that account (--profile), or another state
+    --- exit code 1
+    ");
     rewrite(&environment, |state| {
         state.account = "111122223333".into();
         state.stack = "other".into();
     });
-    insta::assert_snapshot!(environment.run("plan"), @"");
+    insta::assert_snapshot!(environment.run("plan"), @r"
+    $ lkh plan
+    --- stderr
+    error: the state is of stack other, and this is small; set another state directory for this stack
+    --- exit code 1
+    ");
 }
 
 #[test]
@@ -74,7 +153,12 @@ fn a_link_in_its_place_is_refused() {
     std::fs::rename(environment.path(STATE), environment.path("elsewhere.json")).unwrap();
     std::os::unix::fs::symlink(environment.path("elsewhere.json"), environment.path(STATE))
         .unwrap();
-    insta::assert_snapshot!(environment.run("plan"), @"");
+    insta::assert_snapshot!(environment.run("plan"), @r"
+    $ lkh plan
+    --- stderr
+    error: state/sandbox/small.json is not a regular file; remove it or set another state directory
+    --- exit code 1
+    ");
 }
 
 #[test]
@@ -83,8 +167,11 @@ fn a_broken_log_is_told_and_nothing_is_applied() {
     let log = "state/sandbox/small.log.jsonl";
     environment.edit(log, "\"operation\":2", "\"operation\":3");
     environment.behind("kubectl scale deployment karpenter -n kube-system --replicas=0");
-    insta::assert_snapshot!(environment.run("apply --auto-approve").complaints(), @"");
+    insta::assert_snapshot!(environment.run("apply --auto-approve").complaints(), @"error: state/sandbox/small.log.jsonl: line 3 of the apply log is broken: operation 3 is out of order; move the log aside, and the next apply begins a new one");
     assert_eq!(actions(&environment.plan()), ["HelmRelease.karpenter update"]);
+    environment.remove(log);
+    environment.apply();
+    environment.is_clean();
 }
 
 #[test]
@@ -97,27 +184,77 @@ fn a_run_that_was_cut_off_is_told_and_gone_on_with() {
     let last = lines.iter().rposition(|line| line.contains("\"intended\"")).unwrap();
     environment.write(log, lines[..=last].join("\n") + "\n{\"line\":99,\"at\":\"20");
     let output = environment.run("apply --auto-approve");
-    insta::assert_snapshot!(output, @"");
+    insta::assert_snapshot!(output, @r"
+    $ lkh apply --auto-approve
+    Stack small, account 111122223333, region us-east-2.
+
+    No changes. Everything is as declared (9 resources read).
+    Apply complete: 0 added, 0 changed, 0 destroyed, 0 adopted, 0 repaired. 9 resources verified by a read.
+    --- stderr
+    note: the last run ended in the middle of operation 11 on HelmRelease.karpenter; what came of it is read now
+    ");
     environment.is_clean();
 }
 
 #[test]
 fn a_refresh_records_what_it_reads_and_changes_nothing() {
     let environment = TestEnvironment::applied();
-    insta::assert_snapshot!(environment.run("refresh"), @"");
+    insta::assert_snapshot!(environment.run("refresh"), @r"
+    $ lkh refresh
+    Ec2Tags.discovery: applied
+    IamRole.controller: applied
+    IamRole.node: applied
+    IamPolicy.controller: applied
+    EksAccessEntry.node: applied
+    ServiceLinkedRole.spot: applied
+    PodIdentityAssociation.karpenter: applied
+    HelmRelease.karpenter: applied
+    8 resources read; all are as last applied.
+    ");
     environment.behind("kubectl scale deployment karpenter -n kube-system --replicas=0");
     environment.behind(
         "aws eks delete-access-entry --cluster-name testskillcluster \
          --principal-arn arn:aws:iam::111122223333:role/NodeRole",
     );
     let intents = environment.intents();
-    insta::assert_snapshot!(environment.run("refresh"), @"");
+    insta::assert_snapshot!(environment.run("refresh"), @r"
+    $ lkh refresh
+    Ec2Tags.discovery: applied
+    IamRole.controller: applied
+    IamRole.node: applied
+    IamPolicy.controller: applied
+    EksAccessEntry.node: missing
+    ServiceLinkedRole.spot: applied
+    PodIdentityAssociation.karpenter: applied
+    HelmRelease.karpenter: drifted
+    8 resources read; `lkh plan` shows what differs.
+    ");
     assert_eq!(environment.intents(), intents);
     let state = environment.state().unwrap();
     assert_eq!(state["resources"]["EksAccessEntry.node"]["status"], "missing");
     assert_eq!(state["resources"]["HelmRelease.karpenter"]["status"], "drifted");
     // What was applied stays what it was: it is drift to the next plan still.
-    insta::assert_snapshot!(environment.run("plan"), @"");
+    insta::assert_snapshot!(environment.run("plan"), @r#"
+    $ lkh plan
+    Stack small, account 111122223333, region us-east-2.
+
+    phase compute
+
+      # EksAccessEntry.node will be created
+      # because it was removed outside of lkh (drift)
+      + clusterName=testskillcluster principalArn=arn:aws:iam::111122223333:role/NodeRole
+          + principalArn = "arn:aws:iam::111122223333:role/NodeRole"
+          + type = "EC2_LINUX"
+
+      # HelmRelease.karpenter will be updated in-place
+      # because it differs from what is declared
+      ~ namespace=kube-system releaseName=karpenter
+          ~ objects["Deployment/kube-system/karpenter"].spec.replicas: 0 -> 1  (drift)
+
+    Drift: 2 resources changed outside of lkh since the last apply; this plan undoes it.
+    Plan: 1 to add, 1 to change, 0 to destroy.
+    7 resources as declared.
+    "#);
     environment.apply();
     environment.is_clean();
     let statuses = environment.run("refresh --json").json();
@@ -133,6 +270,11 @@ fn a_second_process_waits_for_nobody_and_says_who_is_at_work() {
         .open(environment.path("state/sandbox/small.lock"))
         .unwrap();
     lock.lock().unwrap();
-    insta::assert_snapshot!(environment.run("apply --auto-approve"), @"");
+    insta::assert_snapshot!(environment.run("apply --auto-approve"), @r"
+    $ lkh apply --auto-approve
+    --- stderr
+    error: the stack is locked: another lkh process is at work on it
+    --- exit code 1
+    ");
     environment.is_clean();
 }

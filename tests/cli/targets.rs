@@ -41,9 +41,24 @@ fn several_targets_add_up() {
 #[test]
 fn a_target_that_names_nothing() {
     let environment = TestEnvironment::new();
-    insta::assert_snapshot!(environment.run("plan --target IamRole.nobody"), @"");
-    insta::assert_snapshot!(environment.run("plan --target phase.none"), @"");
-    insta::assert_snapshot!(environment.run("plan --target nonsense"), @"");
+    insta::assert_snapshot!(environment.run("plan --target IamRole.nobody"), @r"
+    $ lkh plan --target IamRole.nobody
+    --- stderr
+    error: nothing is called IamRole.nobody: --target takes an address of the stack (Kind.name) or phase.NAME
+    --- exit code 1
+    ");
+    insta::assert_snapshot!(environment.run("plan --target phase.none"), @r"
+    $ lkh plan --target phase.none
+    --- stderr
+    error: nothing is called phase.none: --target takes an address of the stack (Kind.name) or phase.NAME
+    --- exit code 1
+    ");
+    insta::assert_snapshot!(environment.run("plan --target nonsense"), @r"
+    $ lkh plan --target nonsense
+    --- stderr
+    error: nothing is called nonsense: --target takes an address of the stack (Kind.name) or phase.NAME
+    --- exit code 1
+    ");
 }
 
 #[test]

@@ -5,7 +5,19 @@ use crate::environment::TestEnvironment;
 #[test]
 fn the_state_at_a_glance() {
     let environment = TestEnvironment::applied();
-    insta::assert_snapshot!(environment.run("show"), @"");
+    insta::assert_snapshot!(environment.run("show"), @r"
+    $ lkh show
+    Stack small, account 111122223333, region us-east-2; serial [n], lineage [lineage].
+
+    Ec2Tags.discovery                 applied  name=discovery
+    IamRole.controller                applied  roleName=ControllerRole
+    IamRole.node                      applied  roleName=NodeRole
+    IamPolicy.controller              applied  arn=arn:aws:iam::111122223333:policy/ControllerPolicy path=/ policyName=ControllerPolicy
+    EksAccessEntry.node               applied  clusterName=testskillcluster principalArn=arn:aws:iam::111122223333:role/NodeRole
+    ServiceLinkedRole.spot            applied  serviceName=spot.amazonaws.com
+    PodIdentityAssociation.karpenter  applied  clusterName=testskillcluster namespace=kube-system serviceAccount=karpenter
+    HelmRelease.karpenter             applied  namespace=kube-system releaseName=karpenter
+    ");
     let json = environment.run("show --json").json();
     assert_eq!(json["resources"].as_object().unwrap().len(), 8);
 }
@@ -13,16 +25,57 @@ fn the_state_at_a_glance() {
 #[test]
 fn one_resource_with_its_evidence() {
     let environment = TestEnvironment::applied();
-    insta::assert_snapshot!(environment.run("show EksAccessEntry.node"), @"");
+    insta::assert_snapshot!(environment.run("show EksAccessEntry.node"), @r#"
+    $ lkh show EksAccessEntry.node
+    EksAccessEntry.node is applied
+      identity: clusterName=testskillcluster principalArn=arn:aws:iam::111122223333:role/NodeRole
+      phase: compute
+      depends on: EksCluster.main
+      depends on: IamRole.node
+      as applied: {
+        "accessPolicies": {},
+        "kubernetesGroups": [],
+        "principalArn": "arn:aws:iam::111122223333:role/NodeRole",
+        "tags": {},
+        "type": "EC2_LINUX"
+      }
+      outputs: {
+        "accessEntryArn": "arn:aws:eks:us-east-2:111122223333:access-entry/testskillcluster/role/111122223333/NodeRole/[uuid]",
+        "createdAt": "[time]",
+        "roleId": "[role id]"
+      }
+      evidence:
+        [time] exists, and this is what was read of it
+          $ aws eks describe-access-entry --cluster-name testskillcluster --principal-arn arn:aws:iam::111122223333:role/NodeRole
+          sha256:[digest]
+        [time] exists, and this is what was read of it
+          $ aws iam get-role --role-name NodeRole
+          sha256:[digest]
+    "#);
     let json = environment.run("show EksAccessEntry.node --json").json();
     assert_eq!(json["status"], "applied");
-    insta::assert_snapshot!(environment.run("show EksCluster.main"), @"");
-    insta::assert_snapshot!(environment.run("show nonsense"), @"");
+    insta::assert_snapshot!(environment.run("show EksCluster.main"), @r"
+    $ lkh show EksCluster.main
+    --- stderr
+    error: EksCluster.main is not in the state; `lkh show` lists what is
+    --- exit code 1
+    ");
+    insta::assert_snapshot!(environment.run("show nonsense"), @r"
+    $ lkh show nonsense
+    --- stderr
+    error: `nonsense` is not an address: write Kind.name
+    --- exit code 1
+    ");
 }
 
 #[test]
 fn no_state_yet() {
-    insta::assert_snapshot!(TestEnvironment::new().run("show"), @"");
+    insta::assert_snapshot!(TestEnvironment::new().run("show"), @r"
+    $ lkh show
+    --- stderr
+    error: there is no state at state/sandbox/small.json yet: run lkh apply
+    --- exit code 1
+    ");
 }
 
 #[test]
@@ -84,7 +137,11 @@ fn what_was_read_brings_no_escape_to_the_terminal() {
 #[test]
 fn the_sandbox_is_made_anew() {
     let environment = TestEnvironment::applied();
-    insta::assert_snapshot!(environment.run("sandbox reset"), @"");
+    insta::assert_snapshot!(environment.run("sandbox reset"), @r"
+    $ lkh sandbox reset
+    --- stderr
+    The sandbox is new: state/sandbox/world.jsonl
+    ");
     assert!(environment.state().is_none());
     environment.run("plan --detailed-exitcode").expect(2);
 }
@@ -92,8 +149,28 @@ fn the_sandbox_is_made_anew() {
 #[test]
 fn the_sandbox_answers_as_the_tools_do() {
     let environment = TestEnvironment::new();
-    insta::assert_snapshot!(environment.run("sandbox run -- aws iam get-role --role-name none"), @"");
-    insta::assert_snapshot!(environment.run("sandbox run -- kubectl get nodes -o name"), @"");
-    insta::assert_snapshot!(environment.run("sandbox run -- terraform plan"), @"");
-    insta::assert_snapshot!(environment.run("sandbox interrupt nothing"), @"");
+    insta::assert_snapshot!(environment.run("sandbox run -- aws iam get-role --role-name none"), @r"
+    $ lkh sandbox run -- aws iam get-role --role-name none
+    --- stderr
+
+    An error occurred (NoSuchEntity) when calling the GetRole operation: The role with name none cannot be found.
+    --- exit code 254
+    ");
+    insta::assert_snapshot!(environment.run("sandbox run -- kubectl get nodes -o name"), @r"
+    $ lkh sandbox run -- kubectl get nodes -o name
+    node/ip-192-168-12-34.us-east-2.compute.internal
+    node/ip-192-168-56-78.us-east-2.compute.internal
+    ");
+    insta::assert_snapshot!(environment.run("sandbox run -- terraform plan"), @r"
+    $ lkh sandbox run -- terraform plan
+    --- stderr
+    error: the sandbox knows aws, helm and kubectl, not `terraform`
+    --- exit code 1
+    ");
+    insta::assert_snapshot!(environment.run("sandbox interrupt nothing"), @r"
+    $ lkh sandbox interrupt nothing
+    --- stderr
+    error: helm said: Error: release: not found
+    --- exit code 1
+    ");
 }

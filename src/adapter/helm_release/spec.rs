@@ -10,7 +10,8 @@ use super::settings::{Settings, SettingsBuilder};
 use crate::adapter::{Context, Desired, Identity, Problem};
 use crate::value::{Map, Path, Value, is_sensitive_text};
 
-/// The spec of a `HelmRelease`.
+/// A Helm release: a chart in a version, with values, in a namespace. It is done
+/// when what it runs is ready, not when Helm has written it down.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own in the manifest")]

@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::Path;
 
+use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
@@ -231,8 +232,14 @@ fn the_digest_is_of_the_meaning() {
 
 #[test]
 fn no_message_and_no_debug_form_shows_a_secret() {
-    let stack = loaded(&[("stack.yaml", STACK), ("roles.yaml", ROLES)], GIVEN);
-    let shown = format!("{:?}{:?}{}", stack.resources, stack.variables, json!(stack.variables));
+    let files = directory(&[
+        ("stack.yaml", STACK),
+        ("roles.yaml", ROLES),
+        ("secret.vars", "token: other-canary\n"),
+    ]);
+    let inputs = VariableInputs { files: vec![files.path().join("secret.vars")], ..inputs(GIVEN) };
+    let stack = load(files.path(), &inputs).unwrap();
+    let shown = format!("{stack:?}{}", json!(stack.variables));
     assert!(!shown.contains("canary"), "{shown}");
 }
 
@@ -289,6 +296,13 @@ fn what_is_not_a_plain_short_file_is_refused() {
 }
 
 #[test]
+fn the_name_of_a_file_can_not_steer_a_terminal() {
+    let files = directory(&[("stack.yaml", STACK), ("a\u{1b}[31m\u{202e}.yaml", "kind: x\n")]);
+    let shown = load(files.path(), &inputs(GIVEN)).unwrap_err().render(false);
+    assert!(shown.contains("a\\u{1b}[31m\\u{202e}.yaml:1:1"), "{shown}");
+}
+
+#[test]
 fn a_long_chain_of_resources_overflows_nothing() {
     let resource = |index: usize| {
         let depends = if index == 0 { 4999 } else { index - 1 };
@@ -317,4 +331,86 @@ fn the_manifests_that_are_shipped_are_right() {
     let stack = load(Path::new("manifests"), &inputs).unwrap();
     assert_eq!(stack.region.as_deref(), Some("eu-west-1"));
     assert_eq!(stack.variables["region"], Value::from("eu-west-1"));
+}
+
+/// Manifests with pieces cut out, doubled and put in.
+fn mangled() -> impl Strategy<Value = String> {
+    let pieces = prop::sample::select(vec![
+        "${",
+        "}",
+        "${var.x}",
+        "${IamRole.node.arn}",
+        "$${",
+        "\t",
+        "\n",
+        "  ",
+        "- ",
+        ": ",
+        "*a",
+        "&a ",
+        "<<: ",
+        "!Ref ",
+        "'",
+        "\"",
+        "{",
+        "[",
+        "]",
+        ",",
+        "---\n",
+        "\u{feff}",
+        "\u{202e}",
+        "\0",
+        "é",
+        "#",
+        "012",
+        "1e999",
+        ".inf",
+        "~",
+        "|",
+        ">-\n",
+        "%YAML 1.1\n",
+        "\r",
+        "? ",
+    ]);
+    let edit = (any::<prop::sample::Index>(), 0..12_usize, pieces);
+    (prop::bool::ANY, prop::collection::vec(edit, 1..8)).prop_map(|(first, edits)| {
+        let mut text = if first { STACK } else { ROLES }.to_owned();
+        for (at, cut, piece) in edits {
+            let clamp = |mut at: usize| {
+                while !text.is_char_boundary(at) {
+                    at -= 1;
+                }
+                at
+            };
+            let start = clamp(at.index(text.len() + 1));
+            let end = clamp((start + cut).min(text.len()));
+            text.replace_range(start..end.max(start), piece);
+        }
+        text
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn no_text_makes_loading_fall_over(text in mangled()) {
+        let files = directory(&[("stack.yaml", STACK), ("roles.yaml", ROLES), ("x.yaml", &text)]);
+        if let Err(wrong) = load(files.path(), &inputs(GIVEN)) {
+            let shown = wrong.render(false);
+            prop_assert!(!shown.is_empty());
+            let json = serde_json::to_value(&wrong).unwrap();
+            prop_assert_eq!(json.as_array().map(Vec::len), Some(wrong.list().len()));
+            prop_assert!(!shown.contains('\u{1b}') && !shown.contains('\u{202e}'), "{}", shown);
+        }
+    }
+
+    #[test]
+    fn no_bytes_make_loading_fall_over(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        let files = directory(&[("stack.yaml", STACK)]);
+        fs::write(files.path().join("x.yaml"), bytes).unwrap();
+        if let Err(wrong) = load(files.path(), &inputs(GIVEN)) {
+            prop_assert!(!wrong.render(true).is_empty());
+        }
+    }
 }

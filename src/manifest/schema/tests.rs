@@ -6,7 +6,8 @@ use schemars::{JsonSchema, schema_for};
 
 use super::*;
 use crate::address::Reference;
-use crate::manifest::template::{Resolution, Translator};
+use crate::manifest::template::Resolution;
+use crate::manifest::translate::Translator;
 use crate::manifest::yaml;
 
 /// A thing.

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::*;
+use crate::value::Map;
 
 fn lookup(reference: &Reference) -> Resolution {
     match reference {

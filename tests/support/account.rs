@@ -1,0 +1,170 @@
+//! A sandbox and a directory of manifests, worked on by the engine itself
+//! instead of the program: a test sees every command that is started.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use lkh::command::Tool;
+use lkh::engine::{Engine, Planned, Report, Targets};
+use lkh::exec::Surroundings;
+use lkh::exec::gateway::{Gateway, Started};
+use lkh::exec::sandbox::SandboxExec;
+use lkh::manifest::load::load;
+use lkh::manifest::variables::VariableInputs;
+use lkh::plan::Mode;
+use lkh::sandbox::Sandbox;
+use lkh::store::{LocalStore, LockInfo};
+use tokio::sync::watch;
+
+/// A simulated account with manifests and a state of its own.
+pub struct Account {
+    root: tempfile::TempDir,
+    /// Assignments `NAME=VALUE` of the stack's variables.
+    pub variables: Vec<String>,
+}
+
+impl Account {
+    /// With these manifests, by file name.
+    pub fn new(manifests: &[(&str, &str)]) -> Self {
+        let this = Self { root: tempfile::tempdir().unwrap(), variables: Vec::new() };
+        for (name, text) in manifests {
+            this.write(name, text);
+        }
+        // A sandbox begins with its first use.
+        this.sandbox();
+        this
+    }
+
+    /// With the manifests of a directory.
+    pub fn with(directory: &Path) -> Self {
+        let this = Self::new(&[]);
+        for entry in fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_str().unwrap();
+            this.write(name, &fs::read_to_string(&path).unwrap());
+        }
+        this
+    }
+
+    /// The directory of the manifests.
+    pub fn manifests(&self) -> PathBuf {
+        self.root.path().join("manifests")
+    }
+
+    fn state_directory(&self) -> PathBuf {
+        self.root.path().join("state")
+    }
+
+    /// The file of the simulated account.
+    pub fn world(&self) -> PathBuf {
+        self.root.path().join("world.jsonl")
+    }
+
+    /// Writes a manifest.
+    pub fn write(&self, name: &str, text: &str) {
+        let path = self.manifests().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    /// Removes every manifest.
+    pub fn clear(&self) {
+        fs::remove_dir_all(self.manifests()).unwrap();
+    }
+
+    /// The sandbox, for changes behind the engine's back.
+    pub fn sandbox(&self) -> Sandbox {
+        Sandbox::open(&self.world()).unwrap()
+    }
+
+    /// Runs a command of a tool in the sandbox; its arguments hold no space.
+    pub fn behind(&self, command: &str) {
+        let mut words = command.split_whitespace().map(str::to_owned);
+        let tool = match words.next().as_deref() {
+            Some("aws") => Tool::Aws,
+            Some("helm") => Tool::Helm,
+            Some("kubectl") => Tool::Kubectl,
+            other => panic!("no tool: {other:?}"),
+        };
+        let args: Vec<_> = words.collect();
+        let output = self.sandbox().run(tool, &args, b"", self.root.path()).unwrap();
+        assert_eq!(output.code, 0, "{command}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    /// Where state and log are.
+    pub fn store(&self) -> LocalStore {
+        LocalStore::new(self.state_directory(), "test")
+    }
+
+    /// Every file besides the manifests, with its bytes.
+    pub fn files(&self) -> BTreeMap<PathBuf, Vec<u8>> {
+        let state = fs::read_dir(self.state_directory()).into_iter().flatten();
+        let mut files: BTreeMap<_, _> = state
+            .map(|entry| entry.unwrap().path())
+            .map(|path| (path.clone(), fs::read(path).unwrap()))
+            .collect();
+        files.insert(self.world(), fs::read(self.world()).unwrap());
+        files
+    }
+
+    /// An engine over the manifests as they are now.
+    pub fn engine(&self) -> Engine {
+        let inputs = VariableInputs {
+            assignments: self.variables.clone(),
+            sandbox: true,
+            ..VariableInputs::default()
+        };
+        let stack = load(&self.manifests(), &inputs)
+            .unwrap_or_else(|diagnostics| panic!("{}", diagnostics.render(false)));
+        let surroundings = Surroundings {
+            region: lkh::sandbox::REGION.to_owned(),
+            manifests: self.manifests(),
+            run: "test".to_owned(),
+            ..Surroundings::default()
+        };
+        let exec = SandboxExec::new(self.sandbox(), &surroundings);
+        let gateway = Gateway::new(Box::new(exec), &surroundings, 4, Arc::new(|_: &str| {}));
+        for value in stack.variables.values() {
+            gateway.protect(value);
+        }
+        Engine {
+            stack: Arc::new(stack),
+            gateway: Arc::new(gateway),
+            region: surroundings.region,
+            store: self.store(),
+            observer: Arc::new(|_| {}),
+        }
+    }
+
+    /// Plans, and returns every command that was started for it.
+    pub fn plan(&self, mode: Mode) -> (Planned, Vec<Started>) {
+        let engine = self.engine();
+        let planned = block_on(engine.plan(mode, &Targets::default())).unwrap();
+        (planned, engine.gateway.trace())
+    }
+
+    /// Plans and carries the plan out.
+    pub fn apply(&self) -> Report {
+        let engine = self.engine();
+        let info = LockInfo {
+            id: "test".into(),
+            operation: "apply".into(),
+            who: "test".into(),
+            pid: 1,
+            since: jiff::Timestamp::UNIX_EPOCH,
+        };
+        block_on(async {
+            let lock = engine.store.lock(&info).unwrap();
+            let planned = engine.plan(Mode::Apply, &Targets::default()).await.unwrap();
+            let (_sender, stop) = watch::channel(false);
+            engine.apply(planned, &info, &lock, stop).await.unwrap()
+        })
+    }
+}
+
+fn block_on<T>(work: impl Future<Output = T>) -> T {
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    runtime.worker_threads(2).enable_all().build().unwrap().block_on(work)
+}
