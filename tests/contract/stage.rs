@@ -175,8 +175,9 @@ impl Stage {
             .map(|entry| entry.path())
             .find(|path| path.to_string_lossy().ends_with(".log.jsonl"));
         let text = log.map(|log| fs::read_to_string(log).unwrap()).unwrap_or_default();
+        // The last line may be one that was begun by a run that was killed.
         text.lines()
-            .map(|line| serde_json::from_str::<Json>(line).unwrap())
+            .filter_map(|line| serde_json::from_str::<Json>(line).ok())
             .filter(|line| line["event"] == "intended")
             .map(|line| (owned(&line["address"]), owned(&line["command"])))
             .collect()

@@ -11,6 +11,7 @@ use crate::world::{ALL, Backend};
 pub const CASES: &[Case] = &[
     Case { name: "a_plan_only_reads", on: ALL, needs: None, run: only_reads },
     Case { name: "a_saved_plan_is_carried_out_once", on: ALL, needs: None, run: saved },
+    Case { name: "a_killed_apply_is_taken_up_again", on: ALL, needs: None, run: killed },
     Case { name: "what_moves_after_the_plan_is_not_touched", on: ALL, needs: None, run: moved },
 ];
 
@@ -82,6 +83,31 @@ fn saved(stage: &Stage) {
     stage.lkh(&["apply", "made.plan"]).expect(0);
     assert_eq!(role()["Tags"][0]["Value"], "river");
     assert_eq!(stage.touched(before), ["IamRole.node"]);
+}
+
+fn killed(stage: &Stage) {
+    // Enough policies that the end comes in their middle.
+    let managed =
+        ["AmazonEKSWorkerNodePolicy", "AmazonEKS_CNI_Policy", "AmazonSSMManagedInstanceCore"];
+    let arns = managed.map(|name| format!("'arn:aws:iam::aws:policy/{name}'")).join(", ");
+    let role = ROLE.replace("'arn:aws:iam::aws:policy/AmazonEKSWorkerNodePolicy'", &arns);
+    stage.write_stack(&[("role.yaml", &role)]);
+    let mut apply = stage.start(&["apply", "--auto-approve"]);
+    let start = Instant::now();
+    while stage.intents().len() < 3 && apply.try_wait().unwrap().is_none() {
+        assert!(start.elapsed() < Duration::from_secs(60), "nothing was begun");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    apply.kill().unwrap();
+    apply.wait().unwrap();
+
+    stage.apply();
+    let found = stage.aws("iam list-attached-role-policies --role-name NodeRole");
+    assert_eq!(found["AttachedPolicies"].as_array().unwrap().len(), 3, "{found}");
+    let commands = stage.intents();
+    let made = commands.iter().filter(|(_, command)| command.contains("create-role")).count();
+    assert_eq!(made, 1, "nothing is made twice: {commands:?}");
+    stage.expect_clean();
 }
 
 fn moved(stage: &Stage) {
