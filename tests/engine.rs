@@ -1,6 +1,13 @@
 //! What happens between a plan and the end of its apply: someone changes
 //! things meanwhile, or stops the run.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that can't go on fails"
+)]
+
 #[path = "support/account.rs"]
 #[allow(dead_code, reason = "each test uses a part of it")]
 mod account;

@@ -1,6 +1,13 @@
 //! A plan reads and does nothing else: in every world it runs commands of the
 //! list below and no other, changes no byte of the sandbox and writes no file.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that can't go on fails"
+)]
+
 #[path = "support/account.rs"]
 #[allow(dead_code, reason = "each test uses a part of it")]
 mod account;

@@ -1,6 +1,8 @@
 //! Manifests and options that are wrong: every mistake with its place and the
 //! likely fix, all of them in one run, and nothing touched.
 
+use std::fmt::Write as _;
+
 use crate::environment::TestEnvironment;
 
 #[test]
@@ -225,7 +227,7 @@ fn an_alias_bomb_is_refused_at_once() {
     let mut bomb = String::from("apiVersion: lkh/v1\nkind: IamRole\nspec:\n  a0: &a0 [x, x]\n");
     for level in 1..40 {
         let inner = level - 1;
-        bomb += &format!("  a{level}: &a{level} [*a{inner}, *a{inner}]\n");
+        writeln!(bomb, "  a{level}: &a{level} [*a{inner}, *a{inner}]").unwrap();
     }
     environment.write("manifests/bomb.yaml", bomb);
     let start = std::time::Instant::now();

@@ -3,6 +3,15 @@
 //!
 //! Nothing of the surroundings reaches it (no environment, no terminal, no
 //! home), so its output is the same everywhere and stands here as snapshots.
+//! Where it changes on purpose, `cargo insta test --review --test cli` takes
+//! the new one.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that can't go on fails"
+)]
 
 mod apply;
 mod approval;

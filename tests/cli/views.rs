@@ -132,25 +132,16 @@ fn no_escape_reaches_what_is_no_terminal() {
 #[test]
 fn what_was_read_brings_no_escape_to_the_terminal() {
     let environment = TestEnvironment::applied();
-    environment
-        .run_args(
-            &[
-                "sandbox",
-                "run",
-                "--",
-                "aws",
-                "iam",
-                "tag-role",
-                "--role-name",
-                "NodeRole",
-                "--tags",
-                "Key=note,Value=red \u{1b}[31malert",
-            ],
-            "",
-        )
-        .code;
+    let upgrade = "sandbox run -- helm upgrade karpenter \
+                   oci://public.ecr.aws/karpenter/karpenter --version 1.8.3 -n kube-system \
+                   --reuse-values --set";
+    let mut args: Vec<_> = upgrade.split_whitespace().collect();
+    args.push("additionalAnnotations.note=red \u{1b}[31malert\u{7}");
+    assert_eq!(environment.run_args(&args, "").code, 0);
     let plan = environment.run("plan");
-    assert!(!plan.stdout.contains('\u{1b}'), "{plan}");
+    assert!(plan.stdout.contains("additionalAnnotations.note"), "{plan}");
+    let raw = plan.stdout.chars().find(|&c| c.is_control() && c != '\n');
+    assert_eq!(raw, None, "{plan}");
 }
 
 #[test]
