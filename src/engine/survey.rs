@@ -14,7 +14,9 @@ use tokio::task::JoinSet;
 
 use super::event::{Event, Observer};
 use super::read::{Freshness, Sighting, Unreadable, read};
-use crate::adapter::{Adapter, Blocker, Context, Desired, Kind, Live, Prior, Problem, Subject};
+use crate::adapter::{
+    Adapter, Blocker, Context, Desired, Identity, Kind, Live, Prior, Problem, Subject,
+};
 use crate::address::{Address, Reference};
 use crate::command::{Command, Tool};
 use crate::exec::ClusterAccess;
@@ -150,7 +152,23 @@ pub fn subjects(stack: &Stack, state: Option<&State>, mode: Mode) -> BTreeMap<Ad
             prevent_destroy: record.prevent_destroy,
         });
     }
+    untangle(&mut subjects);
     subjects
+}
+
+/// Takes circles apart that only the state's memory makes: it may hold what
+/// depended on what at different times. The manifests have none of their own.
+fn untangle(subjects: &mut BTreeMap<Address, Entry>) {
+    if subjects.values().all(|subject| subject.declared) {
+        return;
+    }
+    for circle in graph(subjects).cycles() {
+        for address in &circle {
+            if let Some(subject) = subjects.get_mut(address).filter(|subject| !subject.declared) {
+                subject.dependencies.retain(|other| !circle.contains(other));
+            }
+        }
+    }
 }
 
 /// What a resource depends on: what its spec refers to, and what it says
@@ -447,18 +465,32 @@ impl Survey {
         lookup: &mut dyn FnMut(&Reference) -> Resolution,
     ) -> Option<Result<Desired, String>> {
         let resource = self.stack.resource(address).filter(|_| subject.declared)?;
-        let spec = match resolve(&resource.spec, lookup) {
-            Ok(spec) => spec,
-            Err(problems) => return Some(Err(sentence(&problems))),
-        };
+        Some(self.desired_of(resource, account, lookup))
+    }
+
+    fn desired_of(
+        &self,
+        resource: &Resource,
+        account: Option<&str>,
+        lookup: &mut dyn FnMut(&Reference) -> Resolution,
+    ) -> Result<Desired, String> {
+        let spec = resolve(&resource.spec, lookup).map_err(|problems| sentence(&problems))?;
         let context = Context {
-            name: address.name.clone(),
+            name: resource.address.name.clone(),
             account: account.map(str::to_owned),
             region: self.region.clone(),
             external: resource.external,
         };
-        let desired = address.kind.adapter().desired(&spec, &context);
-        Some(desired.map_err(|problems| sentence(&problems)))
+        let desired = resource.address.kind.adapter().desired(&spec, &context);
+        desired.map_err(|problems| sentence(&problems))
+    }
+
+    /// Which object a declared resource stands for, as far as that is known;
+    /// also of one that this walk leaves out.
+    pub(super) fn identity(&self, resource: &Resource, account: &str) -> Option<Identity> {
+        let mut lookup = |reference: &Reference| self.lookup(reference, Some(account));
+        let desired = self.desired_of(resource, Some(account), &mut lookup).ok()?;
+        desired.identity.is_known().then_some(desired.identity)
     }
 
     fn lookup(&self, reference: &Reference, account: Option<&str>) -> Resolution {
