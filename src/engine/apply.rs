@@ -198,10 +198,13 @@ impl Applier {
             return Finished { ending: Ending::Interrupted, outputs: Map::new() };
         };
         let mut because = None;
+        let mut stopped = false;
         for predecessor in self.predecessors.get(address).into_iter().flatten() {
-            if let Some(slot) = self.finished.get(predecessor)
-                && !slot.wait().await.ending.is_good()
-            {
+            let Some(slot) = self.finished.get(predecessor) else { continue };
+            let ending = &slot.wait().await.ending;
+            if *ending == Ending::Interrupted {
+                stopped = true;
+            } else if !ending.is_good() {
                 because.get_or_insert_with(|| predecessor.clone());
             }
         }
@@ -220,7 +223,7 @@ impl Applier {
             Ending::Blocked(change.blockers.clone())
         } else if let Some(because) = because {
             Ending::Skipped { because }
-        } else if *self.stop.borrow() || self.keeper.is_broken() {
+        } else if stopped || *self.stop.borrow() || self.keeper.is_broken() {
             Ending::Interrupted
         } else {
             (self.observer.0)(Event::Started { address: address.clone(), action: change.action });
