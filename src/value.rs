@@ -378,6 +378,15 @@ impl Digest {
         Self(format!("sha256:{}", hex::encode(Sha256::digest(bytes))))
     }
 
+    /// The digest of bytes that lie in several places, one after the other.
+    pub fn of_parts(parts: &[&[u8]]) -> Self {
+        let mut digest = Sha256::new();
+        for part in parts {
+            digest.update(part);
+        }
+        Self(format!("sha256:{}", hex::encode(digest.finalize())))
+    }
+
     /// The digest as text.
     pub fn as_str(&self) -> &str {
         &self.0

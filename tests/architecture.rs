@@ -43,8 +43,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "address", "command", "engine", "exec", "manifest", "plan", "report", "sandbox",
-            "state", "store", "value",
+            "adapter", "address", "command", "engine", "exec", "manifest", "plan", "report",
+            "sandbox", "state", "store", "value",
         ],
     ),
     // The entry: it calls the command line.

@@ -521,6 +521,10 @@ proptest! {
             prop_assert!(planned.plan.blocked().next().is_none(), "{text}");
             prop_assert!(account.store().load().unwrap().unwrap().verify().is_ok());
         }
+        let (report, _, _) = account.carry_out(Mode::Destroy, |_, _| ());
+        prop_assert!(report.is_good(), "{}", report::run::text(&report));
+        prop_assert!(account.store().load().unwrap().unwrap().resources.is_empty());
+        prop_assert!(!account.plan(Mode::Destroy).0.plan.has_changes());
     }
 
     /// Files, documents and keys have no order that means anything.

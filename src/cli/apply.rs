@@ -105,6 +105,9 @@ pub(crate) fn carry_out(
         }
         if !json {
             present(&planned, false, show)?;
+        } else if matches!(approval, Approval::Ask) {
+            // Nobody approves what was not shown; standard output is for data.
+            tell(&report::plan::text(&planned.plan, show.show()));
         }
         if planned.plan.has_changes() && !approved(approval).await? {
             tell("Not approved; nothing was changed.");

@@ -151,7 +151,7 @@ fn reached_at(
     changed: &BTreeSet<&Path>,
 ) -> Option<Value> {
     // Paths below this one follow it in order.
-    let next = changed.range::<Path, _>(path..).next();
+    let next = changed.range::<&Path, _>(path..).next();
     if next.is_none_or(|next| !next.starts_with(path)) {
         return desired.cloned();
     }

@@ -22,6 +22,7 @@ use crate::adapter::{Adapter, Blocker, Desired, Health, Live, Prior, Readiness, 
 use crate::address::{Address, Reference};
 use crate::diff::{FieldChange, reached};
 use crate::exec::{ExecError, explain};
+use crate::graph::Graph;
 use crate::journal::Outcome;
 use crate::manifest::template::Resolution;
 use crate::plan::decide::{Decision, Facts, decide, differences};
@@ -197,10 +198,13 @@ impl Applier {
             return Finished { ending: Ending::Interrupted, outputs: Map::new() };
         };
         let mut because = None;
+        let mut stopped = false;
         for predecessor in self.predecessors.get(address).into_iter().flatten() {
-            if let Some(slot) = self.finished.get(predecessor)
-                && !slot.wait().await.ending.is_good()
-            {
+            let Some(slot) = self.finished.get(predecessor) else { continue };
+            let ending = &slot.wait().await.ending;
+            if *ending == Ending::Interrupted {
+                stopped = true;
+            } else if !ending.is_good() {
                 because.get_or_insert_with(|| predecessor.clone());
             }
         }
@@ -219,7 +223,7 @@ impl Applier {
             Ending::Blocked(change.blockers.clone())
         } else if let Some(because) = because {
             Ending::Skipped { because }
-        } else if *self.stop.borrow() || self.keeper.is_broken() {
+        } else if stopped || *self.stop.borrow() || self.keeper.is_broken() {
             Ending::Interrupted
         } else {
             (self.observer.0)(Event::Started { address: address.clone(), action: change.action });
@@ -236,7 +240,7 @@ impl Applier {
                 | Action::Replace
                 | Action::Repair
                 | Action::Delete => {
-                    let (ending, outputs) = self.execute(address, change).await;
+                    let (ending, outputs) = Box::pin(self.execute(address, change)).await;
                     self.ended(address, change.action, &ending, start);
                     return Finished { ending, outputs };
                 }
@@ -273,8 +277,11 @@ impl Applier {
         let adopting = change.action == Action::Adopt
             && decision.steps.is_empty()
             && decision.fields.is_empty();
-        if !decision.blockers.is_empty() && !adopting {
-            return (Ending::Blocked(decision.blockers), Map::new());
+        // What was blocked when it was reviewed was not approved either.
+        for blockers in [&decision.blockers, &change.blockers] {
+            if !blockers.is_empty() && !adopting {
+                return (Ending::Blocked(blockers.clone()), Map::new());
+            }
         }
         if let Some(step) = unplanned(&decision.steps, change) {
             let why = format!("`{}` would be needed, and the plan does not name it", step.command);
@@ -460,17 +467,36 @@ impl Applier {
         };
         // What was applied before tells what had to go.
         let prior = subject.prior.as_deref().filter(|prior| prior.identity == desired.identity);
+        // Under another identity, the object that was applied before must go.
+        let before = subject
+            .prior
+            .as_deref()
+            .filter(|prior| prior.identity != desired.identity)
+            .filter(|_| adapter.never_deleted().is_none());
         let start = Instant::now();
         let mut pause = Duration::from_millis(200);
         loop {
+            let old = match before {
+                None => None,
+                Some(_) => match self.look(adapter, None, before).await {
+                    Ok(Sighting { live: Live::Absent, .. }) => None,
+                    Ok(Sighting { live: Live::Present(_), .. }) => before,
+                    Err(error) => {
+                        return (self.unverified(address, failure, &error), Map::new());
+                    }
+                },
+            };
             let (problem, blockers, sighting) = match self.look(adapter, Some(desired), prior).await
             {
                 Err(error) => {
                     return (self.unverified(address, failure, &error), Map::new());
                 }
-                Ok(sighting) => match &sighting.live {
-                    Live::Absent => ("it does not exist".to_owned(), Vec::new(), sighting),
-                    Live::Present(object) => {
+                Ok(sighting) => match (old, &sighting.live) {
+                    (Some(old), _) => {
+                        (format!("{} still exists", old.identity), Vec::new(), sighting)
+                    }
+                    (None, Live::Absent) => ("it does not exist".to_owned(), Vec::new(), sighting),
+                    (None, Live::Present(object)) => {
                         let found = differences(adapter, desired, prior, object, &subject.ignore);
                         let ready = adapter.readiness(desired, object);
                         let problem = match &object.health {
@@ -521,6 +547,13 @@ impl Applier {
                 pause = (pause * 2).min(Duration::from_secs(5));
                 continue;
             }
+            if old.is_some() {
+                // The state goes on remembering the old object, or nobody would
+                // know of it any more.
+                let _ = self.keeper.mark_unverified(address);
+                let failure = failure.unwrap_or_else(|| not_shown(address, &problem));
+                return (Ending::Failed(failure), Map::new());
+            }
             return self
                 .fell_short(address, adapter, desired, failure, &problem, blockers, &sighting);
         }
@@ -551,13 +584,7 @@ impl Applier {
         let mut ending = match failure {
             Some(failure) => Ending::Failed(Failure { blockers: blockers.clone(), ..failure }),
             None if !blockers.is_empty() => Ending::NotReady(blockers.clone()),
-            None => Ending::Failed(Failure {
-                what: "verify the change".into(),
-                command: String::new(),
-                why: format!("the commands succeeded, but {problem}"),
-                next: format!("run `lkh plan --target {address}`"),
-                blockers: Vec::new(),
-            }),
+            None => Ending::Failed(not_shown(address, problem)),
         };
         if let Live::Present(object) = &sighting.live {
             // Only what a read shows was applied; what is still to go stays
@@ -719,6 +746,17 @@ fn blockers_of(readiness: Readiness) -> Vec<Blocker> {
     }
 }
 
+/// The read after the change did not show it.
+fn not_shown(address: &Address, problem: &str) -> Failure {
+    Failure {
+        what: "verify the change".into(),
+        command: String::new(),
+        why: format!("the commands succeeded, but {problem}"),
+        next: format!("run `lkh plan --target {address}`"),
+        blockers: Vec::new(),
+    }
+}
+
 fn unreadable(what: &str, error: &Unreadable) -> Ending {
     Ending::Failed(Failure {
         what: what.to_owned(),
@@ -768,5 +806,30 @@ fn predecessors(
             }
         }
     }
+    if changes.keys().any(goes) {
+        untangle(&mut predecessors, &remembered);
+    }
     predecessors
+}
+
+/// Takes circles apart, which no task would ever come out of. Only deletions
+/// can be in one: where the manifests turned round what depended on what since
+/// the last apply. What was so when the objects were made counts then.
+fn untangle(
+    predecessors: &mut BTreeMap<Address, BTreeSet<Address>>,
+    remembered: &BTreeMap<Address, BTreeSet<Address>>,
+) {
+    for by_memory in [true, false] {
+        for circle in Graph::new(predecessors).cycles() {
+            for address in &circle {
+                if let Some(before) = predecessors.get_mut(address) {
+                    before.retain(|other| {
+                        let depended =
+                            remembered.get(other).is_some_and(|known| known.contains(address));
+                        !circle.contains(other) || (by_memory && depended)
+                    });
+                }
+            }
+        }
+    }
 }

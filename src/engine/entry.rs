@@ -92,7 +92,23 @@ pub fn entries(stack: &Stack, state: Option<&State>, mode: Mode) -> BTreeMap<Add
             prevent_destroy: record.prevent_destroy,
         });
     }
+    untangle(&mut entries);
     entries
+}
+
+/// Takes circles apart that only the state's memory makes: it may hold what
+/// depended on what at different times. The manifests have none of their own.
+fn untangle(entries: &mut BTreeMap<Address, Entry>) {
+    if entries.values().all(|entry| entry.declared) {
+        return;
+    }
+    for circle in graph(entries).cycles() {
+        for address in &circle {
+            if let Some(entry) = entries.get_mut(address).filter(|entry| !entry.declared) {
+                entry.dependencies.retain(|other| !circle.contains(other));
+            }
+        }
+    }
 }
 
 /// What a resource depends on: what its spec refers to, and what it says

@@ -105,10 +105,16 @@ impl Keeper {
         self.lock().append(Event::Finished { operation, outcome })
     }
 
-    /// Records what a read proved.
+    /// Records what a read proved. Another address that the same object had
+    /// before leaves the state: an object has one.
     pub fn record(&self, address: &Address, record: Record) -> Result<(), Stopped> {
         let mut inner = self.lock();
         let status = record.status.word().to_owned();
+        inner.state.resources.retain(|other, known| {
+            other.kind != address.kind
+                || other == address
+                || known.applied.identity != record.applied.identity
+        });
         inner.state.resources.insert(address.clone(), record);
         inner.save(&self.store)?;
         inner.append(Event::Settled { address: address.clone(), status })

@@ -23,13 +23,13 @@ use self::event::Observer;
 use self::keeper::Keeper;
 use self::read::Unreadable;
 use self::survey::{Settled, Survey};
-use crate::adapter::{Live, Readiness};
+use crate::adapter::{Blocker, Identity, Kind, Live, Readiness};
 use crate::address::Address;
 use crate::exec::gateway::Gateway;
 use crate::journal;
 use crate::manifest::stack::Stack;
-use crate::plan::decide::differences;
-use crate::plan::{Action, Change, FORMAT_VERSION, Mode, Plan, PlannedCommand};
+use crate::plan::decide::{Decision, differences};
+use crate::plan::{Action, Change, FORMAT_VERSION, Mode, Plan, PlannedCommand, Reason};
 use crate::state::{Record, State, Status};
 use crate::store::{LocalStore, LockInfo, StoreError};
 use crate::value::Path;
@@ -198,9 +198,10 @@ impl Engine {
             keep_all,
             Arc::clone(&self.observer),
         ));
-        let (account, settled) = survey.walk().await.map_err(EngineError::Account)?;
+        let (account, mut settled) = survey.walk().await.map_err(EngineError::Account)?;
         self.check_state(state.as_ref(), &account)?;
         check_claims(&settled)?;
+        spare_declared(&survey, &account, &mut settled);
         let changes = order
             .iter()
             .filter_map(|address| Some(change(address, &survey, settled.get(address)?)))
@@ -354,6 +355,13 @@ impl Engine {
 /// Brings a record up to date with what was read.
 fn look_at(address: &Address, record: &mut Record, settled: &Settled, ignore: &[Path]) {
     let adapter = address.kind.adapter();
+    if settled.desired.as_ref().is_some_and(|d| d.identity != record.applied.identity) {
+        // What was read is the object that the manifest names now, and tells
+        // nothing of the one that was applied.
+        record.status = Status::Drifted;
+        record.blockers.clear();
+        return;
+    }
     match &settled.live {
         None => record.status = Status::Unverified,
         Some(Live::Absent) => {
@@ -434,6 +442,52 @@ fn check_claims(settled: &BTreeMap<Address, Arc<Settled>>) -> Result<(), EngineE
         }
     }
     Ok(())
+}
+
+/// An object that a manifest declares under another address is not deleted
+/// under the address that it had before: a resource that was given another name
+/// in the manifests keeps its object.
+fn spare_declared(survey: &Survey, account: &str, settled: &mut BTreeMap<Address, Arc<Settled>>) {
+    let deletes = |address: &Address, settled: &Settled| match &settled.decision.reason {
+        Reason::IdentityChanged { before } => Some(before.clone()),
+        _ if settled.decision.action == Action::Delete => {
+            Some(survey.entries.get(address)?.prior.as_ref()?.identity.clone())
+        }
+        _ => None,
+    };
+    let going: Vec<(Address, Identity)> = settled
+        .iter()
+        .filter_map(|(address, settled)| Some((address.clone(), deletes(address, settled)?)))
+        .collect();
+    let kinds: BTreeSet<Kind> = going.iter().map(|(address, _)| address.kind).collect();
+    let mut declared: BTreeMap<(Kind, String), Address> = BTreeMap::new();
+    for resource in &survey.stack.resources {
+        let stays = survey.mode == Mode::Apply || resource.external;
+        if stays
+            && kinds.contains(&resource.address.kind)
+            && let Some(identity) = survey.identity(resource, account)
+        {
+            let key = (resource.address.kind, identity.to_string());
+            declared.insert(key, resource.address.clone());
+        }
+    }
+    for (address, identity) in going {
+        let Some(other) = declared.get(&(address.kind, identity.to_string())) else { continue };
+        let Some(slot) = settled.get_mut(&address).filter(|_| *other != address) else { continue };
+        let mut spared = Settled::clone(slot);
+        if spared.decision.action == Action::Delete {
+            let reason = Reason::DeclaredAs { address: other.clone() };
+            spared.decision = Decision::without_steps(Action::Forget, reason);
+        } else {
+            spared.decision.steps.clear();
+            spared.decision.blockers.push(Blocker {
+                code: "ObjectDeclaredElsewhere".into(),
+                message: format!("its object ({identity}) is declared as {other} now"),
+                next: format!("apply {other} first (--target {other}), then plan again"),
+            });
+        }
+        *slot = Arc::new(spared);
+    }
 }
 
 /// A new lineage: 128 bits that the standard library's hasher draws at random.

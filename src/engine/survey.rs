@@ -15,11 +15,12 @@ use tokio::task::JoinSet;
 use super::entry::{Entry, cluster};
 use super::event::{Event, Observer};
 use super::read::{Freshness, Sighting, Unreadable, read};
-use crate::adapter::{Adapter, Blocker, Context, Desired, Live, Prior, Problem, Subject};
+use crate::adapter::{Adapter, Blocker, Context, Desired, Identity, Live, Prior, Problem, Subject};
 use crate::address::{Address, Reference};
 use crate::command::{Command, Tool};
 use crate::exec::ClusterAccess;
 use crate::exec::gateway::Gateway;
+use crate::manifest::resource::Resource;
 use crate::manifest::stack::Stack;
 use crate::manifest::template::{Resolution, references, resolve};
 use crate::plan::decide::{Decision, Facts, decide};
@@ -183,10 +184,10 @@ impl Survey {
             match early {
                 Some(Ok(desired)) if is_readable(&desired) => {
                     let prior = prior.filter(|prior| prior.identity == desired.identity);
-                    let sighting = self.read(adapter, Some(&desired), prior).await;
+                    let sighting = Box::pin(self.read(adapter, Some(&desired), prior)).await;
                     early_read = sighting.ok().map(|sighting| (desired, sighting));
                 }
-                None => drop(self.read(adapter, None, prior).await),
+                None => drop(Box::pin(self.read(adapter, None, prior)).await),
                 Some(_) => {}
             }
         }
@@ -199,7 +200,9 @@ impl Survey {
                 slot.wait().await;
             }
         }
-        self.decide(address, subject, adapter, account, early_read).await
+        // Boxed, as the reads above: thousands of resources wait here at once, and
+        // what they wait with should be small.
+        Box::pin(self.decide(address, subject, adapter, account, early_read)).await
     }
 
     async fn decide(
@@ -315,18 +318,32 @@ impl Survey {
         lookup: &mut dyn FnMut(&Reference) -> Resolution,
     ) -> Option<Result<Desired, String>> {
         let resource = self.stack.resource(address).filter(|_| subject.declared)?;
-        let spec = match resolve(&resource.spec, lookup) {
-            Ok(spec) => spec,
-            Err(problems) => return Some(Err(sentence(&problems))),
-        };
+        Some(self.desired_of(resource, account, lookup))
+    }
+
+    fn desired_of(
+        &self,
+        resource: &Resource,
+        account: Option<&str>,
+        lookup: &mut dyn FnMut(&Reference) -> Resolution,
+    ) -> Result<Desired, String> {
+        let spec = resolve(&resource.spec, lookup).map_err(|problems| sentence(&problems))?;
         let context = Context {
-            name: address.name.clone(),
+            name: resource.address.name.clone(),
             account: account.map(str::to_owned),
             region: self.region.clone(),
             external: resource.external,
         };
-        let desired = address.kind.adapter().desired(&spec, &context);
-        Some(desired.map_err(|problems| sentence(&problems)))
+        let desired = resource.address.kind.adapter().desired(&spec, &context);
+        desired.map_err(|problems| sentence(&problems))
+    }
+
+    /// Which object a declared resource stands for, as far as that is known;
+    /// also of one that this walk leaves out.
+    pub(super) fn identity(&self, resource: &Resource, account: &str) -> Option<Identity> {
+        let mut lookup = |reference: &Reference| self.lookup(reference, Some(account));
+        let desired = self.desired_of(resource, Some(account), &mut lookup).ok()?;
+        desired.identity.is_known().then_some(desired.identity)
     }
 
     fn lookup(&self, reference: &Reference, account: Option<&str>) -> Resolution {

@@ -224,7 +224,8 @@ fn declared(facts: Facts<'_>, desired: &Desired) -> Decision {
                 decision.add_steps(facts.adapter.steps(&Operation {
                     verb: Verb::Delete,
                     identity: &prior.identity,
-                    desired: None,
+                    // What replaces it: the delete is not a resource's end.
+                    desired: Some(desired),
                     prior: Some(prior),
                     object: Some(old),
                     changes: &[],

@@ -256,6 +256,11 @@ pub enum Reason {
     },
     /// No manifest declares it any more.
     NotDeclared,
+    /// A manifest declares its object under another address.
+    DeclaredAs {
+        /// Which.
+        address: Address,
+    },
     /// The stack is destroyed.
     Destroyed,
     /// It is gone already.
@@ -303,6 +308,9 @@ impl fmt::Display for Reason {
                 write!(f, "it is bound to {address}, which is made anew")
             }
             Self::NotDeclared => f.write_str("no manifest declares it any more"),
+            Self::DeclaredAs { address } => {
+                write!(f, "its object is declared as {address}, so it stays")
+            }
             Self::Destroyed => f.write_str("the stack is destroyed"),
             Self::Gone => f.write_str("it is gone already"),
             Self::NotOurs => f.write_str("it is external, so it stays"),

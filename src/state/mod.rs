@@ -196,8 +196,13 @@ impl State {
             Some(_) => {}
             None => return Err(malformed(&"it has no formatVersion")),
         }
-        let without = text.replacen(&head.checksum, "", 1);
-        if head.checksum.is_empty() || Digest::of(without.as_bytes()).as_str() != head.checksum {
+        let found = match text.split_once(head.checksum.as_str()) {
+            Some((before, after)) if !head.checksum.is_empty() => {
+                Digest::of_parts(&[before.as_bytes(), after.as_bytes()])
+            }
+            _ => return Err(StateError::Checksum),
+        };
+        if found.as_str() != head.checksum {
             return Err(StateError::Checksum);
         }
         let state: State = serde_json::from_str(text).map_err(|error| malformed(&error))?;

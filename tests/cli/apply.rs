@@ -11,7 +11,7 @@ fn the_first_apply_ends_verified_and_the_second_finds_nothing() {
     let last = first.stdout.lines().last().unwrap().to_owned();
     let told = first.stderr.clone();
     first.expect(0);
-    insta::assert_snapshot!(last, @"Apply complete: 8 added, 0 changed, 0 destroyed, 0 adopted, 0 repaired. 9 resources verified by a read.");
+    insta::assert_snapshot!(last, @"Complete: 8 added, 0 changed, 0 destroyed, 0 adopted, 0 repaired. 9 resources verified by a read.");
     // The order is any, but what depends on something begins after its end.
     let place = |line: &str| {
         told.lines().position(|told| told.starts_with(line)).unwrap_or_else(|| panic!("{line}"))
@@ -64,7 +64,7 @@ fn the_first_apply_ends_verified_and_the_second_finds_nothing() {
     Stack small, account 111122223333, region us-east-2.
 
     No changes. Everything is as declared (9 resources read).
-    Apply complete: 0 added, 0 changed, 0 destroyed, 0 adopted, 0 repaired. 9 resources verified by a read.
+    Complete: 0 added, 0 changed, 0 destroyed, 0 adopted, 0 repaired. 9 resources verified by a read.
     ");
     assert_eq!(environment.intents().len(), intents, "a second apply runs no command");
 }
@@ -138,7 +138,7 @@ fn what_depends_on_a_failure_is_skipped_and_the_rest_goes_on() {
     PodIdentityAssociation.karpenter: skipped, because IamRole.controller did not succeed
     HelmRelease.karpenter: skipped, because EksAccessEntry.node did not succeed
 
-    Apply incomplete: 2 added, 0 changed, 0 destroyed, 0 adopted, 0 repaired. 6 resources did not end well.
+    Incomplete: 2 added, 0 changed, 0 destroyed, 0 adopted, 0 repaired. 6 resources did not end well.
     ");
     let state = environment.state().unwrap();
     assert_eq!(state["resources"]["IamRole.node"]["status"], "notReady");

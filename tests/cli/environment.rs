@@ -71,6 +71,8 @@ impl TestEnvironment {
             (r"\bsha256:[0-9a-f]{64}", "sha256:[digest]"),
             (r"\b[0-9a-f]{32}\b", "[lineage]"),
             (r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", "[uuid]"),
+            // What ends first is written first.
+            (r"\bline \d+ of the apply log", "line [n] of the apply log"),
             // How often the state was written depends on how fast that is.
             (r"\bserial (\d+),", "serial [n],"),
             (r"\bserial was (\d+) and is (\d+)", "serial was [n] and is [n]"),

@@ -27,9 +27,10 @@ fn of_every_command() {
             "refresh",
             "destroy",
             "show",
+            "explain",
             "graph",
             "sandbox",
-            "completions"
+            "completions",
         ]
     );
     for command in commands_of_lkh {
@@ -98,6 +99,7 @@ fn wrong_usage_is_an_error_and_not_a_pending_change() {
       refresh      Read everything and bring the state's records up to date
       destroy      Remove what was applied
       show         Show the state, or one resource with its evidence
+      explain      Explain a kind: its fields, its equality, its outputs
       graph        Print the resource graph
       sandbox      Look after the simulated account of --exec sandbox
       completions  Print a completion script for a shell

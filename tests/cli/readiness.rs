@@ -25,7 +25,7 @@ fn no_node_for_the_pods_then_nodes() {
       [ReleaseFailed] release karpenter is not ready: revision 1 is failed: resource Deployment/kube-system/karpenter not ready. status: InProgress, message: Available: 0/1
         next: helm history karpenter -n kube-system
 
-    Apply incomplete: 7 added, 0 changed, 0 destroyed, 0 adopted, 0 repaired. 1 resource did not end well.
+    Incomplete: 7 added, 0 changed, 0 destroyed, 0 adopted, 0 repaired. 1 resource did not end well.
     ");
     let state = environment.state().unwrap();
     assert_eq!(state["resources"]["HelmRelease.karpenter"]["status"], "notReady");
@@ -58,7 +58,7 @@ fn no_node_for_the_pods_then_nodes() {
     --- exit code 2
     ");
     let repaired = environment.apply();
-    insta::assert_snapshot!(repaired.lines().last().unwrap(), @"Apply complete: 0 added, 0 changed, 0 destroyed, 0 adopted, 1 repaired. 9 resources verified by a read.");
+    insta::assert_snapshot!(repaired.lines().last().unwrap(), @"Complete: 0 added, 0 changed, 0 destroyed, 0 adopted, 1 repaired. 9 resources verified by a read.");
     let intents = environment.intents().len();
     environment.is_clean();
     environment.apply();

@@ -49,7 +49,7 @@ fn a_destroy_removes_what_was_applied_and_leaves_the_rest() {
     ");
     let before = environment.intents().len();
     let text = environment.run("destroy --auto-approve").expect(0);
-    insta::assert_snapshot!(text.lines().last().unwrap(), @"Apply complete: 0 added, 0 changed, 7 destroyed, 0 adopted, 0 repaired. 9 resources verified by a read.");
+    insta::assert_snapshot!(text.lines().last().unwrap(), @"Complete: 0 added, 0 changed, 7 destroyed, 0 adopted, 0 repaired. 8 resources verified by a read.");
     let titles = environment.intents().split_off(before);
     let place = |title: &str| titles.iter().position(|found| found == title).unwrap();
     assert!(
@@ -205,7 +205,7 @@ fn what_must_not_be_destroyed_is_not() {
       [PreventDestroy] the change would destroy the object, and lifecycle.preventDestroy forbids that
         next: undo the change, or set lifecycle.preventDestroy to false and apply that first
 
-    Apply incomplete: 0 added, 0 changed, 0 destroyed, 0 adopted, 0 repaired. 1 resource did not end well.
+    Incomplete: 0 added, 0 changed, 0 destroyed, 0 adopted, 0 repaired. 1 resource did not end well.
     --- exit code 1
     ");
     environment.behind("aws iam get-role --role-name KeepRole");
@@ -219,7 +219,15 @@ fn what_is_declared_external_is_read_and_never_changed() {
     $ lkh plan --detailed-exitcode
     Stack small, account 111122223333, region us-east-2.
 
-    No changes. Everything is as declared (9 resources read).
+    phase compute
+
+      # ServiceLinkedRole.spot will be forgotten
+      # because it is external, so it stays
+      . serviceName=spot.amazonaws.com
+
+    Plan: 0 to add, 0 to change, 0 to destroy, 1 to forget.
+    8 resources as declared.
+    --- exit code 2
     ");
     environment.apply();
     environment.is_clean();

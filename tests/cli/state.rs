@@ -61,7 +61,7 @@ fn lost_it_loses_no_resource() {
     ");
     let intents = environment.intents();
     let text = environment.apply();
-    insta::assert_snapshot!(text.lines().last().unwrap(), @"Apply complete: 0 added, 0 changed, 0 destroyed, 8 adopted, 0 repaired. 9 resources verified by a read.");
+    insta::assert_snapshot!(text.lines().last().unwrap(), @"Complete: 0 added, 0 changed, 0 destroyed, 8 adopted, 0 repaired. 9 resources verified by a read.");
     assert_eq!(environment.intents(), intents, "adopting changes nothing");
     environment.is_clean();
 }
@@ -167,7 +167,7 @@ fn a_broken_log_is_told_and_nothing_is_applied() {
     let log = "state/sandbox/small.log.jsonl";
     environment.edit(log, "\"operation\":2", "\"operation\":3");
     environment.behind("kubectl scale deployment karpenter -n kube-system --replicas=0");
-    insta::assert_snapshot!(environment.run("apply --auto-approve").complaints(), @"error: state/sandbox/small.log.jsonl: line 3 of the apply log is broken: operation 3 is out of order; move the log aside, and the next apply begins a new one");
+    insta::assert_snapshot!(environment.run("apply --auto-approve").complaints(), @"error: state/sandbox/small.log.jsonl: line [n] of the apply log is broken: operation 3 is out of order; move the log aside, and the next apply begins a new one");
     assert_eq!(actions(&environment.plan()), ["HelmRelease.karpenter update"]);
     environment.remove(log);
     environment.apply();
@@ -189,7 +189,7 @@ fn a_run_that_was_cut_off_is_told_and_gone_on_with() {
     Stack small, account 111122223333, region us-east-2.
 
     No changes. Everything is as declared (9 resources read).
-    Apply complete: 0 added, 0 changed, 0 destroyed, 0 adopted, 0 repaired. 9 resources verified by a read.
+    Complete: 0 added, 0 changed, 0 destroyed, 0 adopted, 0 repaired. 9 resources verified by a read.
     --- stderr
     note: the last run ended in the middle of operation 11 on HelmRelease.karpenter; what came of it is read now
     ");

@@ -88,6 +88,25 @@ fn the_graph() {
 }
 
 #[test]
+fn a_kind_is_explained() {
+    let environment = TestEnvironment::new();
+    let kinds = environment.run("explain").expect(0);
+    insta::assert_snapshot!("explain", kinds);
+    for kind in lkh::adapter::Kind::ALL {
+        let text = environment.run(&format!("explain {kind}")).expect(0);
+        insta::assert_snapshot!(format!("explain_{kind}"), text);
+        let schema = environment.run(&format!("explain {kind} --json")).json();
+        assert!(schema["properties"].is_object(), "{schema}");
+    }
+    insta::assert_snapshot!(environment.run("explain IamRoles"), @r"
+    $ lkh explain IamRoles
+    --- stderr
+    error: `IamRoles` is not a kind; the kinds are EksCluster, Ec2Tags, IamRole, IamPolicy, EksAccessEntry, ServiceLinkedRole, PodIdentityAssociation, HelmRelease
+    --- exit code 1
+    ");
+}
+
+#[test]
 fn completions_of_every_shell() {
     let environment = TestEnvironment::new();
     let bash = environment.run("completions bash").expect(0);

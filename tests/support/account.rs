@@ -6,14 +6,15 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use lkh::command::Tool;
+use lkh::command::{Effect, Tool};
+use lkh::engine::event::Event;
 use lkh::engine::{Engine, Planned, Report, Targets};
 use lkh::exec::Surroundings;
 use lkh::exec::gateway::{Gateway, Started};
 use lkh::exec::sandbox::SandboxExec;
 use lkh::manifest::load::load;
 use lkh::manifest::variables::VariableInputs;
-use lkh::plan::Mode;
+use lkh::plan::{Mode, Plan};
 use lkh::sandbox::Sandbox;
 use lkh::store::{LocalStore, LockInfo};
 use tokio::sync::watch;
@@ -147,7 +148,20 @@ impl Account {
 
     /// Plans and carries the plan out.
     pub fn apply(&self) -> Report {
-        let engine = self.engine();
+        self.carry_out(Mode::Apply, |_, _| ()).0
+    }
+
+    /// Plans and carries the plan out. `watch` sees every event in its turn, and
+    /// may stop the run; the work goes on when it returns. Returns what was
+    /// planned and the changing commands that were started, too.
+    pub fn carry_out(
+        &self,
+        mode: Mode,
+        watch: impl Fn(&Event, &watch::Sender<bool>) + Send + Sync + 'static,
+    ) -> (Report, Plan, Vec<String>) {
+        let mut engine = self.engine();
+        let (sender, stop) = watch::channel(false);
+        engine.observer = Arc::new(move |event| watch(&event, &sender));
         let info = LockInfo {
             id: "test".into(),
             operation: "apply".into(),
@@ -157,9 +171,12 @@ impl Account {
         };
         block_on(async {
             let lock = engine.store.lock(&info).unwrap();
-            let planned = engine.plan(Mode::Apply, &Targets::default()).await.unwrap();
-            let (_sender, stop) = watch::channel(false);
-            engine.apply(planned, &info, &lock, stop).await.unwrap()
+            let planned = engine.plan(mode, &Targets::default()).await.unwrap();
+            let plan = planned.plan.clone();
+            let report = engine.apply(planned, &info, &lock, stop).await.unwrap();
+            let started = engine.gateway.trace().into_iter();
+            let writes = started.filter(|one| one.effect == Effect::Write).map(|one| one.command);
+            (report, plan, writes.collect())
         })
     }
 }

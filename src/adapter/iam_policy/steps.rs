@@ -161,18 +161,24 @@ fn delete_version(operation: &Operation<'_>, version: &Idle<'_>, why: &str) -> S
 fn delete(operation: &Operation<'_>) -> Result<Vec<Step>, Vec<Blocker>> {
     let name = label(operation);
     let uses = operation.object.and_then(|object| object.facts.get(USES));
-    if operation.desired.is_some() && uses.is_some_and(|uses| *uses != Value::from(0)) {
+    if let Some(desired) = operation.desired
+        && uses.is_some_and(|uses| *uses != Value::from(0))
+    {
         let arn = iam::label(&iam::part(operation.identity, ARN));
+        let (what, instead) = if desired.identity == *operation.identity {
+            ("its description", "leave `description` out to keep the one it has")
+        } else {
+            ("its name or path", "leave name and path as they were")
+        };
         return Err(vec![Blocker {
             code: "PolicyInUse".into(),
             message: format!(
                 "the policy {name} can't be made anew while something uses it, and IAM can't \
-                 change its description"
+                 change {what}"
             ),
             next: format!(
-                "leave `description` out to keep the one it has, or declare another policy and \
-                 attach that one first; `aws iam list-entities-for-policy --policy-arn {arn}` \
-                 shows what uses this one"
+                "{instead}, or declare another policy and attach that one first; `aws iam \
+                 list-entities-for-policy --policy-arn {arn}` shows what uses this one"
             ),
         }]);
     }

@@ -1,0 +1,196 @@
+//! What happens between a plan and the end of its apply: someone changes
+//! things meanwhile, or stops the run.
+
+#[path = "support/account.rs"]
+#[allow(dead_code, reason = "each test uses a part of it")]
+mod account;
+
+use std::path::Path;
+
+use account::Account;
+use lkh::address::Address;
+use lkh::engine::Report;
+use lkh::engine::apply::Ending;
+use lkh::engine::event::Event;
+use lkh::plan::Mode;
+use lkh::report;
+
+const DETACH: &str = "aws iam detach-role-policy --role-name NodeRole \
+                      --policy-arn arn:aws:iam::aws:policy/AmazonEKS_CNI_Policy";
+const ATTACH_ANOTHER: &str = "aws iam attach-role-policy --role-name NodeRole \
+                              --policy-arn arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess";
+
+/// The stack of the command line's tests, applied.
+fn applied() -> Account {
+    let account = fresh();
+    assert!(account.apply().is_good());
+    account
+}
+
+fn fresh() -> Account {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cli/stack");
+    let account = Account::with(&directory);
+    let stack = std::fs::read_to_string(directory.join("stack.yaml")).unwrap();
+    account.write("stack.yaml", &stack.replace("name: small", "name: test"));
+    account
+}
+
+/// Gives the role of the nodes a tag, and the cluster's subnets another one.
+fn change_manifests(account: &Account) {
+    let edit = |name: &str, from: &str, to: &str| {
+        let text = std::fs::read_to_string(account.manifests().join(name)).unwrap();
+        assert!(text.contains(from));
+        account.write(name, &text.replace(from, to));
+    };
+    edit("node.yaml", "  roleName: NodeRole\n", "  roleName: NodeRole\n  tags: {team: data}\n");
+    edit("cluster.yaml", "  tags:\n", "  tags:\n    team: data\n");
+}
+
+/// Runs a command behind the engine's back when the work on a resource begins:
+/// after the plan, before the resource is read again.
+fn at_start(
+    account: &Account,
+    address: &str,
+    command: &'static str,
+) -> impl Fn(&Event, &tokio::sync::watch::Sender<bool>) + Send + Sync + 'static {
+    let address: Address = address.parse().unwrap();
+    let sandbox = account.sandbox();
+    move |event, _| {
+        if matches!(event, Event::Started { address: started, .. } if *started == address) {
+            let words: Vec<_> = command.split_whitespace().skip(1).map(str::to_owned).collect();
+            let output = sandbox.run(lkh::command::Tool::Aws, &words, b"", Path::new(".")).unwrap();
+            assert_eq!(output.code, 0, "{}", String::from_utf8_lossy(&output.stderr));
+        }
+    }
+}
+
+fn ending<'a>(report: &'a Report, address: &str) -> &'a Ending {
+    let mut resources = report.resources.iter();
+    let found = resources.find(|(found, _, _)| found.to_string() == address);
+    &found.expect("the report names every resource").2.ending
+}
+
+fn is_clean(account: &Account) -> bool {
+    !account.plan(Mode::Apply).0.plan.has_changes()
+}
+
+#[test]
+fn exactly_the_planned_commands_are_run() {
+    let account = fresh();
+    for mode in [Mode::Apply, Mode::Destroy] {
+        let (report, plan, mut started) = account.carry_out(mode, |_, _| ());
+        assert!(report.is_good());
+        let commands = plan.changes.iter().flat_map(|change| &change.commands);
+        let mut planned: Vec<_> = commands.map(|command| command.argv.join(" ")).collect();
+        planned.sort();
+        started.sort();
+        assert_eq!(started, planned);
+    }
+}
+
+#[test]
+fn a_field_of_ours_that_moved_stops_that_resource_alone() {
+    let account = applied();
+    change_manifests(&account);
+    let (report, _, started) =
+        account.carry_out(Mode::Apply, at_start(&account, "IamRole.node", DETACH));
+    let Ending::Moved { now, .. } = ending(&report, "IamRole.node") else {
+        panic!("{:?}", ending(&report, "IamRole.node"));
+    };
+    let now: Vec<_> = now.iter().map(|field| field.path.to_string()).collect();
+    assert_eq!(
+        now,
+        [r#"managedPolicies["arn:aws:iam::aws:policy/AmazonEKS_CNI_Policy"]"#, "tags.team"]
+    );
+    assert_eq!(ending(&report, "Ec2Tags.discovery"), &Ending::Applied);
+    assert!(started.iter().all(|command| command.starts_with("aws ec2 ")), "{started:?}");
+    assert_eq!(report.exit_code(), 3);
+    let text = anstream::adapter::strip_str(&report::run::text(&report)).to_string();
+    assert!(text.contains("IamRole.node: moved since the plan; nothing was changed"), "{text}");
+    assert!(text.contains("AmazonEKS_CNI_Policy"), "{text}");
+    // Planned again, it is undone together with the change.
+    assert!(account.apply().is_good());
+    assert!(is_clean(&account));
+}
+
+#[test]
+fn what_others_do_meanwhile_stops_nothing() {
+    let account = applied();
+    change_manifests(&account);
+    let (report, _, _) =
+        account.carry_out(Mode::Apply, at_start(&account, "IamRole.node", ATTACH_ANOTHER));
+    assert!(report.is_good(), "{}", report::run::text(&report));
+    assert!(is_clean(&account));
+}
+
+#[test]
+fn what_someone_else_finished_meanwhile_is_not_done_twice() {
+    let account = applied();
+    account.behind(DETACH);
+    let attach = "aws iam attach-role-policy --role-name NodeRole \
+                  --policy-arn arn:aws:iam::aws:policy/AmazonEKS_CNI_Policy";
+    let (report, _, started) =
+        account.carry_out(Mode::Apply, at_start(&account, "IamRole.node", attach));
+    assert!(matches!(ending(&report, "IamRole.node"), Ending::Moved { .. }));
+    assert_eq!(started, Vec::<String>::new());
+    assert!(is_clean(&account));
+}
+
+#[test]
+fn an_object_that_vanished_meanwhile_is_not_updated() {
+    let account = applied();
+    account.behind("kubectl scale deployment karpenter -n kube-system --replicas=0");
+    let sandbox = account.sandbox();
+    let (report, _, started) = account.carry_out(Mode::Apply, move |event, _| {
+        if matches!(event, Event::Started { .. }) {
+            let words = ["uninstall", "karpenter", "-n", "kube-system"].map(str::to_owned);
+            let output = sandbox.run(lkh::command::Tool::Helm, &words, b"", Path::new("."));
+            assert_eq!(output.unwrap().code, 0);
+        }
+    });
+    assert!(matches!(ending(&report, "HelmRelease.karpenter"), Ending::Moved { .. }));
+    assert_eq!(started, Vec::<String>::new());
+    assert_eq!(report.exit_code(), 3);
+    assert!(account.apply().is_good());
+    assert!(is_clean(&account));
+}
+
+#[test]
+fn a_run_that_is_stopped_finishes_what_it_began_and_no_more() {
+    let account = fresh();
+    let (report, plan, started) = account.carry_out(Mode::Apply, |event, stop| {
+        if matches!(event, Event::CommandStarted { .. }) {
+            stop.send_replace(true);
+        }
+    });
+    assert!(report.interrupted);
+    assert_eq!(report.exit_code(), 130);
+    assert_eq!(ending(&report, "HelmRelease.karpenter"), &Ending::Interrupted);
+    let commands = plan.changes.iter().flat_map(|change| &change.commands).count();
+    assert!(!started.is_empty() && started.len() < commands, "{started:?}");
+    // What was begun was finished and verified; the log has no loose end.
+    for (address, _, finished) in &report.resources {
+        let fine =
+            matches!(finished.ending, Ending::Applied | Ending::Unchanged | Ending::Interrupted);
+        assert!(fine, "{address}: {:?}", finished.ending);
+    }
+    assert_eq!(account.store().read_log().unwrap().open_intents().count(), 0);
+    // The next run does the rest, and nothing twice.
+    let (report, _, rest) = account.carry_out(Mode::Apply, |_, _| ());
+    assert!(report.is_good());
+    assert_eq!(started.len() + rest.len(), commands);
+    assert!(is_clean(&account));
+}
+
+#[test]
+fn a_run_that_is_stopped_before_it_begins_changes_nothing() {
+    let account = fresh();
+    let (report, _, started) = account.carry_out(Mode::Apply, |event, stop| {
+        if matches!(event, Event::ReadingStarted { .. }) {
+            stop.send_replace(true);
+        }
+    });
+    assert_eq!(report.exit_code(), 130);
+    assert_eq!(started, Vec::<String>::new());
+    assert!(account.apply().is_good());
+}
