@@ -7,9 +7,11 @@
 //! resource `applied`: only a read does. What depends on a failure is skipped,
 //! the rest goes on.
 
+mod verify;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tokio::sync::{SetOnce, watch};
 use tokio::task::JoinSet;
@@ -17,25 +19,19 @@ use tokio::task::JoinSet;
 use super::event::Event;
 use super::keeper::Keeper;
 use super::read::{Freshness, Sighting, Unreadable, detail, read};
-use super::survey::{ObserverBox, Settled, Survey, outputs};
-use crate::adapter::{Adapter, Blocker, Desired, Health, Live, Prior, Readiness, Step, Subject};
+use super::survey::{ObserverBox, Settled, Survey};
+use crate::adapter::{Adapter, Blocker, Desired, Live, Prior, Step, Subject};
 use crate::address::{Address, Reference};
-use crate::diff::{FieldChange, reached};
+use crate::diff::FieldChange;
 use crate::exec::{ExecError, explain};
 use crate::graph::Graph;
 use crate::journal::Outcome;
 use crate::manifest::template::Resolution;
-use crate::plan::decide::{Decision, Facts, decide, differences};
+use crate::plan::decide::{Decision, Facts, decide};
 use crate::plan::{Action, Change, Plan};
-use crate::state::{Evidence, Record, Status};
 use crate::store::StoreError;
 use crate::value::Map;
-
-/// How long a change may take to show in a read after its command ended: IAM
-/// and EKS are eventually consistent.
-const SETTLE_WINDOW: Duration = Duration::from_secs(60);
-/// How long an object that is as declared may take to become ready.
-const READY_WINDOW: Duration = Duration::from_secs(120);
+pub use verify::evidence;
 
 /// How the work on one resource ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -452,308 +448,6 @@ impl Applier {
                 blockers: Vec::new(),
             }),
         }
-    }
-
-    /// Reads until the object is as declared and ready, or time is up.
-    async fn verify(
-        &self,
-        address: &Address,
-        adapter: &'static dyn Adapter,
-        desired: &Desired,
-        failure: Option<Failure>,
-    ) -> (Ending, Map) {
-        let Some(subject) = self.survey.entries.get(address) else {
-            return (Ending::Interrupted, Map::new());
-        };
-        // What was applied before tells what had to go.
-        let prior = subject.prior.as_deref().filter(|prior| prior.identity == desired.identity);
-        // Under another identity, the object that was applied before must go.
-        let before = subject
-            .prior
-            .as_deref()
-            .filter(|prior| prior.identity != desired.identity)
-            .filter(|_| adapter.never_deleted().is_none());
-        let start = Instant::now();
-        let mut pause = Duration::from_millis(200);
-        loop {
-            let old = match before {
-                None => None,
-                Some(_) => match self.look(adapter, None, before).await {
-                    Ok(Sighting { live: Live::Absent, .. }) => None,
-                    Ok(Sighting { live: Live::Present(_), .. }) => before,
-                    Err(error) => {
-                        return (self.unverified(address, failure, &error), Map::new());
-                    }
-                },
-            };
-            let (problem, blockers, sighting) = match self.look(adapter, Some(desired), prior).await
-            {
-                Err(error) => {
-                    return (self.unverified(address, failure, &error), Map::new());
-                }
-                Ok(sighting) => match (old, &sighting.live) {
-                    (Some(old), _) => {
-                        (format!("{} still exists", old.identity), Vec::new(), sighting)
-                    }
-                    (None, Live::Absent) => ("it does not exist".to_owned(), Vec::new(), sighting),
-                    (None, Live::Present(object)) => {
-                        let found = differences(adapter, desired, prior, object, &subject.ignore);
-                        let ready = adapter.readiness(desired, object);
-                        let problem = match &object.health {
-                            Health::Sound if found.is_equal() => match ready {
-                                Readiness::Ready => {
-                                    return self.proved(address, desired, &sighting);
-                                }
-                                Readiness::NotReady(blockers) | Readiness::Waiting(blockers) => {
-                                    ("it is not ready".to_owned(), blockers)
-                                }
-                            },
-                            Health::Sound => (
-                                format!(
-                                    "{} is still not as declared",
-                                    found
-                                        .changes
-                                        .first()
-                                        .map(|c| c.path.to_string())
-                                        .unwrap_or_default()
-                                ),
-                                blockers_of(ready),
-                            ),
-                            Health::Broken(why) | Health::Outdated(why) | Health::Busy(why) => {
-                                (why.clone(), blockers_of(ready))
-                            }
-                        };
-                        (problem.0, problem.1, sighting)
-                    }
-                },
-            };
-            let window = if blockers.is_empty() { SETTLE_WINDOW } else { READY_WINDOW };
-            let hopeless = failure.is_some()
-                || start.elapsed() + pause > window
-                || *self.stop.borrow()
-                || matches!(&sighting.live, Live::Present(object)
-                    if object.health == Health::Sound
-                        && matches!(adapter.readiness(desired, object), Readiness::NotReady(_)))
-                || matches!(&sighting.live, Live::Present(object)
-                    if matches!(object.health, Health::Broken(_)));
-            if !hopeless {
-                if !blockers.is_empty() {
-                    (self.observer.0)(Event::Waiting {
-                        address: address.clone(),
-                        blockers: blockers.clone(),
-                    });
-                }
-                tokio::time::sleep(pause).await;
-                pause = (pause * 2).min(Duration::from_secs(5));
-                continue;
-            }
-            if old.is_some() {
-                // The state goes on remembering the old object, or nobody would
-                // know of it any more.
-                let _ = self.keeper.mark_unverified(address);
-                let failure = failure.unwrap_or_else(|| not_shown(address, &problem));
-                return (Ending::Failed(failure), Map::new());
-            }
-            return self
-                .fell_short(address, adapter, desired, failure, &problem, blockers, &sighting);
-        }
-    }
-
-    /// A read proved that the object is as declared and ready.
-    fn proved(&self, address: &Address, desired: &Desired, sighting: &Sighting) -> (Ending, Map) {
-        let outputs = outputs(Some(desired), Some(&sighting.live), Action::NoOp);
-        let record = self.record(address, desired.attributes.clone(), desired, &outputs, sighting);
-        match self.keeper.record(address, Record { status: Status::Applied, ..record }) {
-            Ok(()) => (Ending::Applied, outputs),
-            Err(_) => (Ending::Interrupted, outputs),
-        }
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "all that is known of the one attempt")]
-    fn fell_short(
-        &self,
-        address: &Address,
-        adapter: &'static dyn Adapter,
-        desired: &Desired,
-        failure: Option<Failure>,
-        problem: &str,
-        blockers: Vec<Blocker>,
-        sighting: &Sighting,
-    ) -> (Ending, Map) {
-        let outputs = outputs(Some(desired), Some(&sighting.live), Action::NoOp);
-        let mut ending = match failure {
-            Some(failure) => Ending::Failed(Failure { blockers: blockers.clone(), ..failure }),
-            None if !blockers.is_empty() => Ending::NotReady(blockers.clone()),
-            None => Ending::Failed(not_shown(address, problem)),
-        };
-        if let Live::Present(object) = &sighting.live {
-            // Only what a read shows was applied; what is still to go stays
-            // remembered as ours.
-            let subject = self.survey.entries.get(address);
-            let prior = subject
-                .and_then(|subject| subject.prior.as_deref())
-                .filter(|prior| prior.identity == desired.identity);
-            let ignore = subject.map(|subject| subject.ignore.as_slice()).unwrap_or_default();
-            let found = differences(adapter, desired, prior, object, ignore);
-            let prior = prior.map(|prior| &prior.attributes);
-            let attributes = reached(&desired.attributes, prior, &found.changes);
-            let record = self.record(address, attributes, desired, &outputs, sighting);
-            let blockers = match &ending {
-                Ending::Failed(failure) if blockers.is_empty() => vec![Blocker {
-                    code: "CommandFailed".into(),
-                    message: format!("{}: {}", failure.what, failure.why),
-                    next: failure.next.clone(),
-                }],
-                _ => blockers,
-            };
-            let record = Record { status: Status::NotReady, blockers, ..record };
-            if self.keeper.record(address, record).is_err() {
-                ending = Ending::Interrupted;
-            }
-        }
-        (ending, outputs)
-    }
-
-    /// The object could not be read after a change: nobody knows.
-    fn unverified(
-        &self,
-        address: &Address,
-        failure: Option<Failure>,
-        error: &Unreadable,
-    ) -> Ending {
-        let _ = self.keeper.mark_unverified(address);
-        match failure {
-            Some(failure) => Ending::Failed(failure),
-            None => unreadable("read it after the change", error),
-        }
-    }
-
-    async fn verify_gone(
-        &self,
-        address: &Address,
-        adapter: &'static dyn Adapter,
-        failure: Option<Failure>,
-    ) -> (Ending, Map) {
-        let prior = self.survey.entries.get(address).and_then(|subject| subject.prior.as_deref());
-        let start = Instant::now();
-        let mut pause = Duration::from_millis(200);
-        loop {
-            match self.look(adapter, None, prior).await {
-                Err(error) => {
-                    let _ = self.keeper.mark_unverified(address);
-                    let ending = match failure {
-                        Some(failure) => Ending::Failed(failure),
-                        None => unreadable("read it after the change", &error),
-                    };
-                    return (ending, Map::new());
-                }
-                Ok(Sighting { live: Live::Absent, .. }) => {
-                    let ending = match self.keeper.gone(address) {
-                        Ok(()) => Ending::Destroyed,
-                        Err(_) => Ending::Interrupted,
-                    };
-                    return (ending, Map::new());
-                }
-                Ok(_) if failure.is_none() && start.elapsed() + pause < SETTLE_WINDOW => {
-                    tokio::time::sleep(pause).await;
-                    pause = (pause * 2).min(Duration::from_secs(5));
-                }
-                Ok(_) => {
-                    // Parts of it may be gone: nobody can say that it is applied.
-                    let _ = self.keeper.mark_unverified(address);
-                    let failure = failure.unwrap_or_else(|| Failure {
-                        what: "verify the deletion".into(),
-                        command: String::new(),
-                        why: "the commands succeeded, but it still exists".into(),
-                        next: format!("run `lkh plan --target {address}`"),
-                        blockers: Vec::new(),
-                    });
-                    return (Ending::Failed(failure), Map::new());
-                }
-            }
-        }
-    }
-
-    /// Brings the record of a resource that needs no change up to date with
-    /// what was read, if it says something else.
-    fn keep(&self, address: &Address, settled: &Settled) {
-        let (Some(desired), Some(Live::Present(object))) = (&settled.desired, &settled.live) else {
-            return;
-        };
-        if self.survey.entries.get(address).is_none_or(|subject| subject.prior.is_none()) {
-            return;
-        }
-        let blockers = settled.decision.blockers.clone();
-        let status = if blockers.is_empty() { Status::Applied } else { Status::NotReady };
-        let sighting =
-            Sighting { live: Live::Present(object.clone()), commands: settled.evidence.clone() };
-        let record =
-            self.record(address, desired.attributes.clone(), desired, &settled.outputs, &sighting);
-        self.keeper.refresh(address, Record { status, blockers, ..record });
-    }
-
-    fn record(
-        &self,
-        address: &Address,
-        attributes: Map,
-        desired: &Desired,
-        outputs: &Map,
-        sighting: &Sighting,
-    ) -> Record {
-        let subject = self.survey.entries.get(address);
-        Record {
-            applied: Arc::new(Prior {
-                identity: desired.identity.clone(),
-                attributes,
-                outputs: outputs.clone(),
-                settings: desired.settings.clone(),
-            }),
-            status: Status::Unverified,
-            phase: subject.and_then(|subject| subject.phase.clone()),
-            dependencies: subject.map(|subject| subject.dependencies.clone()).unwrap_or_default(),
-            prevent_destroy: subject.is_some_and(|subject| subject.prevent_destroy),
-            blockers: Vec::new(),
-            evidence: evidence(sighting),
-        }
-    }
-}
-
-/// What a read proves, command by command.
-pub fn evidence(sighting: &Sighting) -> Vec<Evidence> {
-    let at = jiff::Timestamp::now();
-    let claim = match &sighting.live {
-        Live::Present(_) => "exists, and this is what was read of it",
-        Live::Absent => "does not exist",
-    };
-    let mut evidence: Vec<_> = sighting
-        .commands
-        .iter()
-        .map(|(command, digest)| Evidence {
-            claim: claim.to_owned(),
-            command: command.clone(),
-            at,
-            digest: digest.clone(),
-        })
-        .collect();
-    evidence.dedup_by(|a, b| a.command == b.command);
-    evidence
-}
-
-fn blockers_of(readiness: Readiness) -> Vec<Blocker> {
-    match readiness {
-        Readiness::Ready => Vec::new(),
-        Readiness::Waiting(blockers) | Readiness::NotReady(blockers) => blockers,
-    }
-}
-
-/// The read after the change did not show it.
-fn not_shown(address: &Address, problem: &str) -> Failure {
-    Failure {
-        what: "verify the change".into(),
-        command: String::new(),
-        why: format!("the commands succeeded, but {problem}"),
-        next: format!("run `lkh plan --target {address}`"),
-        blockers: Vec::new(),
     }
 }
 

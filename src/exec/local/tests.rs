@@ -220,7 +220,7 @@ async fn the_real_aws_reads_its_document_and_sees_no_credentials_of_others() {
     tools.surroundings.profile = Some("nope".into());
     let answer = tools.run(&command).await.unwrap();
     let explanation = crate::exec::explain::explain(&answer).unwrap();
-    assert_eq!(explanation.cause, "the AWS profile is not in the configuration");
+    assert_eq!(explanation.cause, "the AWS profile `nope` is not in the configuration");
 }
 
 #[tokio::test]
