@@ -184,11 +184,14 @@ impl Stage {
     }
 
     /// The resources that changing commands were intended for, from the log's
-    /// `start`th command on.
+    /// `start`th command on, in the order of their first.
     pub fn touched(&self, start: usize) -> Vec<String> {
-        let mut touched: Vec<String> =
-            self.intents().split_off(start).into_iter().map(|(address, _)| address).collect();
-        touched.dedup();
+        let mut touched = Vec::new();
+        for (address, _) in self.intents().split_off(start) {
+            if !touched.contains(&address) {
+                touched.push(address);
+            }
+        }
         touched
     }
 
