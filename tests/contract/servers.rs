@@ -86,7 +86,7 @@ impl Server {
         let start = Instant::now();
         while request(port, "GET", path, &[], "").is_none() {
             let text = || std::fs::read_to_string(&log).unwrap_or_default();
-            assert!(start.elapsed() < Duration::from_secs(60), "{program:?}: {}", text());
+            assert!(start.elapsed() < Duration::from_secs(60), "{}: {}", program.display(), text());
             std::thread::sleep(Duration::from_millis(50));
         }
         server
@@ -114,11 +114,13 @@ pub fn request(
     body: &str,
 ) -> Option<(u16, String)> {
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok()?;
-    let mut head = format!("{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n");
-    for (name, value) in headers {
-        head += &format!("{name}: {value}\r\n");
-    }
-    head += &format!("Content-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len());
+    let headers: String =
+        headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let head = format!(
+        "{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n{headers}Content-Length: {}\r\n\
+         Connection: close\r\n\r\n{body}",
+        body.len()
+    );
     stream.write_all(head.as_bytes()).ok()?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).ok()?;

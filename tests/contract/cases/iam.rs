@@ -104,18 +104,26 @@ fn drift(stage: &Stage) {
     stage.lkh(&["plan"]).expect(0).expect_says(&["AmazonEKS_CNI_Policy", "left alone", "drift"]);
     stage.apply();
 
-    let found = stage.aws("iam list-attached-role-policies --role-name NodeRole");
-    let attached: BTreeSet<_> = found["AttachedPolicies"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|one| owned(&one["PolicyArn"]))
-        .collect();
-    assert_eq!(attached, BTreeSet::from([OURS.to_owned(), THEIRS.to_owned()]));
+    let attached = || -> BTreeSet<String> {
+        let found = stage.aws("iam list-attached-role-policies --role-name NodeRole");
+        let found = found["AttachedPolicies"].as_array().unwrap();
+        found.iter().map(|one| owned(&one["PolicyArn"])).collect()
+    };
+    assert_eq!(attached(), BTreeSet::from([OURS.to_owned(), THEIRS.to_owned()]));
     let found = stage.aws("iam list-role-tags --role-name NodeRole");
     let tags: BTreeSet<_> =
         found["Tags"].as_array().unwrap().iter().map(|tag| owned(&tag["Key"])).collect();
     assert_eq!(tags, ["owner", "team"].map(str::to_owned).into());
+    stage.expect_clean();
+
+    // What others attached would go with the role, so the role stays.
+    let plan = stage.plan_with(&["--destroy"]);
+    assert_eq!(plan.code, 1, "{plan}");
+    assert_eq!(plan.of(NODE)["blockers"][0]["code"], "RoleHasOtherPolicies", "{plan}");
+    // Where the manifest says that the list is whole, they are taken off.
+    stage.write("role.yaml", &(ROLE.to_owned() + "  exclusive: [managedPolicies]\n"));
+    stage.apply();
+    assert_eq!(attached(), BTreeSet::from([OURS.to_owned()]));
     stage.expect_clean();
 }
 
