@@ -114,8 +114,10 @@ pub fn request(
     body: &str,
 ) -> Option<(u16, String)> {
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok()?;
-    let headers: String =
+    let mut lines: Vec<_> =
         headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    lines.sort();
+    let headers = lines.concat();
     let head = format!(
         "{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n{headers}Content-Length: {}\r\n\
          Connection: close\r\n\r\n{body}",
