@@ -495,7 +495,7 @@ pub enum Verb {
 /// One command of a change, with what it is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
-    /// What it does, for the log: "attach AmazonEKS_CNI_Policy".
+    /// What it does, for the log: `attach AmazonEKS_CNI_Policy`.
     pub title: String,
     /// The command.
     pub command: Command,

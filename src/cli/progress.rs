@@ -39,13 +39,13 @@ impl Progress {
     /// The observer that feeds the display.
     pub(crate) fn observer(self: &Arc<Self>) -> Observer {
         let progress = Arc::clone(self);
-        Arc::new(move |event| progress.show(event))
+        Arc::new(move |event| progress.show(&event))
     }
 
-    fn show(&self, event: Event) {
+    fn show(&self, event: &Event) {
         match &self.live {
-            Some(live) => live.show(&event),
-            None => plain(&event),
+            Some(live) => live.show(event),
+            None => plain(event),
         }
     }
 }

@@ -19,6 +19,7 @@ use crate::value::Path;
 
 /// A resource as it stands before anything is read.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own, in any combination")]
 pub struct Entry {
     /// Whether a manifest declares it; else only the state knows it.
     pub declared: bool,
