@@ -18,9 +18,9 @@ use tokio::task::JoinSet;
 
 use super::event::Event;
 use super::keeper::Keeper;
-use super::read::{Freshness, Sighting, Unreadable, detail, read};
+use super::read::{Freshness, Sighting, Unreadable, detail};
 use super::survey::{ObserverBox, Settled, Survey};
-use crate::adapter::{Adapter, Blocker, Desired, Live, Prior, Step, Subject};
+use crate::adapter::{Adapter, Blocker, Desired, Prior, Step};
 use crate::address::{Address, Reference};
 use crate::diff::FieldChange;
 use crate::exec::{ExecError, explain};
@@ -379,13 +379,7 @@ impl Applier {
         desired: Option<&Desired>,
         prior: Option<&Prior>,
     ) -> Result<Sighting, Unreadable> {
-        let identity = match (desired, prior) {
-            (Some(desired), _) => &desired.identity,
-            (None, Some(prior)) => &prior.identity,
-            (None, None) => return Ok(Sighting { live: Live::Absent, commands: Vec::new() }),
-        };
-        let subject = Subject { identity, desired, prior };
-        read(&self.survey.gateway, adapter, subject, Freshness::Fresh).await
+        self.survey.read(adapter, desired, prior, Freshness::Fresh).await
     }
 
     /// Runs one changing command between its intent and its outcome.

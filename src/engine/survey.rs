@@ -184,10 +184,12 @@ impl Survey {
             match early {
                 Some(Ok(desired)) if is_readable(&desired) => {
                     let prior = prior.filter(|prior| prior.identity == desired.identity);
-                    let sighting = Box::pin(self.read(adapter, Some(&desired), prior)).await;
+                    let sighting =
+                        Box::pin(self.read(adapter, Some(&desired), prior, Freshness::Shared))
+                            .await;
                     early_read = sighting.ok().map(|sighting| (desired, sighting));
                 }
-                None => drop(Box::pin(self.read(adapter, None, prior)).await),
+                None => drop(Box::pin(self.read(adapter, None, prior, Freshness::Shared)).await),
                 Some(_) => {}
             }
         }
@@ -234,7 +236,7 @@ impl Survey {
         let prior = subject.prior.as_deref();
         let mut evidence = Vec::new();
         let look = async |desired: Option<&Desired>, prior: Option<&Prior>| {
-            self.read(adapter, desired, prior).await.map(Some)
+            self.read(adapter, desired, prior, Freshness::Shared).await.map(Some)
         };
         let live = match (&desired, prior) {
             (Some(desired), _) if !desired.identity.is_known() => Ok(None),
@@ -381,18 +383,19 @@ impl Survey {
         }
     }
 
-    async fn read(
+    pub(super) async fn read(
         &self,
         adapter: &'static dyn Adapter,
         desired: Option<&Desired>,
         prior: Option<&Prior>,
+        freshness: Freshness,
     ) -> Result<Sighting, Unreadable> {
         let identity = match (desired, prior) {
             (Some(desired), _) => &desired.identity,
             (None, Some(prior)) => &prior.identity,
             (None, None) => return Ok(Sighting { live: Live::Absent, commands: Vec::new() }),
         };
-        read(&self.gateway, adapter, Subject { identity, desired, prior }, Freshness::Shared).await
+        read(&self.gateway, adapter, Subject { identity, desired, prior }, freshness).await
     }
 
     /// Tells the gateway how to reach the cluster, from the outputs of the
