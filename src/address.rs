@@ -10,6 +10,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::adapter::Kind;
+use crate::quote::quote;
 
 /// The address of a resource: `Kind.name`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -38,10 +39,10 @@ impl FromStr for Address {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let Some((kind, name)) = text.split_once('.') else {
-            return Err(format!("`{text}` is not an address: write Kind.name"));
+            return Err(format!("{} is not an address: write Kind.name", quote(text)));
         };
         if !is_name(name) {
-            return Err(format!("`{name}` is not a name of a resource"));
+            return Err(format!("{} is not a name of a resource", quote(name)));
         }
         Ok(Self::new(kind.parse()?, name))
     }

@@ -22,6 +22,7 @@ pub mod graph;
 pub mod journal;
 pub mod manifest;
 pub mod plan;
+pub mod quote;
 pub mod report;
 pub mod sandbox;
 pub mod state;

@@ -21,19 +21,20 @@ use std::path::Path;
 /// forbidden, so a new module or a new edge is a decision that this table
 /// records.
 ///
-/// Values, addresses and commands are words that everyone speaks. `adapter`,
+/// Quotes, values, addresses and commands are words that everyone speaks. `adapter`,
 /// `diff`, `graph`, `plan`, `state` and `journal` compute and nothing else. The
 /// effects are `exec`, `sandbox`, `store` and `cli`; only `engine` joins the
 /// two sides, and only `cli` knows all.
 const MAY_USE: &[(&str, &[&str])] = &[
+    ("quote", &[]),
     ("value", &[]),
     ("command", &["value"]),
-    ("address", &["adapter"]),
-    ("adapter", &["command", "diff", "value"]),
+    ("address", &["adapter", "quote"]),
+    ("adapter", &["command", "diff", "quote", "value"]),
     ("diff", &["adapter", "value"]),
     ("graph", &["address"]),
     ("journal", &["address", "value"]),
-    ("manifest", &["adapter", "address", "value"]),
+    ("manifest", &["adapter", "address", "quote", "value"]),
     ("state", &["adapter", "address", "value"]),
     ("plan", &["adapter", "address", "command", "diff", "value"]),
     ("store", &["journal", "state"]),
@@ -46,12 +47,12 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "plan", "state", "store", "value",
         ],
     ),
-    ("report", &["adapter", "address", "diff", "engine", "plan", "state", "value"]),
+    ("report", &["adapter", "address", "diff", "engine", "plan", "quote", "state", "value"]),
     (
         "cli",
         &[
-            "adapter", "address", "command", "engine", "exec", "manifest", "plan", "report",
-            "sandbox", "state", "store", "value",
+            "adapter", "address", "command", "engine", "exec", "manifest", "plan", "quote",
+            "report", "sandbox", "state", "store", "value",
         ],
     ),
     // The entry: it calls the command line.
@@ -65,8 +66,8 @@ const MAY_USE_IN_TESTS: &[(&str, &[&str])] = &[("graph", &["adapter"]), ("journa
 /// Modules whose work needs no effect. The table above must never let them
 /// have one.
 const PURE: &[&str] = &[
-    "value", "command", "address", "adapter", "diff", "graph", "journal", "manifest", "state",
-    "plan",
+    "quote", "value", "command", "address", "adapter", "diff", "graph", "journal", "manifest",
+    "state", "plan",
 ];
 const EFFECTS: &[&str] = &["exec", "store", "sandbox", "engine", "cli"];
 

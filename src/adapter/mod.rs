@@ -17,6 +17,7 @@ use schemars::Schema;
 use serde::{Deserialize, Serialize};
 
 use crate::command::{Answer, Command};
+use crate::quote::quote;
 use crate::value::{Map, Path, Value};
 
 mod eks;
@@ -78,7 +79,7 @@ impl FromStr for Kind {
     fn from_str(text: &str) -> Result<Self, String> {
         Self::ALL.iter().copied().find(|kind| kind.as_str() == text).ok_or_else(|| {
             let known: Vec<_> = Self::ALL.iter().map(|kind| kind.as_str()).collect();
-            format!("`{text}` is not a kind; the kinds are {}", known.join(", "))
+            format!("{} is not a kind; the kinds are {}", quote(text), known.join(", "))
         })
     }
 }

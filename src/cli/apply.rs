@@ -97,7 +97,7 @@ pub(crate) fn carry_out(
             if !moved.is_empty() {
                 complain("the saved plan is no longer what would be done; nothing was changed");
                 for what in &moved {
-                    tell(&format!("  - {}", report::printable(what)));
+                    tell(&format!("  - {}", crate::quote::printable(what)));
                 }
                 tell("next: plan again, and review");
                 return Ok(code::MOVED);

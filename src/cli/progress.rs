@@ -10,7 +10,8 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use crate::address::Address;
 use crate::engine::event::{Event, Observer};
-use crate::report::{BAD, GOOD, printable, styled};
+use crate::quote::printable;
+use crate::report::{BAD, GOOD, styled};
 
 /// A progress display.
 pub(crate) struct Progress {

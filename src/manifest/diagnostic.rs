@@ -1,9 +1,10 @@
 //! What is wrong with the manifests, for people and for programs.
 //!
 //! A diagnostic has a constant summary, points at a place, and proposes the
-//! likely fix. Every text that comes from a manifest passes [`quote`] before it
-//! gets into a message, so that no message can steer a terminal. This module
-//! must not decide what is wrong.
+//! likely fix. Texts of the manifests stand in messages as [`crate::quote::quote`] shows
+//! them; whatever else got into a message is made printable when the diagnostics
+//! are put together, so that no message can steer a terminal. This module must
+//! not decide what is wrong.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use serde::Serialize;
 use serde_json::{Value as Json, json};
 
 use super::source::{Sources, Span};
+use crate::quote::{is_unseen, printable};
 
 /// One thing that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,6 +86,16 @@ impl Diagnostic {
         self
     }
 
+    fn make_printable(&mut self) {
+        let related = self.related.iter_mut().map(|(_, label)| label);
+        let texts = [&mut self.summary].into_iter().chain(&mut self.label).chain(&mut self.help);
+        for text in texts.chain(related) {
+            if text.contains(|c: char| is_unseen(c)) {
+                *text = printable(text);
+            }
+        }
+    }
+
     /// Names another place.
     #[must_use]
     pub fn related(mut self, span: Span, label: impl Into<String>) -> Self {
@@ -102,6 +114,7 @@ pub struct Diagnostics {
 impl Diagnostics {
     /// Puts diagnostics in order: by file, place and summary; each once.
     pub fn new(sources: Arc<Sources>, mut list: Vec<Diagnostic>) -> Self {
+        list.iter_mut().for_each(Diagnostic::make_printable);
         list.sort_by(|a, b| (a.span, &a.summary, &a.label).cmp(&(b.span, &b.summary, &b.label)));
         list.dedup();
         Self { sources, list }
@@ -258,56 +271,6 @@ impl fmt::Display for Diagnostics {
 
 impl std::error::Error for Diagnostics {}
 
-/// A text from outside, fit to stand in a message: in backticks, on one line,
-/// cut where it is long, and without a character that is not seen or that
-/// steers a terminal.
-pub fn quote(text: &str) -> String {
-    const LONGEST: usize = 80;
-    let mut quoted = String::from("`");
-    for (index, c) in text.chars().enumerate() {
-        if index == LONGEST {
-            quoted.push('…');
-            break;
-        }
-        if c.is_control() || is_invisible(c) {
-            quoted.extend(c.escape_unicode());
-        } else {
-            quoted.push(c);
-        }
-    }
-    quoted.push('`');
-    quoted
-}
-
-/// A text from outside on one line, without a character that is not seen or
-/// that steers a terminal: for descriptions and the names of files.
-pub fn plain(text: &str) -> String {
-    let mut shown = String::new();
-    for (index, word) in text.split_whitespace().enumerate() {
-        if index > 0 {
-            shown.push(' ');
-        }
-        for c in word.chars() {
-            if c.is_control() || is_invisible(c) {
-                shown.extend(c.escape_unicode());
-            } else {
-                shown.push(c);
-            }
-        }
-    }
-    shown
-}
-
-/// Whether a character is not seen, or changes how its neighbours are seen:
-/// zero-width and bidirectional characters, soft hyphens, tags and the like.
-pub fn is_invisible(c: char) -> bool {
-    matches!(c,
-        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
-        | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-        | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}'
-        | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
-}
-
 /// The name that a person may have meant: the nearest of the known ones, if
 /// any is near.
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
@@ -398,12 +361,6 @@ mod tests {
             json!({"file": "m/a.yaml", "line": 4, "column": 3, "length": 5})
         );
         assert_eq!(json[1]["related"][1]["place"]["file"], "m/b.yaml");
-    }
-
-    #[test]
-    fn quoted_text_can_not_steer_a_terminal() {
-        assert_eq!(quote("a\u{1b}[31m\u{202e}b"), "`a\\u{1b}[31m\\u{202e}b`");
-        assert_eq!(quote(&"x".repeat(100)).chars().count(), 83);
     }
 
     #[test]

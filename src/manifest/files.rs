@@ -14,11 +14,12 @@ use std::io::{self, ErrorKind, Read as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path as FilePath;
 
-use super::diagnostic::{Diagnostic, plain, quote};
+use super::diagnostic::Diagnostic;
 use super::encoding::{MAX_BYTES, take, too_long};
 use super::node::Node;
 use super::source::{FileId, Sources};
 use super::yaml;
+use crate::quote::{plain, quote};
 
 /// The most bytes of manifests, all files together.
 const MAX_TOTAL_BYTES: u64 = 256 * 1024 * 1024;

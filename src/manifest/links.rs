@@ -9,7 +9,7 @@ use petgraph::algo::kosaraju_scc;
 use petgraph::graph::{DiGraph, NodeIndex};
 use petgraph::visit::EdgeRef;
 
-use super::diagnostic::{Diagnostic, nearest, quote};
+use super::diagnostic::{Diagnostic, nearest};
 use super::resource::{Declared, DependsOn};
 use super::source::Span;
 use super::stack::{Phase, unknown_phase};
@@ -17,6 +17,7 @@ use super::translate::Found;
 use super::wording::list;
 use crate::adapter::Kind;
 use crate::address::{Address, Reference};
+use crate::quote::quote;
 
 /// What is known while links are checked.
 pub(super) struct Links<'a> {

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path as FilePath;
 use std::sync::Arc;
 
-use super::diagnostic::{Diagnostic, Diagnostics, nearest, quote};
+use super::diagnostic::{Diagnostic, Diagnostics, nearest};
 use super::files::Files;
 use super::links::{Links, circles};
 use super::node::Node;
@@ -23,6 +23,7 @@ use super::variables::{REGION, VariableInputs, assign};
 use super::yaml;
 use crate::adapter::{Context, Desired, Kind, Problem};
 use crate::address::{Address, Reference};
+use crate::quote::quote;
 use crate::value::{Digest, Value};
 
 /// Reads and checks a directory of manifests.

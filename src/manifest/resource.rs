@@ -10,7 +10,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::diagnostic::{Diagnostic, nearest, quote};
+use super::diagnostic::{Diagnostic, nearest};
 use super::field::parse_path;
 use super::node::{Content, Entry, Node};
 use super::source::Span;
@@ -18,6 +18,7 @@ use super::translate::Found;
 use super::wording::{unknown_field, wrong_type};
 use crate::adapter::Kind;
 use crate::address::{Address, is_name};
+use crate::quote::quote;
 use crate::value::{Path, Value};
 
 /// The format of manifests that is read.

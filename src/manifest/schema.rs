@@ -11,11 +11,12 @@ use jsonschema::{JsonType, ValidationError, Validator};
 use schemars::Schema;
 use serde_json::Value as Json;
 
-use super::diagnostic::{Diagnostic, nearest, quote};
+use super::diagnostic::{Diagnostic, nearest};
 use super::node::Node;
 use super::source::{Sources, Span};
 use super::template::type_name;
 use super::wording::{list, unknown_field};
+use crate::quote::quote;
 use crate::value::Value;
 
 /// A compiled schema.

@@ -11,7 +11,7 @@ use schemars::{JsonSchema, Schema, schema_for};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::diagnostic::{Diagnostic, Diagnostics, nearest, quote};
+use super::diagnostic::{Diagnostic, Diagnostics, nearest};
 use super::node::Node;
 use super::parallel::each;
 use super::resource::{Resource, not_a_name};
@@ -24,6 +24,7 @@ use super::variables::{Declaration, compile};
 use super::yaml;
 use crate::adapter::Problem;
 use crate::address::{Address, Reference, is_name};
+use crate::quote::quote;
 use crate::value::{Digest, Path, Value};
 
 /// A directory of manifests, read and checked.

@@ -3,11 +3,12 @@
 //!
 //! This module must not know where values come from: it asks.
 
-use super::diagnostic::{Diagnostic, quote};
+use super::diagnostic::Diagnostic;
 use super::node::{Content, Node};
 use super::source::{Sources, Span};
 use super::template::{Mistake, Part, Piece, Resolution, parse, resolve_text};
 use crate::address::Reference;
+use crate::quote::quote;
 use crate::value::{Map, Value};
 
 /// The most parts that references may put into the manifests of one document.

@@ -12,7 +12,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
-use super::diagnostic::{Diagnostic, nearest, plain, quote};
+use super::diagnostic::{Diagnostic, nearest};
 use super::node::{Content, Node};
 use super::scalar;
 use super::shape::VariableSpec;
@@ -20,6 +20,7 @@ use super::source::Span;
 use super::template::{self, Resolution, type_name};
 use super::translate::{Found, literal};
 use crate::address::Reference;
+use crate::quote::{plain, quote};
 use crate::value::Value;
 
 /// The longest value of a variable, in bytes.

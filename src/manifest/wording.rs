@@ -2,9 +2,10 @@
 //!
 //! This module must not decide what is wrong.
 
-use super::diagnostic::{Diagnostic, nearest, quote};
+use super::diagnostic::{Diagnostic, nearest};
 use super::node::{Content, Node};
 use super::source::Span;
+use crate::quote::quote;
 
 /// The error for a field that is not known.
 pub(super) fn unknown_field(span: Span, name: &str, owner: &str, fields: &[&str]) -> Diagnostic {

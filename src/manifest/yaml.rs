@@ -14,10 +14,11 @@ use serde_yaml::granit_parser::{
     ErrorKind, Event, Options, Parser, ScalarStyle, ScanError, Span as YamlSpan, StrInput, Tag,
 };
 
-use super::diagnostic::{Diagnostic, is_invisible, plain, quote};
+use super::diagnostic::Diagnostic;
 use super::node::{Content, Entry, Node};
 use super::scalar;
 use super::source::{FileId, Sources, Span, byte_offset};
+use crate::quote::{is_invisible, plain, quote};
 
 mod syntax;
 

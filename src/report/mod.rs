@@ -16,6 +16,7 @@ use anstyle::{AnsiColor, Style};
 
 use crate::adapter::Blocker;
 use crate::plan::Action;
+use crate::quote::printable;
 use crate::value::Value;
 
 pub(crate) const BOLD: Style = Style::new().bold();
@@ -39,11 +40,6 @@ pub(crate) fn style_of(action: Action) -> Style {
 /// A text in a style.
 pub(crate) fn styled(style: Style, text: impl std::fmt::Display) -> String {
     format!("{style}{text}{style:#}")
-}
-
-/// A text without control characters: what was read may hold anything.
-pub fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect()
 }
 
 /// A value on one line.

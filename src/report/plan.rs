@@ -5,11 +5,12 @@ use std::fmt::Write as _;
 use similar::{ChangeTag, TextDiff};
 
 use super::{
-    BAD, BOLD, CHANGED, DIM, GOOD, count, is_document, pretty, printable, short, style_of, styled,
+    BAD, BOLD, CHANGED, DIM, GOOD, count, is_document, pretty, short, style_of, styled,
     write_blockers,
 };
 use crate::diff::{FieldChange, Origin};
 use crate::plan::{Action, Change, Mode, Plan, PlannedCommand};
+use crate::quote::printable;
 
 /// What of a plan is shown.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

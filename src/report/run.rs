@@ -2,10 +2,11 @@
 
 use std::fmt::Write as _;
 
-use super::{BAD, BOLD, GOOD, count, printable, short, styled, write_blockers};
+use super::{BAD, BOLD, GOOD, count, short, styled, write_blockers};
 use crate::engine::Report;
 use crate::engine::apply::{Ending, Failure};
 use crate::plan::Action;
+use crate::quote::printable;
 
 /// What an apply came to, for people: the failures first in full, then one
 /// line of counts.

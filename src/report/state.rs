@@ -2,8 +2,9 @@
 
 use std::fmt::Write as _;
 
-use super::{BAD, BOLD, DIM, GOOD, pretty, printable, styled, write_blockers};
+use super::{BAD, BOLD, DIM, GOOD, pretty, styled, write_blockers};
 use crate::address::Address;
+use crate::quote::printable;
 use crate::state::{Record, State, Status};
 use crate::value::Value;
 

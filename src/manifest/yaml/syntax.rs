@@ -1,8 +1,9 @@
 //! What the parser's errors mean for whoever wrote the text.
 
 use super::{ErrorKind, ScanError, too_deep};
-use crate::manifest::diagnostic::{Diagnostic, quote};
+use crate::manifest::diagnostic::Diagnostic;
 use crate::manifest::source::{FileId, Span, byte_offset};
+use crate::quote::quote;
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "the crate's kinds of errors are many")]
 pub(super) fn explain(text: &str, file: FileId, error: &ScanError) -> Diagnostic {
