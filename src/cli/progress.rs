@@ -18,23 +18,31 @@ pub(crate) struct Progress {
     live: Option<Live>,
 }
 
+/// How many resources have a line of their own at once: more would not fit on
+/// a terminal, and every line costs a thread that turns its spinner.
+const MOST_LINES: usize = 12;
+
 struct Live {
     all: MultiProgress,
-    reading: Mutex<Option<ProgressBar>>,
-    bars: Mutex<BTreeMap<Address, ProgressBar>>,
+    lines: Mutex<Lines>,
+}
+
+/// The lines that are being redrawn.
+#[derive(Default)]
+struct Lines {
+    reading: Option<ProgressBar>,
+    /// Stands below the others while resources are under way.
+    overall: Option<ProgressBar>,
+    resources: BTreeMap<Address, ProgressBar>,
+    under_way: usize,
+    done: usize,
 }
 
 impl Progress {
     /// A display for this process's standard error.
     pub(crate) fn new(color: bool) -> Self {
         let live = std::io::stderr().is_terminal() && color;
-        Self {
-            live: live.then(|| Live {
-                all: MultiProgress::new(),
-                reading: Mutex::default(),
-                bars: Mutex::default(),
-            }),
-        }
+        Self { live: live.then(|| Live { all: MultiProgress::new(), lines: Mutex::default() }) }
     }
 
     /// The observer that feeds the display.
@@ -110,48 +118,84 @@ fn seconds(took: Duration) -> String {
     format!("{:.1} s", took.as_secs_f64())
 }
 
+fn spinner(template: &str) -> ProgressBar {
+    let style =
+        ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_spinner());
+    ProgressBar::new_spinner().with_style(style)
+}
+
+fn turning(bar: ProgressBar) -> ProgressBar {
+    bar.enable_steady_tick(Duration::from_millis(120));
+    bar
+}
+
 impl Live {
     fn show(&self, event: &Event) {
-        let mut bars = self.bars.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         match event {
             Event::ReadingStarted { total } => {
-                let style = ProgressStyle::with_template("{spinner} reading {pos}/{len} {elapsed}")
-                    .unwrap_or_else(|_| ProgressStyle::default_spinner());
-                let bar = self.all.add(ProgressBar::new(*total as u64).with_style(style));
-                bar.enable_steady_tick(Duration::from_millis(120));
-                *reading = Some(bar);
+                let bar = self.all.add(spinner("{spinner} reading {pos}/{len} {elapsed}"));
+                bar.set_length(*total as u64);
+                lines.reading = Some(turning(bar));
             }
             Event::Read { .. } => {
-                if let Some(bar) = &*reading {
+                if let Some(bar) = &lines.reading {
                     bar.inc(1);
                     if bar.length() == Some(bar.position()) {
                         bar.finish_and_clear();
-                        *reading = None;
+                        lines.reading = None;
                     }
                 }
             }
             Event::Started { address, .. } => {
-                let style = ProgressStyle::with_template("{spinner} {msg} {elapsed}")
-                    .unwrap_or_else(|_| ProgressStyle::default_spinner());
-                let bar = self.all.add(ProgressBar::new_spinner().with_style(style));
-                bar.enable_steady_tick(Duration::from_millis(120));
-                bar.set_message(address.to_string());
-                bars.insert(address.clone(), bar);
+                lines.under_way += 1;
+                self.line_of(&mut lines, address);
+                self.count(&mut lines);
             }
             Event::CommandStarted { address, .. } | Event::Waiting { address, .. } => {
-                if let (Some(bar), Some(line)) = (bars.get(address), line(event)) {
+                if let (Some(bar), Some(line)) = (self.line_of(&mut lines, address), line(event)) {
                     bar.set_message(line);
                 }
             }
             Event::Ended { address, .. } => {
-                if let Some(bar) = bars.remove(address) {
+                if let Some(bar) = lines.resources.remove(address) {
                     bar.finish_and_clear();
                 }
+                lines.under_way = lines.under_way.saturating_sub(1);
+                lines.done += 1;
+                self.count(&mut lines);
                 self.print(event);
             }
             Event::CommandEnded { .. } | Event::Notice(_) => self.print(event),
         }
+    }
+
+    /// The line of a resource: its own, or a new one if there is room.
+    fn line_of<'a>(&self, lines: &'a mut Lines, address: &Address) -> Option<&'a ProgressBar> {
+        if lines.resources.len() < MOST_LINES && !lines.resources.contains_key(address) {
+            let bar = spinner("{spinner} {wide_msg} {elapsed}");
+            let bar = match &lines.overall {
+                Some(overall) => self.all.insert_before(overall, bar),
+                None => self.all.add(bar),
+            };
+            bar.set_message(address.to_string());
+            lines.resources.insert(address.clone(), turning(bar));
+        }
+        lines.resources.get(address)
+    }
+
+    /// Brings the line below the others up to date.
+    fn count(&self, lines: &mut Lines) {
+        if lines.under_way == 0 {
+            if let Some(bar) = lines.overall.take() {
+                bar.finish_and_clear();
+            }
+            return;
+        }
+        let bar = lines
+            .overall
+            .get_or_insert_with(|| turning(self.all.add(spinner("{spinner} {msg} {elapsed}"))));
+        bar.set_message(format!("{} under way, {} done", lines.under_way, lines.done));
     }
 
     fn print(&self, event: &Event) {
