@@ -6,7 +6,8 @@
 //! it, and only `reveal` hands it out, for the standard input of a command.
 //! This module must not know kinds, commands or files.
 
-use std::collections::BTreeMap;
+mod map;
+
 use std::fmt;
 
 use serde::de::DeserializeOwned;
@@ -14,13 +15,12 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Number, Value as Json};
 use sha2::{Digest as _, Sha256};
 
+pub use self::map::Map;
+
 /// What a person sees in place of a value that only the apply can know.
 pub const KNOWN_AFTER_APPLY: &str = "(known after apply)";
 /// What a person sees in place of a sensitive value.
 pub const SENSITIVE: &str = "(sensitive value)";
-
-/// A map of values, in key order.
-pub type Map = BTreeMap<String, Value>;
 
 /// A canonical value.
 #[derive(Clone, PartialEq, Eq, Default)]

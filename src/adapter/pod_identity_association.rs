@@ -282,7 +282,7 @@ fn creation(desired: &Desired) -> Map {
     let mut input = desired.identity.0.clone();
     for (name, value) in &desired.attributes {
         let empty =
-            value.as_str().is_some_and(str::is_empty) || value.as_map().is_some_and(Map::is_empty);
+            value.as_str().is_some_and(str::is_empty) || value.as_map().is_some_and(|map| map.is_empty());
         if !empty {
             input.insert(name.clone(), value.clone());
         }

@@ -171,7 +171,7 @@ fn reached_at(
     }
     if sides().all(|side| side.as_map().is_some()) {
         let keys: BTreeSet<&String> =
-            sides().filter_map(Value::as_map).flat_map(BTreeMap::keys).collect();
+            sides().filter_map(Value::as_map).flat_map(|map| map.keys()).collect();
         let entry = |key: &String| {
             let of = |side: Option<&Value>| side.and_then(|side| side.get(key)).cloned();
             let (desired, prior) = (of(desired), of(prior));

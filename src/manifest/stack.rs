@@ -25,7 +25,7 @@ use super::yaml;
 use crate::adapter::Problem;
 use crate::address::{Address, Reference, is_name};
 use crate::quote::quote;
-use crate::value::{Digest, Path, Value};
+use crate::value::{Digest, Map, Path, Value};
 
 /// A directory of manifests, read and checked.
 #[derive(Debug)]
@@ -36,7 +36,7 @@ pub struct Stack {
     pub phases: Vec<Phase>,
     /// The values of its variables. What depends on the account or the region
     /// is unknown until these are known; what is sensitive is marked.
-    pub variables: BTreeMap<String, Value>,
+    pub variables: Map,
     /// Where the tools run.
     pub toolbox: Toolbox,
     /// The AWS region, where the command line or the variable `region` tells.

@@ -21,7 +21,7 @@ use super::template::{self, Resolution, type_name};
 use super::translate::{Found, literal};
 use crate::address::Reference;
 use crate::quote::{plain, quote};
-use crate::value::Value;
+use crate::value::{Map, Value};
 
 /// The longest value of a variable, in bytes.
 const MAX_VALUE: usize = 64 * 1024;
@@ -147,7 +147,7 @@ pub(super) fn assign(
     inputs: &VariableInputs,
     files: &[Node],
     wrong: &mut Vec<Diagnostic>,
-) -> BTreeMap<String, Value> {
+) -> Map {
     let mut assigner = Assigner {
         by_name: declarations.iter().map(|one| (one.name.as_str(), one)).collect(),
         wrong,
@@ -173,7 +173,7 @@ pub(super) fn assign(
             None => assigner.missing(declaration),
         }
     }
-    let mut values = BTreeMap::new();
+    let mut values = Map::new();
     for name in assigner.order(&given) {
         let Some(declaration) = assigner.by_name.get(name).copied() else { continue };
         let unknown = || Value::Unknown(Reference::Variable(name.to_owned()).to_string());
@@ -361,7 +361,7 @@ impl<'a> Assigner<'a> {
         given: &Value,
         place: Given,
         inputs: &VariableInputs,
-        values: &BTreeMap<String, Value>,
+        values: &Map,
     ) -> Option<Value> {
         let mut lookup = |reference: &Reference| match reference {
             Reference::Variable(name) => values

@@ -6,7 +6,7 @@ use super::super::eks::{IamArn, tag_steps};
 use super::super::{Blocker, Desired, Identity, Operation, Step};
 use crate::command::Command;
 use crate::diff::FieldChange;
-use crate::value::{Map, Value};
+use crate::value::Value;
 
 /// The last part of an ARN, for titles.
 fn short(arn: &str) -> &str {
@@ -46,7 +46,7 @@ pub(super) fn creation(desired: &Desired) -> Vec<Step> {
     for field in ["type", "kubernetesGroups", "username", "tags"] {
         let Some(value) = desired.attributes.get(field) else { continue };
         let empty = value.as_list().is_some_and(<[Value]>::is_empty)
-            || value.as_map().is_some_and(Map::is_empty);
+            || value.as_map().is_some_and(|map| map.is_empty());
         if !empty {
             input.insert(field.to_owned(), value.clone());
         }
@@ -178,6 +178,7 @@ mod tests {
     use super::super::EksAccessEntry;
     use super::super::tests::{EDIT, NODE, VIEW, context, desired, node};
     use super::*;
+    use crate::value::Map;
     use crate::adapter::eks::testing::{call, change, value};
     use crate::adapter::{Adapter, Object, Verb};
 

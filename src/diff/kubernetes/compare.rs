@@ -147,7 +147,7 @@ impl Walk {
             (Some(Value::Map(wanted)), Some(Value::Map(found))) => {
                 let before = prior.and_then(Value::as_map);
                 let keys: BTreeSet<&String> =
-                    wanted.keys().chain(before.into_iter().flat_map(Map::keys)).collect();
+                    wanted.keys().chain(before.into_iter().flat_map(|map| map.keys())).collect();
                 for key in keys {
                     self.value(
                         &path.join(key),
