@@ -52,6 +52,12 @@ pub enum EngineError {
         /// What to do.
         next: &'static str,
     },
+    /// The state is not what it was when the plan was made of it.
+    #[error(
+        "the state was changed by someone else while this run held its lock; nothing was changed; \
+         run the command again"
+    )]
+    StateChanged,
     /// The resources depend on each other in a circle.
     #[error("these resources depend on each other in a circle: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))]
     Cycle(Vec<Address>),
@@ -99,13 +105,28 @@ impl std::fmt::Debug for Engine {
     }
 }
 
+/// Which state a plan is made of.
+struct Origin {
+    stack: String,
+    account: String,
+    region: String,
+    lineage: String,
+    serial: u64,
+}
+
+impl Origin {
+    fn of(state: State) -> Self {
+        let State { stack, account, region, lineage, serial, .. } = state;
+        Self { stack, account, region, lineage, serial }
+    }
+}
+
 /// A plan, with what its apply needs besides: what was desired and read, with
 /// the secrets that the plan does not hold.
 #[derive(Debug, Clone)]
 pub struct Planned {
     /// The plan.
     pub plan: Plan,
-    state: Option<State>,
     survey: Arc<Survey>,
     account: String,
     settled: BTreeMap<Address, Arc<Settled>>,
@@ -198,8 +219,11 @@ impl Engine {
             keep_all,
             Arc::clone(&self.observer),
         ));
+        // The resources hold what is needed of it; its evidence would be half of
+        // what a large plan keeps.
+        let origin = state.map(Origin::of);
         let (account, mut settled) = survey.walk().await.map_err(EngineError::Account)?;
-        self.check_state(state.as_ref(), &account)?;
+        self.check_origin(origin.as_ref(), &account)?;
         check_claims(&settled)?;
         spare_declared(&survey, &account, &mut settled);
         let changes = order
@@ -212,14 +236,14 @@ impl Engine {
             mode,
             account: account.clone(),
             region: self.region.clone(),
-            lineage: state.as_ref().map(|state| state.lineage.clone()),
-            serial: state.as_ref().map_or(0, |state| state.serial),
+            lineage: origin.as_ref().map(|origin| origin.lineage.clone()),
+            serial: origin.as_ref().map_or(0, |origin| origin.serial),
             manifests: self.stack.digest.clone(),
             variables: self.stack.variables.clone(),
             targets: targets.0.clone(),
             changes,
         };
-        Ok(Planned { plan, state, survey, account, settled })
+        Ok(Planned { plan, survey, account, settled })
     }
 
     /// Carries a plan out. The lock is held from before the plan was made.
@@ -233,8 +257,9 @@ impl Engine {
         lock: &crate::store::Lock,
         stop: watch::Receiver<bool>,
     ) -> Result<Report, EngineError> {
-        let Planned { plan, state, survey, account, settled } = planned;
-        let state = state
+        let Planned { plan, survey, account, settled } = planned;
+        let state = self
+            .state_of(&plan)?
             .unwrap_or_else(|| State::new(&self.stack.name, new_lineage(), &account, &self.region));
         self.store.back_up()?;
         let mut log = self.store.open_log(lock)?;
@@ -282,7 +307,7 @@ impl Engine {
         _lock: &crate::store::Lock,
     ) -> Result<Vec<(Address, Status)>, EngineError> {
         let planned = self.survey(Mode::Apply, targets, true).await?;
-        let Some(mut state) = planned.state.clone() else { return Ok(Vec::new()) };
+        let Some(mut state) = self.state_of(&planned.plan)? else { return Ok(Vec::new()) };
         let mut statuses = Vec::new();
         let before = state.clone();
         for (address, settled) in &planned.settled {
@@ -328,7 +353,19 @@ impl Engine {
         Ok(Some(roots))
     }
 
-    fn check_state(&self, state: Option<&State>, account: &str) -> Result<(), EngineError> {
+    /// The state that a plan was made of, read again.
+    fn state_of(&self, plan: &Plan) -> Result<Option<State>, EngineError> {
+        let state = self.store.load()?;
+        let same = match &state {
+            Some(state) => {
+                Some(&state.lineage) == plan.lineage.as_ref() && state.serial == plan.serial
+            }
+            None => plan.lineage.is_none(),
+        };
+        if same { Ok(state) } else { Err(EngineError::StateChanged) }
+    }
+
+    fn check_origin(&self, state: Option<&Origin>, account: &str) -> Result<(), EngineError> {
         let Some(state) = state else { return Ok(()) };
         let foreign = |what, theirs: &str, ours: &str, next| EngineError::ForeignState {
             what,
