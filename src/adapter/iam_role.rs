@@ -300,7 +300,6 @@ fn normal_form(spec: &IamRoleSpec, documents: Documents, context: &Context) -> D
     }
     Desired {
         identity: Identity::new([(ROLE_NAME, name)]),
-        claims: Vec::new(),
         attributes,
         exclusive,
         outputs,

@@ -322,7 +322,7 @@ impl Applier {
             Some(Ok(desired)) => Some(desired),
             Some(Err(why)) => return Err(wrong(why)),
         };
-        let prior = subject.prior.as_deref();
+        let prior = self.prior(address);
         let live = match (&desired, prior) {
             (Some(desired), prior) => {
                 let prior = prior.filter(|prior| prior.identity == desired.identity);
@@ -356,6 +356,11 @@ impl Applier {
             destroy,
         });
         Ok((desired, decision))
+    }
+
+    /// What was applied last and is this resource's to change or remove.
+    fn prior(&self, address: &Address) -> Option<&Prior> {
+        self.settled.get(address)?.prior.as_deref()
     }
 
     fn lookup(&self, reference: &Reference) -> Resolution {

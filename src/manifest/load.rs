@@ -21,7 +21,7 @@ use super::template::Resolution;
 use super::translate::Translator;
 use super::variables::{REGION, VariableInputs, assign};
 use super::yaml;
-use crate::adapter::{Context, Desired, Kind, Problem};
+use crate::adapter::{Adapter, Context, Desired, Kind, Problem};
 use crate::address::{Address, Reference};
 use crate::quote::quote;
 use crate::value::{Digest, Value};
@@ -267,7 +267,8 @@ impl Assembly<'_> {
                 region: region.unwrap_or_default().to_owned(),
                 external: resource.external,
             };
-            resource.address.kind.adapter().desired(&resource.spec, &context).map(claims)
+            let adapter = resource.address.kind.adapter();
+            adapter.desired(&resource.spec, &context).map(|desired| claims(adapter, &desired))
         });
         let mut problems: Vec<(&resource::Resource, Problem)> = Vec::new();
         let mut claimed: BTreeMap<(Kind, String), &Declared> = BTreeMap::new();
@@ -304,15 +305,11 @@ impl Assembly<'_> {
 }
 
 /// What a resource claims for itself, as far as it is known.
-fn claims(desired: Desired) -> Vec<String> {
-    if desired.claims.is_empty() {
-        let parts = &desired.identity.0;
-        let shown = !parts.is_empty() && !parts.values().any(Value::has_sensitive);
-        let known = shown && desired.identity.is_known();
-        return known.then(|| desired.identity.to_string()).into_iter().collect();
-    }
+fn claims(adapter: &dyn Adapter, desired: &Desired) -> Vec<String> {
+    let mut claims = adapter.claims(&desired.identity, &desired.attributes);
     // A claim that holds an unknown text is not known.
-    desired.claims.into_iter().filter(|claim| !claim.contains(char::is_control)).collect()
+    claims.retain(|claim| !claim.contains(char::is_control));
+    claims
 }
 
 /// Tells of references to variables that no one declares.

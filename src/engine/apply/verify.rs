@@ -37,11 +37,10 @@ impl Applier {
             return (Ending::Interrupted, Map::new());
         };
         // What was applied before tells what had to go.
-        let prior = subject.prior.as_deref().filter(|prior| prior.identity == desired.identity);
+        let prior = self.prior(address).filter(|prior| prior.identity == desired.identity);
         // Under another identity, the object that was applied before must go.
-        let before = subject
-            .prior
-            .as_deref()
+        let before = self
+            .prior(address)
             .filter(|prior| prior.identity != desired.identity)
             .filter(|_| adapter.never_deleted().is_none());
         let start = Instant::now();
@@ -161,9 +160,7 @@ impl Applier {
             // Only what a read shows was applied; what is still to go stays
             // remembered as ours.
             let subject = self.survey.entries.get(address);
-            let prior = subject
-                .and_then(|subject| subject.prior.as_deref())
-                .filter(|prior| prior.identity == desired.identity);
+            let prior = self.prior(address).filter(|prior| prior.identity == desired.identity);
             let ignore = subject.map(|subject| subject.ignore.as_slice()).unwrap_or_default();
             let found = differences(adapter, desired, prior, object, ignore);
             let prior = prior.map(|prior| &prior.attributes);
@@ -205,7 +202,7 @@ impl Applier {
         adapter: &'static dyn Adapter,
         failure: Option<Failure>,
     ) -> (Ending, Map) {
-        let prior = self.survey.entries.get(address).and_then(|subject| subject.prior.as_deref());
+        let prior = self.prior(address);
         let start = Instant::now();
         let mut pause = Duration::from_millis(200);
         loop {
