@@ -163,6 +163,10 @@ impl Adapter for IamRole {
         problems.or(desired)
     }
 
+    fn claims(&self, identity: &Identity, _attributes: &Map) -> Vec<String> {
+        iam::name_claim(identity, ROLE_NAME)
+    }
+
     fn read(&self, subject: &Subject<'_>, answers: &Answers) -> Result<Reading, ReadError> {
         read(subject, answers)
     }

@@ -82,13 +82,17 @@ pub async fn spare(survey: &Survey, account: &str, settled: &mut BTreeMap<Addres
         else {
             continue;
         };
+        let left = adapter.without(&prior, &|claim| owner(claim).is_some());
+        if left.as_ref() == Some(&*prior) {
+            continue;
+        }
         let (Some(slot), Some(entry)) = (settled.get_mut(&address), survey.entries.get(&address))
         else {
             continue;
         };
         let mut spared = Settled::clone(slot);
         let decision = &mut spared.decision;
-        match (adapter.without(&prior, &|claim| owner(claim).is_some()), &decision.reason) {
+        match (left, &decision.reason) {
             (None, _) if decision.action == Action::Delete => {
                 let reason = Reason::DeclaredAs { address: other.clone() };
                 *decision = Decision::without_steps(Action::Forget, reason);

@@ -271,7 +271,7 @@ impl Assembly<'_> {
             adapter.desired(&resource.spec, &context).map(|desired| claims(adapter, &desired))
         });
         let mut problems: Vec<(&resource::Resource, Problem)> = Vec::new();
-        let mut claimed: BTreeMap<(Kind, String), &Declared> = BTreeMap::new();
+        let mut claimed: BTreeMap<(Kind, String), (&Declared, String)> = BTreeMap::new();
         for (declared, meant) in sound.into_iter().zip(meant) {
             let address = &declared.resource.address;
             let claims = match meant {
@@ -281,21 +281,33 @@ impl Assembly<'_> {
                     continue;
                 }
             };
-            for claim in claims {
-                let shown = quote(&claim);
-                let taken = claimed.entry((address.kind, claim)).or_insert(declared);
+            for (claim, shown) in claims {
+                let (taken, before) = claimed
+                    .entry((address.kind, claim))
+                    .or_insert_with(|| (declared, shown.clone()));
                 let first = &taken.resource;
                 if first.address == *address {
                     continue;
                 }
+                let help = if *before == shown {
+                    "keep one of them, or let them stand for different objects"
+                } else {
+                    "AWS takes names that differ only in case for the same: keep one of them, or \
+                     choose another name"
+                };
+                let so_is = if *before == shown {
+                    format!("so is {}", first.address)
+                } else {
+                    format!("{} is {}", first.address, quote(before))
+                };
                 wrong.push(
                     Diagnostic::at(
                         declared.resource.origin.span,
                         format!("two resources stand for the same {}", address.kind),
                     )
-                    .label(format!("{address} is {shown}"))
-                    .related(first.origin.span, format!("so is {}", first.address))
-                    .help("keep one of them, or let them stand for different objects"),
+                    .label(format!("{address} is {}", quote(&shown)))
+                    .related(first.origin.span, so_is)
+                    .help(help),
                 );
                 break;
             }
@@ -304,12 +316,25 @@ impl Assembly<'_> {
     }
 }
 
-/// What a resource claims for itself, as far as it is known.
-fn claims(adapter: &dyn Adapter, desired: &Desired) -> Vec<String> {
+/// What a resource claims for itself, as far as it is known, each with how the
+/// manifest writes it.
+fn claims(adapter: &dyn Adapter, desired: &Desired) -> Vec<(String, String)> {
     let mut claims = adapter.claims(&desired.identity, &desired.attributes);
     // A claim that holds an unknown text is not known.
     claims.retain(|claim| !claim.contains(char::is_control));
-    claims
+    let mut written: Vec<String> = desired
+        .identity
+        .0
+        .iter()
+        .filter_map(|(key, value)| Some(format!("{key}={}", value.as_str()?)))
+        .collect();
+    written.push(desired.identity.to_string());
+    let shown = |claim: String| {
+        let alike = written.iter().find(|text| text.to_lowercase() == claim.to_lowercase());
+        let text = alike.cloned().unwrap_or_else(|| claim.clone());
+        (claim, text)
+    };
+    claims.into_iter().map(shown).collect()
 }
 
 /// Tells of references to variables that no one declares.
