@@ -119,6 +119,13 @@ pub trait Adapter: Sync {
     /// Why the operation can't be carried out at all, as blockers.
     fn steps(&self, operation: &Operation<'_>) -> Result<Vec<Step>, Vec<Blocker>>;
 
+    /// What keeps the object from being deleted and may be gone when its turn
+    /// comes. In a destroy the plan only tells of it, since what goes before may
+    /// take it along; an apply looks again before it changes anything.
+    fn obstacles(&self, _identity: &Identity, _object: &Object) -> Vec<Blocker> {
+        Vec::new()
+    }
+
     /// Whether the object does its work; `NotReady` names what stands in the
     /// way. Kinds that are ready once they exist keep this default.
     fn readiness(&self, _desired: &Desired, _object: &Object) -> Readiness {

@@ -354,6 +354,7 @@ impl Applier {
             ignore: &subject.ignore,
             made_anew,
             destroy,
+            ahead: false,
         });
         Ok((desired, decision))
     }

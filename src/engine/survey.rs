@@ -298,6 +298,7 @@ impl Survey {
             ignore: &subject.ignore,
             made_anew: made_anew.as_ref(),
             destroy,
+            ahead: true,
         });
         let outputs = outputs(desired.as_ref(), live.as_ref(), decision.action);
         let known = decision.action == Action::NoOp

@@ -37,6 +37,9 @@ pub struct Facts<'a> {
     pub made_anew: Option<&'a Address>,
     /// Whether the whole stack is destroyed.
     pub destroy: bool,
+    /// Whether other changes come before this one is carried out; not when an
+    /// apply looks again.
+    pub ahead: bool,
 }
 
 /// What is done with one resource.
@@ -185,14 +188,17 @@ fn undeclared(facts: Facts<'_>) -> Decision {
     }
     let mut decision = Decision::without_steps(Action::Delete, why);
     decision.notes.clone_from(&object.notes);
-    decision.add_steps(facts.adapter.steps(&Operation {
-        verb: Verb::Delete,
-        identity: &prior.identity,
-        desired: None,
-        prior: Some(prior),
-        object: Some(object),
-        changes: &[],
-    }));
+    decision.delete(
+        facts,
+        &Operation {
+            verb: Verb::Delete,
+            identity: &prior.identity,
+            desired: None,
+            prior: Some(prior),
+            object: Some(object),
+            changes: &[],
+        },
+    );
     decision.guard(facts.prevent_destroy);
     decision
 }
@@ -221,7 +227,7 @@ fn declared(facts: Facts<'_>, desired: &Desired) -> Decision {
             if let Some(why) = facts.adapter.never_deleted() {
                 decision.notes.push(format!("{} stays: {why}", prior.identity));
             } else {
-                decision.add_steps(facts.adapter.steps(&Operation {
+                let operation = Operation {
                     verb: Verb::Delete,
                     identity: &prior.identity,
                     // What replaces it: the delete is not a resource's end.
@@ -229,7 +235,8 @@ fn declared(facts: Facts<'_>, desired: &Desired) -> Decision {
                     prior: Some(prior),
                     object: Some(old),
                     changes: &[],
-                }));
+                };
+                decision.delete(facts, &operation);
                 decision.guard(facts.prevent_destroy);
             }
             decision.steps.extend(after);
@@ -288,7 +295,7 @@ fn present(facts: Facts<'_>, desired: &Desired, object: &Object, moved: bool) ->
     let fields = decision.fields.clone();
     match action {
         Action::Replace => {
-            decision.add_steps(facts.adapter.steps(&operation(Verb::Delete)));
+            decision.delete(facts, &operation(Verb::Delete));
             let creation = creation(facts, desired, Reason::Absent);
             decision.steps.extend(creation.steps);
             decision.blockers.extend(creation.blockers);
@@ -329,6 +336,23 @@ fn present(facts: Facts<'_>, desired: &Desired, object: &Object, moved: bool) ->
 }
 
 impl Decision {
+    /// The steps of a delete, and what stands in its way.
+    fn delete(&mut self, facts: Facts<'_>, operation: &Operation<'_>) {
+        self.add_steps(facts.adapter.steps(operation));
+        let obstacles = operation
+            .object
+            .map(|object| facts.adapter.obstacles(operation.identity, object))
+            .unwrap_or_default();
+        if facts.destroy && facts.ahead {
+            let note = |obstacle: Blocker| {
+                format!("{}; if so when its turn comes, it is left as it is", obstacle.message)
+            };
+            self.notes.extend(obstacles.into_iter().map(note));
+        } else {
+            self.blockers.extend(obstacles);
+        }
+    }
+
     fn add_steps(&mut self, steps: Result<Vec<Step>, Vec<Blocker>>) {
         match steps {
             Ok(steps) => self.steps.extend(steps),

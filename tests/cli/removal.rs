@@ -135,6 +135,40 @@ fn a_role_that_no_manifest_declares_is_deleted() {
 }
 
 #[test]
+fn a_role_in_an_instance_profile_stays_whole() {
+    let environment = TestEnvironment::applied();
+    environment.behind("aws iam create-instance-profile --instance-profile-name theirs");
+    environment.behind(
+        "aws iam add-role-to-instance-profile --instance-profile-name theirs --role-name NodeRole",
+    );
+    environment.is_clean();
+    let policies = "aws iam list-attached-role-policies --role-name NodeRole";
+    let before = environment.behind(policies);
+    // What goes before it in a destroy may take the profile along, so the plan
+    // tells; the destroy looks again, and detaches nothing.
+    let plan = environment.run("plan --destroy --json").json();
+    let note = text(&change(&plan, "IamRole.node")["notes"][0]);
+    assert!(note.contains("the instance profile theirs, which no manifest declares"), "{note}");
+    let said = environment.run("destroy --auto-approve").expect(1);
+    assert!(said.contains("IamRole.node: blocked\n  [RoleInInstanceProfile]"), "{said}");
+    assert_eq!(environment.behind(policies), before);
+    // Another path calls for another role: that is known to be refused.
+    let environment = TestEnvironment::applied();
+    environment.behind("aws iam create-instance-profile --instance-profile-name theirs");
+    environment.behind(
+        "aws iam add-role-to-instance-profile --instance-profile-name theirs --role-name NodeRole",
+    );
+    environment.edit(
+        "manifests/node.yaml",
+        "roleName: NodeRole",
+        "roleName: NodeRole\n  path: /x/",
+    );
+    let plan = environment.plan();
+    let blocker = &change(&plan, "IamRole.node")["blockers"][0];
+    assert_eq!(text(&blocker["code"]), "RoleInInstanceProfile");
+}
+
+#[test]
 fn a_service_linked_role_is_only_forgotten() {
     let environment = TestEnvironment::applied();
     environment.remove("manifests/spot.yaml");
