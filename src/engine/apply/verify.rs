@@ -98,7 +98,10 @@ impl Applier {
                 },
             };
             let window = if blockers.is_empty() { SETTLE_WINDOW } else { READY_WINDOW };
-            let hopeless = failure.is_some()
+            // What someone else has just made may not show yet.
+            let awaited = sighting.live == Live::Absent
+                && failure.as_ref().is_some_and(|failure| failure.exists);
+            let hopeless = (failure.is_some() && !awaited)
                 || start.elapsed() + pause > window
                 || *self.stop.borrow()
                 || matches!(&sighting.live, Live::Present(object)
@@ -235,6 +238,7 @@ impl Applier {
                         why: "the commands succeeded, but it still exists".into(),
                         next: format!("run `lkh plan --target {address}`"),
                         blockers: Vec::new(),
+                        exists: false,
                     });
                     return (Ending::Failed(failure), Map::new());
                 }
@@ -322,5 +326,6 @@ fn not_shown(address: &Address, problem: &str) -> Failure {
         why: format!("the commands succeeded, but {problem}"),
         next: format!("run `lkh plan --target {address}`"),
         blockers: Vec::new(),
+        exists: false,
     }
 }
