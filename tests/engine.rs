@@ -201,3 +201,24 @@ fn a_run_that_is_stopped_before_it_begins_changes_nothing() {
     assert_eq!(started, Vec::<String>::new());
     assert!(account.apply().is_good());
 }
+
+#[test]
+fn a_service_linked_role_that_someone_else_just_made_is_adopted() {
+    let account = fresh();
+    let sandbox = account.sandbox();
+    let (report, _, started) = account.carry_out(Mode::Apply, move |event, _| {
+        // After the last read, and right before the command.
+        if let Event::CommandStarted { address, .. } = event
+            && address.to_string() == "ServiceLinkedRole.spot"
+        {
+            let command = "iam create-service-linked-role --aws-service-name spot.amazonaws.com";
+            let words: Vec<_> = command.split(' ').map(str::to_owned).collect();
+            let output = sandbox.run(lkh::command::Tool::Aws, &words, b"", Path::new("."));
+            assert_eq!(output.unwrap().code, 0);
+        }
+    });
+    assert!(started.iter().any(|command| command.contains("create-service-linked-role")));
+    assert_eq!(ending(&report, "ServiceLinkedRole.spot"), &Ending::Applied);
+    assert!(report.is_good(), "{}", report::run::text(&report));
+    assert!(is_clean(&account));
+}

@@ -37,6 +37,7 @@ const READS: &[&str] = &[
     "aws iam get-role",
     "aws iam get-role-policy",
     "aws iam list-attached-role-policies",
+    "aws iam list-instance-profiles-for-role",
     "aws iam list-policy-versions",
     "aws iam list-role-policies",
     "aws iam list-roles",

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use super::eks::{check_tags, list_value, member, problem, tags_value, text, typed};
 use super::{
     Adapter, Answers, Attribute, Blocker, Context, Desired, Identity, Live, Object, OnChange,
-    Operation, Problem, Questions, ReadError, Reading, Rule, Step, Subject, Verb,
+    Operation, Prior, Problem, Questions, ReadError, Reading, Rule, Step, Subject, Verb,
 };
 use crate::command::{Command, Tool};
 use crate::value::{Map, Path, Value, is_unknown_text};
@@ -123,17 +123,30 @@ impl Adapter for Ec2Tags {
             });
         }
         let ids: BTreeSet<String> = ids.into_iter().collect();
-        let claims = ids
-            .iter()
-            .flat_map(|id| spec.tags.keys().map(move |key| format!("ec2 tag {id} {key}")))
-            .collect();
         let tags: Map = ids.into_iter().map(|id| (id, tags.clone())).collect();
         Ok(Desired {
             identity: Identity::new([("name", context.name.as_str().into())]),
-            claims,
             attributes: Map::from([("tags".into(), tags.into())]),
             ..Desired::default()
         })
+    }
+
+    fn claims(&self, _identity: &Identity, attributes: &Map) -> Vec<String> {
+        let claims = |(id, tags): (String, Map)| {
+            tags.into_keys().map(move |key| claim(&id, &key)).collect::<Vec<_>>()
+        };
+        pairs(attributes).into_iter().flat_map(claims).collect()
+    }
+
+    fn without(&self, prior: &Prior, claimed: &dyn Fn(&str) -> bool) -> Option<Prior> {
+        let mut left = pairs(&prior.attributes);
+        for (id, tags) in &mut left {
+            tags.retain(|key, _| !claimed(&claim(id, key)));
+        }
+        left.retain(|_, tags| !tags.is_empty());
+        let tags: Map = left.into_iter().map(|(id, tags)| (id, Value::Map(tags))).collect();
+        let attributes = Map::from([("tags".into(), Value::Map(tags.clone()))]);
+        (!tags.is_empty()).then(|| Prior { attributes, ..prior.clone() })
     }
 
     fn read(&self, subject: &Subject<'_>, answers: &Answers) -> Result<Reading, ReadError> {
@@ -245,6 +258,11 @@ fn is_resource_id(text: &str) -> bool {
             && (8..=17).contains(&digits.len())
             && digits.chars().all(|c| c.is_ascii_digit() || ('a'..='f').contains(&c))
     })
+}
+
+/// A pair of resource and key, as what it is claimed by.
+fn claim(id: &str, key: &str) -> String {
+    format!("ec2 tag {id} {key}")
 }
 
 /// The pairs in the normal form; none while they are not known.

@@ -103,6 +103,13 @@ pub fn part(identity: &Identity, key: &str) -> Value {
     identity.0.get(key).cloned().unwrap_or_default()
 }
 
+/// The claim to a name. IAM does not distinguish the names of roles, or of
+/// policies, by case: an account has one of `PRODROLE` and `prodrole`.
+pub fn name_claim(identity: &Identity, key: &str) -> Vec<String> {
+    let name = identity.0.get(key).and_then(Value::as_str);
+    name.map(|name| format!("{key}={}", name.to_lowercase())).into_iter().collect()
+}
+
 /// A value as a title names it: the text, or the expression that will tell.
 pub fn label(value: &Value) -> String {
     match value {

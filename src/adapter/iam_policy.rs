@@ -17,11 +17,11 @@ use super::iam_document::{self, Purpose};
 use super::iam_rules::Problems;
 use super::{
     Adapter, Answers, Attribute, Blocker, Context, Desired, Identity, Live, Object, OnChange,
-    Operation, Problem, Questions, ReadError, Reading, Rule, Step, Subject,
+    Operation, Prior, Problem, Questions, ReadError, Reading, Rule, Step, Subject,
 };
 use crate::command::{Answer, Command};
 use crate::diff::policy;
-use crate::value::{Path, Value};
+use crate::value::{Map, Path, Value};
 
 mod steps;
 
@@ -128,6 +128,18 @@ impl Adapter for IamPolicy {
         let document = check(&spec, context, &mut problems);
         let desired = normal_form(&spec, document, context);
         problems.or(desired)
+    }
+
+    /// The name alone is unique, whatever the path; the ARN tells the policy.
+    fn claims(&self, identity: &Identity, _attributes: &Map) -> Vec<String> {
+        [POLICY_NAME, ARN].iter().flat_map(|key| iam::name_claim(identity, key)).collect()
+    }
+
+    /// A policy of the same name in another path is another policy: this one
+    /// makes room for it.
+    fn without(&self, prior: &Prior, claimed: &dyn Fn(&str) -> bool) -> Option<Prior> {
+        let same = iam::name_claim(&prior.identity, ARN).iter().any(|claim| claimed(claim));
+        (!same).then(|| prior.clone())
     }
 
     fn read(&self, subject: &Subject<'_>, answers: &Answers) -> Result<Reading, ReadError> {

@@ -2,7 +2,8 @@
 //!
 //! Attachments, inline policies and tags are owned one by one: what others put
 //! on the role stays, unless the manifest claims the list for itself. Instance
-//! profiles are not this kind's business; Karpenter makes its own.
+//! profiles are not this kind's to change, Karpenter makes its own; a role that
+//! is in one is not deleted.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -40,6 +41,10 @@ const MAX_SESSION_DURATION: &str = "maxSessionDuration";
 const ROLE_NAME: &str = "roleName";
 /// The setting that remembers which lists were exclusive, for a delete.
 const EXCLUSIVE: &str = "exclusive";
+
+/// The fact that names the instance profiles that the role is in; only of a
+/// role that may be deleted.
+const INSTANCE_PROFILES: &str = "instanceProfiles";
 
 /// Stands for an inline policy's document that does not matter here.
 const NOT_READ: &str = "(not read)";
@@ -163,12 +168,20 @@ impl Adapter for IamRole {
         problems.or(desired)
     }
 
+    fn claims(&self, identity: &Identity, _attributes: &Map) -> Vec<String> {
+        iam::name_claim(identity, ROLE_NAME)
+    }
+
     fn read(&self, subject: &Subject<'_>, answers: &Answers) -> Result<Reading, ReadError> {
         read(subject, answers)
     }
 
     fn steps(&self, operation: &Operation<'_>) -> Result<Vec<Step>, Vec<Blocker>> {
         steps::steps(operation)
+    }
+
+    fn obstacles(&self, identity: &Identity, object: &Object) -> Vec<Blocker> {
+        steps::in_profiles(identity, object)
     }
 }
 
@@ -300,7 +313,6 @@ fn normal_form(spec: &IamRoleSpec, documents: Documents, context: &Context) -> D
     }
     Desired {
         identity: Identity::new([(ROLE_NAME, name)]),
-        claims: Vec::new(),
         attributes,
         exclusive,
         outputs,
@@ -311,7 +323,8 @@ fn normal_form(spec: &IamRoleSpec, documents: Documents, context: &Context) -> D
 // ---- reading ---------------------------------------------------------------
 
 /// Three commands side by side, then one for each inline policy that counts:
-/// of others' policies the names are enough.
+/// of others' policies the names are enough. Instance profiles count only where
+/// the role is to be deleted.
 fn read(subject: &Subject<'_>, answers: &Answers) -> Result<Reading, ReadError> {
     let name = subject.identity.part(ROLE_NAME);
     let by_name = |operation: &str| iam::read_command(operation, "--role-name", name);
@@ -322,6 +335,10 @@ fn read(subject: &Subject<'_>, answers: &Answers) -> Result<Reading, ReadError> 
     let role = questions.ask(get.clone());
     let attached = questions.ask(list_attached.clone());
     let inline = questions.ask(list_inline.clone());
+    let list_profiles = by_name("list-instance-profiles-for-role");
+    if subject.desired.is_none() {
+        questions.ask(list_profiles.clone());
+    }
     // Without the role itself there is nothing to list; its answer decides.
     if role.is_some_and(|answer| answer.is_service_error("NoSuchEntity")) {
         return Ok(Reading::Live(Live::Absent));
@@ -331,6 +348,23 @@ fn read(subject: &Subject<'_>, answers: &Answers) -> Result<Reading, ReadError> 
     };
 
     let mut object = role_itself(&get, role, subject)?;
+    let replaced = |desired: &Desired| {
+        let path = desired.attributes.get(PATH).filter(|path| !path.is_null());
+        path.is_some_and(|path| object.attributes.get(PATH) != Some(path))
+    };
+    if subject.desired.is_none_or(replaced) {
+        let Some(answer) = questions.ask(list_profiles.clone()) else {
+            return Ok(questions.asking());
+        };
+        let listed = iam::whole(&list_profiles, answer)?;
+        let source = Source { command: &list_profiles, answer };
+        let names = source
+            .list(&listed, "InstanceProfiles")?
+            .iter()
+            .map(|profile| source.text(profile, "InstanceProfileName").map(Value::from))
+            .collect::<Result<Vec<_>, _>>()?;
+        object.facts.insert(INSTANCE_PROFILES.into(), Value::List(names));
+    }
     let listed = iam::whole(&list_attached, attached)?;
     let source = Source { command: &list_attached, answer: attached };
     let mut arns = BTreeSet::new();

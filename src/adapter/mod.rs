@@ -119,10 +119,34 @@ pub trait Adapter: Sync {
     /// Why the operation can't be carried out at all, as blockers.
     fn steps(&self, operation: &Operation<'_>) -> Result<Vec<Step>, Vec<Blocker>>;
 
+    /// What keeps the object from being deleted and may be gone when its turn
+    /// comes. In a destroy the plan only tells of it, since what goes before may
+    /// take it along; an apply looks again before it changes anything.
+    fn obstacles(&self, _identity: &Identity, _object: &Object) -> Vec<Blocker> {
+        Vec::new()
+    }
+
     /// Whether the object does its work; `NotReady` names what stands in the
     /// way. Kinds that are ready once they exist keep this default.
     fn readiness(&self, _desired: &Desired, _object: &Object) -> Readiness {
         Readiness::Ready
+    }
+
+    /// What a resource with this identity and these attributes takes for
+    /// itself. Two resources of the kind with one claim are an error; what a
+    /// removed one still remembers of another's claims stays. Only what is known
+    /// and not sensitive counts. Kinds that claim anything but their identity
+    /// as it stands say so (tags claim pairs of resource and key).
+    fn claims(&self, identity: &Identity, _attributes: &Map) -> Vec<String> {
+        let shown = !identity.0.is_empty() && !identity.0.values().any(Value::has_sensitive);
+        (shown && identity.is_known()).then(|| identity.to_string()).into_iter().collect()
+    }
+
+    /// What is left of what was applied last, without what others claim by
+    /// now; `None`: nothing. Kinds whose claims can part say how.
+    fn without(&self, prior: &Prior, claimed: &dyn Fn(&str) -> bool) -> Option<Prior> {
+        let claims = self.claims(&prior.identity, &prior.attributes);
+        (!claims.iter().any(|claim| claimed(claim))).then(|| prior.clone())
     }
 
     /// The spec fields whose target this object is bound to beyond its name:
@@ -295,10 +319,6 @@ impl fmt::Display for Identity {
 pub struct Desired {
     /// The natural key.
     pub identity: Identity,
-    /// Everything this resource claims for itself, where that is more than its
-    /// identity (tags claim `id key` pairs). Two resources with one claim are
-    /// an error. Empty: the identity is the claim.
-    pub claims: Vec<String>,
     /// The attributes in normal form. A missing or `Null` attribute is not
     /// declared.
     pub attributes: Map,

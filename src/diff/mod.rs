@@ -380,12 +380,15 @@ fn origin(desired: &Value, prior: Option<&Value>, live: Option<&Value>, equal: E
     }
 }
 
-/// The members of a set, by the text that stands for each.
+/// The members of a set, by the text that stands for each: of one that is not
+/// known yet, the expression.
 fn members(value: Option<&Value>) -> BTreeMap<String, &Value> {
     let list = value.and_then(Value::as_list).unwrap_or_default();
-    list.iter()
-        .map(|member| (member.as_str().map_or_else(|| member.to_string(), str::to_owned), member))
-        .collect()
+    let name = |member: &Value| match member {
+        Value::String(text) | Value::Unknown(text) => text.clone(),
+        other => other.to_string(),
+    };
+    list.iter().map(|member| (name(member), member)).collect()
 }
 
 #[cfg(test)]
@@ -402,6 +405,28 @@ mod tests {
 
     fn map(json: &serde_json::Value) -> Map {
         Value::from_json(json).as_map().cloned().unwrap()
+    }
+
+    #[test]
+    fn members_that_are_not_known_yet_are_told_apart() {
+        let unknown = |expression: &str| Value::Unknown(expression.into());
+        let set = vec![unknown("${A.a.arn}"), unknown("${A.b.arn}"), "known".into()];
+        let desired = Map::from([("set".into(), Value::List(set))]);
+        let live = map(&json!({"set": ["known"]}));
+        let sides = Sides { desired: &desired, prior: None, live: &live };
+        let found = compare(ATTRIBUTES, &BTreeSet::new(), sides, &[]);
+        let shown: Vec<_> = found
+            .changes
+            .iter()
+            .map(|change| (change.path.to_string(), change.after.clone()))
+            .collect();
+        assert_eq!(
+            shown,
+            [
+                (r#"set["${A.a.arn}"]"#.to_owned(), Some(unknown("${A.a.arn}"))),
+                (r#"set["${A.b.arn}"]"#.to_owned(), Some(unknown("${A.b.arn}"))),
+            ]
+        );
     }
 
     #[test]

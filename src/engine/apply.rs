@@ -23,6 +23,7 @@ use super::survey::{ObserverBox, Settled, Survey};
 use crate::adapter::{Adapter, Blocker, Desired, Prior, Step};
 use crate::address::{Address, Reference};
 use crate::diff::FieldChange;
+use crate::exec::retry::{self, Class};
 use crate::exec::{ExecError, explain};
 use crate::graph::Graph;
 use crate::journal::Outcome;
@@ -102,6 +103,9 @@ pub struct Failure {
     pub next: String,
     /// What stands in the way, as far as a read tells.
     pub blockers: Vec<Blocker>,
+    /// Whether it was refused because someone else had just made the object: if
+    /// a read shows it as declared, it is this resource's.
+    pub exists: bool,
 }
 
 /// The end of the work on one resource.
@@ -322,7 +326,7 @@ impl Applier {
             Some(Ok(desired)) => Some(desired),
             Some(Err(why)) => return Err(wrong(why)),
         };
-        let prior = subject.prior.as_deref();
+        let prior = self.prior(address);
         let live = match (&desired, prior) {
             (Some(desired), prior) => {
                 let prior = prior.filter(|prior| prior.identity == desired.identity);
@@ -354,8 +358,14 @@ impl Applier {
             ignore: &subject.ignore,
             made_anew,
             destroy,
+            ahead: false,
         });
         Ok((desired, decision))
+    }
+
+    /// What was applied last and is this resource's to change or remove.
+    fn prior(&self, address: &Address) -> Option<&Prior> {
+        self.settled.get(address)?.prior.as_deref()
     }
 
     fn lookup(&self, reference: &Reference) -> Resolution {
@@ -390,6 +400,7 @@ impl Applier {
             why: "the apply log could not be written, so the command was not run".into(),
             next: "make room for the log, then apply again".into(),
             blockers: Vec::new(),
+            exists: false,
         })?;
         (self.observer.0)(Event::CommandStarted {
             address: address.clone(),
@@ -398,6 +409,9 @@ impl Applier {
         let start = Instant::now();
         let result = self.survey.gateway.write(&step.command).await;
         let gateway = &self.survey.gateway;
+        let exists = result
+            .as_ref()
+            .is_ok_and(|answer| retry::classify(&step.command, answer) == Class::Exists);
         let (outcome, failure) = match result {
             Ok(answer) if answer.succeeded() => (Outcome::Exited, None),
             Ok(answer) => {
@@ -440,6 +454,7 @@ impl Applier {
                 why,
                 next,
                 blockers: Vec::new(),
+                exists,
             }),
         }
     }
@@ -452,6 +467,7 @@ fn unreadable(what: &str, error: &Unreadable) -> Ending {
         why: error.why.clone(),
         next: error.next.clone(),
         blockers: Vec::new(),
+        exists: false,
     })
 }
 

@@ -6,6 +6,7 @@
 //! Nothing here prints or reads the environment.
 
 pub mod apply;
+mod claims;
 pub mod entry;
 pub mod event;
 pub mod keeper;
@@ -23,13 +24,13 @@ use self::event::Observer;
 use self::keeper::Keeper;
 use self::read::Unreadable;
 use self::survey::{Settled, Survey};
-use crate::adapter::{Blocker, Identity, Kind, Live, Readiness};
+use crate::adapter::{Live, Readiness};
 use crate::address::Address;
 use crate::exec::gateway::Gateway;
 use crate::journal;
 use crate::manifest::stack::Stack;
-use crate::plan::decide::{Decision, differences};
-use crate::plan::{Action, Change, FORMAT_VERSION, Mode, Plan, PlannedCommand, Reason};
+use crate::plan::decide::differences;
+use crate::plan::{Action, Change, FORMAT_VERSION, Mode, Plan, PlannedCommand};
 use crate::state::{Record, State, Status};
 use crate::store::{LocalStore, LockInfo, StoreError};
 use crate::value::Path;
@@ -224,8 +225,8 @@ impl Engine {
         let origin = state.map(Origin::of);
         let (account, mut settled) = survey.walk().await.map_err(EngineError::Account)?;
         self.check_origin(origin.as_ref(), &account)?;
-        check_claims(&settled)?;
-        spare_declared(&survey, &account, &mut settled);
+        claims::check(&survey, &settled)?;
+        claims::spare(&survey, &account, &mut settled).await;
         let changes = order
             .iter()
             .filter_map(|address| Some(change(address, &survey, settled.get(address)?)))
@@ -453,77 +454,6 @@ fn change(address: &Address, survey: &Survey, settled: &Settled) -> Change {
         commands: decision.steps.iter().map(PlannedCommand::of).collect(),
         depends_on: subject.map(|subject| subject.dependencies.clone()).unwrap_or_default(),
         blockers: decision.blockers.clone(),
-    }
-}
-
-/// Two resources must not stand for one object. The manifests' own check can't
-/// see identities that only reading tells.
-fn check_claims(settled: &BTreeMap<Address, Arc<Settled>>) -> Result<(), EngineError> {
-    let mut claims: BTreeMap<String, &Address> = BTreeMap::new();
-    for (address, settled) in settled {
-        let Some(desired) = settled.desired.as_ref().filter(|d| d.identity.is_known()) else {
-            continue;
-        };
-        let mut mine = desired.claims.clone();
-        if mine.is_empty() {
-            mine.push(format!("{} {}", address.kind, desired.identity));
-        }
-        for claim in mine {
-            if let Some(first) = claims.insert(claim.clone(), address) {
-                return Err(EngineError::SameObject {
-                    first: first.clone(),
-                    second: address.clone(),
-                    claim,
-                });
-            }
-        }
-    }
-    Ok(())
-}
-
-/// An object that a manifest declares under another address is not deleted
-/// under the address that it had before: a resource that was given another name
-/// in the manifests keeps its object.
-fn spare_declared(survey: &Survey, account: &str, settled: &mut BTreeMap<Address, Arc<Settled>>) {
-    let deletes = |address: &Address, settled: &Settled| match &settled.decision.reason {
-        Reason::IdentityChanged { before } => Some(before.clone()),
-        _ if settled.decision.action == Action::Delete => {
-            Some(survey.entries.get(address)?.prior.as_ref()?.identity.clone())
-        }
-        _ => None,
-    };
-    let going: Vec<(Address, Identity)> = settled
-        .iter()
-        .filter_map(|(address, settled)| Some((address.clone(), deletes(address, settled)?)))
-        .collect();
-    let kinds: BTreeSet<Kind> = going.iter().map(|(address, _)| address.kind).collect();
-    let mut declared: BTreeMap<(Kind, String), Address> = BTreeMap::new();
-    for resource in &survey.stack.resources {
-        let stays = survey.mode == Mode::Apply || resource.external;
-        if stays
-            && kinds.contains(&resource.address.kind)
-            && let Some(identity) = survey.identity(resource, account)
-        {
-            let key = (resource.address.kind, identity.to_string());
-            declared.insert(key, resource.address.clone());
-        }
-    }
-    for (address, identity) in going {
-        let Some(other) = declared.get(&(address.kind, identity.to_string())) else { continue };
-        let Some(slot) = settled.get_mut(&address).filter(|_| *other != address) else { continue };
-        let mut spared = Settled::clone(slot);
-        if spared.decision.action == Action::Delete {
-            let reason = Reason::DeclaredAs { address: other.clone() };
-            spared.decision = Decision::without_steps(Action::Forget, reason);
-        } else {
-            spared.decision.steps.clear();
-            spared.decision.blockers.push(Blocker {
-                code: "ObjectDeclaredElsewhere".into(),
-                message: format!("its object ({identity}) is declared as {other} now"),
-                next: format!("apply {other} first (--target {other}), then plan again"),
-            });
-        }
-        *slot = Arc::new(spared);
     }
 }
 

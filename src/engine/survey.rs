@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 use super::entry::{Entry, cluster};
 use super::event::{Event, Observer};
 use super::read::{Freshness, Sighting, Unreadable, read};
-use crate::adapter::{Adapter, Blocker, Context, Desired, Identity, Live, Prior, Problem, Subject};
+use crate::adapter::{Adapter, Blocker, Context, Desired, Live, Prior, Problem, Subject};
 use crate::address::{Address, Reference};
 use crate::command::{Command, Tool};
 use crate::exec::ClusterAccess;
@@ -35,6 +35,9 @@ pub struct Settled {
     pub desired: Option<Desired>,
     /// What was read; `None`: nothing could be read.
     pub live: Option<Live>,
+    /// What was applied last and counts as this resource's: without what other
+    /// resources claim by now.
+    pub prior: Option<Arc<Prior>>,
     /// The commands that told.
     pub evidence: Vec<(String, crate::value::Digest)>,
     /// What is done with it.
@@ -207,7 +210,8 @@ impl Survey {
         Box::pin(self.decide(address, subject, adapter, account, early_read)).await
     }
 
-    async fn decide(
+    /// Decides what is done with one resource, after what it depends on.
+    pub(super) async fn decide(
         &self,
         address: &Address,
         subject: &Entry,
@@ -294,6 +298,7 @@ impl Survey {
             ignore: &subject.ignore,
             made_anew: made_anew.as_ref(),
             destroy,
+            ahead: true,
         });
         let outputs = outputs(desired.as_ref(), live.as_ref(), decision.action);
         let known = decision.action == Action::NoOp
@@ -303,11 +308,12 @@ impl Survey {
                 if prior.attributes == desired.attributes
                     && prior.settings == desired.settings
                     && prior.outputs == outputs);
+        let prior = subject.prior.clone();
         if known && !self.keep_all {
             let evidence = Vec::new();
-            return Settled { desired: None, live: None, evidence, decision, outputs };
+            return Settled { desired: None, live: None, prior, evidence, decision, outputs };
         }
-        Settled { desired, live, evidence, decision, outputs }
+        Settled { desired, live, prior, evidence, decision, outputs }
     }
 
     /// What the manifest asks for, as far as it is known. `account` is `None`
@@ -340,12 +346,14 @@ impl Survey {
         desired.map_err(|problems| sentence(&problems))
     }
 
-    /// Which object a declared resource stands for, as far as that is known;
-    /// also of one that this walk leaves out.
-    pub(super) fn identity(&self, resource: &Resource, account: &str) -> Option<Identity> {
+    /// What a declared resource claims for itself, as far as that is known; also
+    /// of one that this walk leaves out.
+    pub(super) fn claims(&self, resource: &Resource, account: &str) -> Vec<String> {
         let mut lookup = |reference: &Reference| self.lookup(reference, Some(account));
-        let desired = self.desired_of(resource, Some(account), &mut lookup).ok()?;
-        desired.identity.is_known().then_some(desired.identity)
+        let adapter = resource.address.kind.adapter();
+        self.desired_of(resource, Some(account), &mut lookup)
+            .map(|desired| adapter.claims(&desired.identity, &desired.attributes))
+            .unwrap_or_default()
     }
 
     fn lookup(&self, reference: &Reference, account: Option<&str>) -> Resolution {
@@ -520,5 +528,5 @@ fn unknown(reason: Reason, next: String, desired: Option<Desired>) -> Settled {
     let mut decision = Decision::without_steps(Action::Unknown, reason);
     decision.blockers.push(blocker);
     let outputs = outputs(desired.as_ref(), None, Action::Unknown);
-    Settled { desired, live: None, evidence: Vec::new(), decision, outputs }
+    Settled { desired, live: None, prior: None, evidence: Vec::new(), decision, outputs }
 }

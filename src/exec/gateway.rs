@@ -377,6 +377,7 @@ fn reason_to_wait(class: Class) -> &'static str {
         Class::Success
         | Class::Transient
         | Class::Unreachable
+        | Class::Exists
         | Class::Unauthenticated
         | Class::Final => "a service does not answer as it should; lkh tries again",
     }

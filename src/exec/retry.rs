@@ -29,6 +29,8 @@ pub enum Class {
     DeleteConflict,
     /// What the command is about does not exist, or not yet everywhere.
     Missing,
+    /// What was to be made exists, though a read may not show it yet.
+    Exists,
     /// The cluster did not accept the token.
     Unauthenticated,
     /// Running it again would change nothing.
@@ -85,6 +87,7 @@ pub fn patience(class: Class, command: &Command, after_create: bool) -> Option<P
             | Class::Busy
             | Class::DeleteConflict
             | Class::Missing
+            | Class::Exists
             | Class::Final,
             _,
         ) => None,
@@ -154,6 +157,9 @@ fn of_service(error: &ServiceError) -> Class {
         | "EntityTemporarilyUnmodifiable" | "ResourcePropagationDelayException"
         | "OperationAborted" => Class::Busy,
         "DeleteConflict" => Class::DeleteConflict,
+        "EntityAlreadyExists" => Class::Exists,
+        // How IAM says it of a service-linked role.
+        "InvalidInput" if says("has been taken in this account") => Class::Exists,
         "NoSuchEntity" | "ResourceNotFoundException" => Class::Missing,
         code if code.starts_with("Invalid") && code.ends_with(".NotFound") => Class::Missing,
         _ => Class::Final,
@@ -280,7 +286,8 @@ mod tests {
     #[test]
     fn service_errors_by_code_and_message() {
         use Class::{
-            Busy, DeleteConflict, Final, Missing, Settling, Throttled, Transient, Unreachable,
+            Busy, DeleteConflict, Exists, Final, Missing, Settling, Throttled, Transient,
+            Unreachable,
         };
         let table = [
             ("Throttling", "ListRoles", "Rate exceeded", Throttled),
@@ -325,6 +332,15 @@ mod tests {
             ("EntityTemporarilyUnmodifiable", "UpdateRole", "", Busy),
             ("OperationAborted", "CreateBucket", "", Busy),
             ("ResourceInUseException", "CreateAccessEntry", "already in use", Final),
+            (
+                "InvalidInput",
+                "CreateServiceLinkedRole",
+                "Service role name AWSServiceRoleForEC2Spot has been taken in this account, \
+                 please try a different suffix.",
+                Exists,
+            ),
+            ("InvalidInput", "CreateServiceLinkedRole", "Custom suffix is not allowed", Final),
+            ("EntityAlreadyExists", "CreateRole", "Role with name x already exists.", Exists),
             ("DeleteConflict", "DeleteRole", "must detach all policies first", DeleteConflict),
             ("NoSuchEntity", "GetRole", "", Missing),
             ("InvalidGroup.NotFound", "CreateTags", "", Missing),

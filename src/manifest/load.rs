@@ -21,7 +21,7 @@ use super::template::Resolution;
 use super::translate::Translator;
 use super::variables::{REGION, VariableInputs, assign};
 use super::yaml;
-use crate::adapter::{Context, Desired, Kind, Problem};
+use crate::adapter::{Adapter, Context, Desired, Kind, Problem};
 use crate::address::{Address, Reference};
 use crate::quote::quote;
 use crate::value::{Digest, Value};
@@ -267,10 +267,11 @@ impl Assembly<'_> {
                 region: region.unwrap_or_default().to_owned(),
                 external: resource.external,
             };
-            resource.address.kind.adapter().desired(&resource.spec, &context).map(claims)
+            let adapter = resource.address.kind.adapter();
+            adapter.desired(&resource.spec, &context).map(|desired| claims(adapter, &desired))
         });
         let mut problems: Vec<(&resource::Resource, Problem)> = Vec::new();
-        let mut claimed: BTreeMap<(Kind, String), &Declared> = BTreeMap::new();
+        let mut claimed: BTreeMap<(Kind, String), (&Declared, String)> = BTreeMap::new();
         for (declared, meant) in sound.into_iter().zip(meant) {
             let address = &declared.resource.address;
             let claims = match meant {
@@ -280,21 +281,33 @@ impl Assembly<'_> {
                     continue;
                 }
             };
-            for claim in claims {
-                let shown = quote(&claim);
-                let taken = claimed.entry((address.kind, claim)).or_insert(declared);
+            for (claim, shown) in claims {
+                let (taken, before) = claimed
+                    .entry((address.kind, claim))
+                    .or_insert_with(|| (declared, shown.clone()));
                 let first = &taken.resource;
                 if first.address == *address {
                     continue;
                 }
+                let help = if *before == shown {
+                    "keep one of them, or let them stand for different objects"
+                } else {
+                    "AWS takes names that differ only in case for the same: keep one of them, or \
+                     choose another name"
+                };
+                let so_is = if *before == shown {
+                    format!("so is {}", first.address)
+                } else {
+                    format!("{} is {}", first.address, quote(before))
+                };
                 wrong.push(
                     Diagnostic::at(
                         declared.resource.origin.span,
                         format!("two resources stand for the same {}", address.kind),
                     )
-                    .label(format!("{address} is {shown}"))
-                    .related(first.origin.span, format!("so is {}", first.address))
-                    .help("keep one of them, or let them stand for different objects"),
+                    .label(format!("{address} is {}", quote(&shown)))
+                    .related(first.origin.span, so_is)
+                    .help(help),
                 );
                 break;
             }
@@ -303,16 +316,25 @@ impl Assembly<'_> {
     }
 }
 
-/// What a resource claims for itself, as far as it is known.
-fn claims(desired: Desired) -> Vec<String> {
-    if desired.claims.is_empty() {
-        let parts = &desired.identity.0;
-        let shown = !parts.is_empty() && !parts.values().any(Value::has_sensitive);
-        let known = shown && desired.identity.is_known();
-        return known.then(|| desired.identity.to_string()).into_iter().collect();
-    }
+/// What a resource claims for itself, as far as it is known, each with how the
+/// manifest writes it.
+fn claims(adapter: &dyn Adapter, desired: &Desired) -> Vec<(String, String)> {
+    let mut claims = adapter.claims(&desired.identity, &desired.attributes);
     // A claim that holds an unknown text is not known.
-    desired.claims.into_iter().filter(|claim| !claim.contains(char::is_control)).collect()
+    claims.retain(|claim| !claim.contains(char::is_control));
+    let mut written: Vec<String> = desired
+        .identity
+        .0
+        .iter()
+        .filter_map(|(key, value)| Some(format!("{key}={}", value.as_str()?)))
+        .collect();
+    written.push(desired.identity.to_string());
+    let shown = |claim: String| {
+        let alike = written.iter().find(|text| text.to_lowercase() == claim.to_lowercase());
+        let text = alike.cloned().unwrap_or_else(|| claim.clone());
+        (claim, text)
+    };
+    claims.into_iter().map(shown).collect()
 }
 
 /// Tells of references to variables that no one declares.

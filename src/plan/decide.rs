@@ -10,7 +10,7 @@ use crate::adapter::{
 };
 use crate::address::Address;
 use crate::diff::{Comparison, FieldChange, Foreign, Sides, compare};
-use crate::value::{Map, Path};
+use crate::value::{Map, Path, Value};
 
 /// What is known of one resource.
 #[derive(Clone, Copy)]
@@ -37,6 +37,9 @@ pub struct Facts<'a> {
     pub made_anew: Option<&'a Address>,
     /// Whether the whole stack is destroyed.
     pub destroy: bool,
+    /// Whether other changes come before this one is carried out; not when an
+    /// apply looks again.
+    pub ahead: bool,
 }
 
 /// What is done with one resource.
@@ -79,7 +82,7 @@ impl Decision {
             && self.fields.len() <= planned.fields.len()
             && self.fields.iter().all(|found| {
                 planned.fields.iter().any(|seen| {
-                    seen.path == found.path
+                    (seen.path == found.path || was_unknown_member(seen, found))
                         && redacted(seen.before.as_ref()) == redacted(found.before.as_ref())
                         && match (&seen.after, &found.after) {
                             (Some(seen), Some(found)) => super::covers(seen, found),
@@ -92,13 +95,23 @@ impl Decision {
             // and turned out to be as it is.
             && planned.fields.iter().all(|seen| {
                 self.fields.iter().any(|found| found.path == seen.path)
-                    || seen.after.as_ref().is_some_and(crate::value::Value::has_unknown)
+                    || seen.after.as_ref().is_some_and(Value::has_unknown)
             })
     }
 }
 
-fn redacted(value: Option<&crate::value::Value>) -> Option<serde_json::Value> {
-    value.map(crate::value::Value::redacted_json)
+/// Whether a planned field is the member of a set that was not known then, and
+/// `found` a member of the same set. Such a member is named by its expression.
+fn was_unknown_member(seen: &FieldChange, found: &FieldChange) -> bool {
+    let Some(Value::Unknown(expression)) = &seen.after else { return false };
+    match (seen.path.segments().split_last(), found.path.segments().split_last()) {
+        (Some((name, set)), Some((_, of))) => name == expression && set == of,
+        _ => false,
+    }
+}
+
+fn redacted(value: Option<&Value>) -> Option<serde_json::Value> {
+    value.map(Value::redacted_json)
 }
 
 /// Compares the sides of an object that exists, with what only the tools can
@@ -185,14 +198,17 @@ fn undeclared(facts: Facts<'_>) -> Decision {
     }
     let mut decision = Decision::without_steps(Action::Delete, why);
     decision.notes.clone_from(&object.notes);
-    decision.add_steps(facts.adapter.steps(&Operation {
-        verb: Verb::Delete,
-        identity: &prior.identity,
-        desired: None,
-        prior: Some(prior),
-        object: Some(object),
-        changes: &[],
-    }));
+    decision.delete(
+        facts,
+        &Operation {
+            verb: Verb::Delete,
+            identity: &prior.identity,
+            desired: None,
+            prior: Some(prior),
+            object: Some(object),
+            changes: &[],
+        },
+    );
     decision.guard(facts.prevent_destroy);
     decision
 }
@@ -221,7 +237,7 @@ fn declared(facts: Facts<'_>, desired: &Desired) -> Decision {
             if let Some(why) = facts.adapter.never_deleted() {
                 decision.notes.push(format!("{} stays: {why}", prior.identity));
             } else {
-                decision.add_steps(facts.adapter.steps(&Operation {
+                let operation = Operation {
                     verb: Verb::Delete,
                     identity: &prior.identity,
                     // What replaces it: the delete is not a resource's end.
@@ -229,7 +245,8 @@ fn declared(facts: Facts<'_>, desired: &Desired) -> Decision {
                     prior: Some(prior),
                     object: Some(old),
                     changes: &[],
-                }));
+                };
+                decision.delete(facts, &operation);
                 decision.guard(facts.prevent_destroy);
             }
             decision.steps.extend(after);
@@ -288,7 +305,7 @@ fn present(facts: Facts<'_>, desired: &Desired, object: &Object, moved: bool) ->
     let fields = decision.fields.clone();
     match action {
         Action::Replace => {
-            decision.add_steps(facts.adapter.steps(&operation(Verb::Delete)));
+            decision.delete(facts, &operation(Verb::Delete));
             let creation = creation(facts, desired, Reason::Absent);
             decision.steps.extend(creation.steps);
             decision.blockers.extend(creation.blockers);
@@ -329,6 +346,23 @@ fn present(facts: Facts<'_>, desired: &Desired, object: &Object, moved: bool) ->
 }
 
 impl Decision {
+    /// The steps of a delete, and what stands in its way.
+    fn delete(&mut self, facts: Facts<'_>, operation: &Operation<'_>) {
+        self.add_steps(facts.adapter.steps(operation));
+        let obstacles = operation
+            .object
+            .map(|object| facts.adapter.obstacles(operation.identity, object))
+            .unwrap_or_default();
+        if facts.destroy && facts.ahead {
+            let note = |obstacle: Blocker| {
+                format!("{}; if so when its turn comes, it is left as it is", obstacle.message)
+            };
+            self.notes.extend(obstacles.into_iter().map(note));
+        } else {
+            self.blockers.extend(obstacles);
+        }
+    }
+
     fn add_steps(&mut self, steps: Result<Vec<Step>, Vec<Blocker>>) {
         match steps {
             Ok(steps) => self.steps.extend(steps),
@@ -352,5 +386,53 @@ impl Decision {
                 "undo the change, or set lifecycle.preventDestroy to false and apply that first",
             );
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::adapter::Identity;
+    use crate::diff::Origin;
+
+    fn field(path: &[&str], after: Value) -> FieldChange {
+        let mut segments = path.iter().copied();
+        let first = Path::new(segments.next().unwrap_or_default());
+        FieldChange {
+            path: segments.fold(first, |path, segment| path.join(segment)),
+            before: None,
+            after: Some(after),
+            origin: Origin::Change,
+            replace: false,
+        }
+    }
+
+    #[test]
+    fn a_member_may_become_known_after_the_plan() {
+        let decision =
+            |fields| Decision { fields, ..Decision::without_steps(Action::Create, Reason::Absent) };
+        let planned = |fields| {
+            let decision: Decision = decision(fields);
+            crate::plan::Change {
+                address: "IamRole.a".parse().unwrap(),
+                phase: None,
+                identity: Identity::default(),
+                action: decision.action,
+                reason: decision.reason,
+                fields: decision.fields,
+                foreign: Vec::new(),
+                notes: Vec::new(),
+                commands: Vec::new(),
+                depends_on: BTreeSet::new(),
+                blockers: Vec::new(),
+            }
+        };
+        let unknown = "${IamPolicy.p.arn}";
+        let seen = planned(vec![field(&["set", unknown], Value::Unknown(unknown.into()))]);
+        let found = |set: &str, text: &str| decision(vec![field(&[set, text], text.into())]);
+        assert!(found("set", "arn:p").same_effect(&seen));
+        assert!(!found("other", "arn:p").same_effect(&seen));
+        let known = planned(vec![field(&["set", "arn:p"], "arn:p".into())]);
+        assert!(!found("set", "arn:q").same_effect(&known));
     }
 }

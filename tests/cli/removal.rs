@@ -135,6 +135,40 @@ fn a_role_that_no_manifest_declares_is_deleted() {
 }
 
 #[test]
+fn a_role_in_an_instance_profile_stays_whole() {
+    let environment = TestEnvironment::applied();
+    environment.behind("aws iam create-instance-profile --instance-profile-name theirs");
+    environment.behind(
+        "aws iam add-role-to-instance-profile --instance-profile-name theirs --role-name NodeRole",
+    );
+    environment.is_clean();
+    let policies = "aws iam list-attached-role-policies --role-name NodeRole";
+    let before = environment.behind(policies);
+    // What goes before it in a destroy may take the profile along, so the plan
+    // tells; the destroy looks again, and detaches nothing.
+    let plan = environment.run("plan --destroy --json").json();
+    let note = text(&change(&plan, "IamRole.node")["notes"][0]);
+    assert!(note.contains("the instance profile theirs, which no manifest declares"), "{note}");
+    let said = environment.run("destroy --auto-approve").expect(1);
+    assert!(said.contains("IamRole.node: blocked\n  [RoleInInstanceProfile]"), "{said}");
+    assert_eq!(environment.behind(policies), before);
+    // Another path calls for another role: that is known to be refused.
+    let environment = TestEnvironment::applied();
+    environment.behind("aws iam create-instance-profile --instance-profile-name theirs");
+    environment.behind(
+        "aws iam add-role-to-instance-profile --instance-profile-name theirs --role-name NodeRole",
+    );
+    environment.edit(
+        "manifests/node.yaml",
+        "roleName: NodeRole",
+        "roleName: NodeRole\n  path: /x/",
+    );
+    let plan = environment.plan();
+    let blocker = &change(&plan, "IamRole.node")["blockers"][0];
+    assert_eq!(text(&blocker["code"]), "RoleInInstanceProfile");
+}
+
+#[test]
 fn a_service_linked_role_is_only_forgotten() {
     let environment = TestEnvironment::applied();
     environment.remove("manifests/spot.yaml");
@@ -158,6 +192,65 @@ fn a_service_linked_role_is_only_forgotten() {
     assert!(environment.state().unwrap()["resources"]["ServiceLinkedRole.spot"].is_null());
     environment.behind("aws iam get-role --role-name AWSServiceRoleForEC2Spot");
     environment.is_clean();
+}
+
+/// The resources that have the tag of the stack's `Ec2Tags`, by type.
+fn tagged(environment: &TestEnvironment) -> Vec<String> {
+    let told = environment
+        .behind("aws ec2 describe-tags --filters Name=key,Values=karpenter.sh/discovery");
+    let tags: serde_json::Value = serde_json::from_str(&told).unwrap();
+    let tags = tags["Tags"].as_array().unwrap().iter();
+    tags.map(|tag| text(&tag["ResourceType"]).to_owned()).collect()
+}
+
+#[test]
+fn tags_under_another_address_stay_where_they_are() {
+    let environment = TestEnvironment::applied();
+    let before = tagged(&environment);
+    environment.edit("manifests/cluster.yaml", "name: discovery", "name: found");
+    let plan = environment.plan();
+    assert_eq!(actions(&plan), ["Ec2Tags.discovery forget", "Ec2Tags.found adopt"]);
+    let reason = &change(&plan, "Ec2Tags.discovery")["reason"];
+    assert_eq!(text(&reason["address"]), "Ec2Tags.found");
+    let intents = environment.intents();
+    environment.apply();
+    assert_eq!(environment.intents(), intents, "nothing is to be done");
+    assert_eq!(tagged(&environment), before);
+    environment.is_clean();
+}
+
+#[test]
+fn tags_that_another_resource_declares_now_are_not_removed() {
+    const SUBNETS: &str = "    - ${EksCluster.main.subnetIds}\n";
+    for removed in [true, false] {
+        let environment = TestEnvironment::applied();
+        // The security group's tag is declared elsewhere now; the subnets' by
+        // nobody any more, or as before.
+        let manifest = environment.read("manifests/cluster.yaml");
+        let (cluster, tags) = manifest.split_once("---\n").unwrap();
+        let found = tags.replace("name: discovery", "name: found").replace(SUBNETS, "");
+        let group = "    - ${EksCluster.main.clusterSecurityGroupId}\n";
+        let old = tags.replace(group, "");
+        let old = if removed { String::new() } else { format!("---\n{old}") };
+        environment.write("manifests/cluster.yaml", format!("{cluster}---\n{found}{old}"));
+        let plan = environment.plan();
+        let change = change(&plan, "Ec2Tags.discovery");
+        let expected: &[&str] = if removed {
+            assert_eq!(change["commands"].as_array().unwrap().len(), 1, "{change}");
+            &["Ec2Tags.discovery delete", "Ec2Tags.found adopt"]
+        } else {
+            &["Ec2Tags.found adopt"]
+        };
+        assert_eq!(actions(&plan), expected);
+        let note = text(&change["notes"][0]);
+        assert!(note.starts_with("left alone: ec2 tag sg-"), "{note}");
+        assert!(note.ends_with(" karpenter.sh/discovery, which Ec2Tags.found declares now"));
+        environment.apply();
+        let left = tagged(&environment);
+        assert!(left.iter().any(|kind| kind == "security-group"), "{left:?}");
+        assert_eq!(left.iter().any(|kind| kind == "subnet"), !removed, "{left:?}");
+        environment.is_clean();
+    }
 }
 
 #[test]

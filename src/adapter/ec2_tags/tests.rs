@@ -3,7 +3,6 @@
 use serde_json::{Value as Json, json};
 
 use super::*;
-use crate::adapter::Prior;
 use crate::adapter::eks::testing::{call, change, ok, present, read, value};
 
 fn context() -> Context {
@@ -53,8 +52,9 @@ fn lists_are_flattened_and_pairs_claimed() {
             "subnet-0b0b0b0b0": {"karpenter.sh/discovery": "demo"},
         }}))
     );
-    assert_eq!(desired.claims.len(), 3);
-    assert_eq!(desired.claims[0], "ec2 tag sg-0c0c0c0c0 karpenter.sh/discovery");
+    let claims = Ec2Tags.claims(&desired.identity, &desired.attributes);
+    assert_eq!(claims.len(), 3);
+    assert_eq!(claims[0], "ec2 tag sg-0c0c0c0c0 karpenter.sh/discovery");
     assert_eq!(desired.identity.to_string(), "name=discovery");
 }
 
@@ -67,7 +67,7 @@ fn unknown_resources_make_everything_unknown_but_the_command() {
     ]));
     let desired = Ec2Tags.desired(&spec, &context()).unwrap();
     assert_eq!(desired.attributes["tags"], unknown);
-    assert!(!desired.identity.is_known() && desired.claims.is_empty());
+    assert!(!desired.identity.is_known() && Ec2Tags.claims(&desired.identity, &desired.attributes).is_empty());
     let created = steps(Verb::Create, Some(&desired), None, None, &[]);
     let (_, (operation, input)) = &created[0];
     assert_eq!(operation, "ec2 create-tags");
@@ -236,6 +236,26 @@ fn deleting_takes_our_keys_with_their_live_values() {
                 })
             )
         )]
+    );
+}
+
+#[test]
+fn what_others_claim_is_left_out_of_what_was_applied() {
+    let prior = |tags: &Json| Prior {
+        identity: Identity::new([("name", "discovery".into())]),
+        attributes: Map::from([("tags".to_owned(), value(tags))]),
+        ..Prior::default()
+    };
+    let applied = prior(&json!({"sg-0a0a0a0a0": {"a": "1", "b": "1"}, "sg-0b0b0b0b0": {"a": "1"}}));
+    let without = |claims: &[&str]| Ec2Tags.without(&applied, &|claim| claims.contains(&claim));
+    assert_eq!(
+        without(&["ec2 tag sg-0a0a0a0a0 b", "ec2 tag sg-0b0b0b0b0 a", "ec2 tag sg-0b0b0b0b0 b"]),
+        Some(prior(&json!({"sg-0a0a0a0a0": {"a": "1"}})))
+    );
+    assert_eq!(without(&["ec2 tag sg-0c0c0c0c0 a"]), Some(applied.clone()));
+    assert_eq!(
+        without(&["ec2 tag sg-0a0a0a0a0 a", "ec2 tag sg-0a0a0a0a0 b", "ec2 tag sg-0b0b0b0b0 a"]),
+        None
     );
 }
 

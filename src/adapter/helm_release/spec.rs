@@ -225,7 +225,6 @@ pub fn desired(spec: &Value, context: &Context) -> Result<Desired, Vec<Problem>>
             ("namespace", Value::from(spec.namespace)),
             ("releaseName", Value::from(release)),
         ]),
-        claims: Vec::new(),
         attributes,
         exclusive: BTreeSet::from(["values"]),
         outputs,

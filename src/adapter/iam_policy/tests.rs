@@ -537,3 +537,18 @@ fn parts_that_are_not_known_yet() {
         Value::Unknown("arn:aws:iam::${account.id}:policy/Controller-${var.cluster}".into())
     );
 }
+
+#[test]
+fn a_name_is_taken_whatever_its_case_and_path() {
+    let applied = prior(&json!({"policyName": "Controller", "document": may("s3:*")}));
+    let claims = |name: &str, path: &str| {
+        let spec = json!({"policyName": name, "path": path, "document": may("s3:*")});
+        let desired = desired(&spec);
+        IamPolicy.claims(&desired.identity, &desired.attributes)
+    };
+    assert_eq!(claims("CONTROLLER", "/lake/")[0], claims("controller", "/")[0]);
+    // A policy in another path is another one, and this one still goes.
+    let left = |other: &[String]| IamPolicy.without(&applied, &|c| other.iter().any(|o| o == c));
+    assert_eq!(left(&claims("controller", "/lake/")), Some(applied.clone()));
+    assert_eq!(left(&claims("controller", "/")), None);
+}

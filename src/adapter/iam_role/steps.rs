@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 
 use super::{
-    DEFAULT_SESSION, DESCRIPTION, EXCLUSIVE, INLINE_POLICIES, MANAGED_POLICIES,
+    DEFAULT_SESSION, DESCRIPTION, EXCLUSIVE, INLINE_POLICIES, INSTANCE_PROFILES, MANAGED_POLICIES,
     MAX_SESSION_DURATION, PATH, PERMISSIONS_BOUNDARY, ROLE_NAME, TAGS, TRUST_POLICY, iam, iam_document,
 };
 use crate::adapter::iam::Member;
-use crate::adapter::{Blocker, Desired, Operation, Step, Verb};
+use crate::adapter::{Blocker, Desired, Identity, Object, Operation, Step, Verb};
 use crate::command::Command;
 use crate::value::{Map, Value};
 
@@ -238,6 +238,29 @@ fn delete(role: &Role, operation: &Operation<'_>) -> Result<Vec<Step>, Vec<Block
     }
     steps.push(role.step(format!("delete the role {}", role.label()), "delete-role", []));
     Ok(steps)
+}
+
+/// IAM deletes no role that is in an instance profile. Profiles are not ours to
+/// change.
+pub(super) fn in_profiles(identity: &Identity, object: &Object) -> Vec<Blocker> {
+    let role = iam::label(&iam::part(identity, ROLE_NAME));
+    let blocker = |profile: &Value| {
+        let profile = iam::label(profile);
+        Blocker {
+            code: "RoleInInstanceProfile".into(),
+            message: format!(
+                "the role {role} can't be deleted while it is in the instance profile {profile}, \
+                 which no manifest declares"
+            ),
+            next: format!(
+                "remove whatever uses the profile (Karpenter removes its own with the \
+                 EC2NodeClass), or take the role out of it with `aws iam \
+                 remove-role-from-instance-profile --instance-profile-name {profile} --role-name \
+                 {role}`; then plan again"
+            ),
+        }
+    };
+    list(&object.facts, INSTANCE_PROFILES).iter().map(blocker).collect()
 }
 
 /// The policies on a role that this resource put there, or claims.

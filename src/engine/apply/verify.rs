@@ -37,11 +37,10 @@ impl Applier {
             return (Ending::Interrupted, Map::new());
         };
         // What was applied before tells what had to go.
-        let prior = subject.prior.as_deref().filter(|prior| prior.identity == desired.identity);
+        let prior = self.prior(address).filter(|prior| prior.identity == desired.identity);
         // Under another identity, the object that was applied before must go.
-        let before = subject
-            .prior
-            .as_deref()
+        let before = self
+            .prior(address)
             .filter(|prior| prior.identity != desired.identity)
             .filter(|_| adapter.never_deleted().is_none());
         let start = Instant::now();
@@ -99,7 +98,10 @@ impl Applier {
                 },
             };
             let window = if blockers.is_empty() { SETTLE_WINDOW } else { READY_WINDOW };
-            let hopeless = failure.is_some()
+            // What someone else has just made may not show yet.
+            let awaited = sighting.live == Live::Absent
+                && failure.as_ref().is_some_and(|failure| failure.exists);
+            let hopeless = (failure.is_some() && !awaited)
                 || start.elapsed() + pause > window
                 || *self.stop.borrow()
                 || matches!(&sighting.live, Live::Present(object)
@@ -161,9 +163,7 @@ impl Applier {
             // Only what a read shows was applied; what is still to go stays
             // remembered as ours.
             let subject = self.survey.entries.get(address);
-            let prior = subject
-                .and_then(|subject| subject.prior.as_deref())
-                .filter(|prior| prior.identity == desired.identity);
+            let prior = self.prior(address).filter(|prior| prior.identity == desired.identity);
             let ignore = subject.map(|subject| subject.ignore.as_slice()).unwrap_or_default();
             let found = differences(adapter, desired, prior, object, ignore);
             let prior = prior.map(|prior| &prior.attributes);
@@ -205,7 +205,7 @@ impl Applier {
         adapter: &'static dyn Adapter,
         failure: Option<Failure>,
     ) -> (Ending, Map) {
-        let prior = self.survey.entries.get(address).and_then(|subject| subject.prior.as_deref());
+        let prior = self.prior(address);
         let start = Instant::now();
         let mut pause = Duration::from_millis(200);
         loop {
@@ -238,6 +238,7 @@ impl Applier {
                         why: "the commands succeeded, but it still exists".into(),
                         next: format!("run `lkh plan --target {address}`"),
                         blockers: Vec::new(),
+                        exists: false,
                     });
                     return (Ending::Failed(failure), Map::new());
                 }
@@ -325,5 +326,6 @@ fn not_shown(address: &Address, problem: &str) -> Failure {
         why: format!("the commands succeeded, but {problem}"),
         next: format!("run `lkh plan --target {address}`"),
         blockers: Vec::new(),
+        exists: false,
     }
 }

@@ -5,6 +5,7 @@ use crate::adapter::eks::testing::{failed, ok, present, read as read_with};
 
 const GET: &str = "aws iam get-role --role-name KarpenterNodeRole-x";
 const ATTACHED: &str = "aws iam list-attached-role-policies --role-name KarpenterNodeRole-x";
+const PROFILES: &str = "aws iam list-instance-profiles-for-role --role-name KarpenterNodeRole-x";
 const INLINE: &str = "aws iam list-role-policies --role-name KarpenterNodeRole-x";
 
 /// What `get-role` answers, with these members besides.
@@ -68,7 +69,7 @@ fn a_role_is_read_with_three_commands() {
         (ATTACHED, attached(&["B", "A"])),
         (INLINE, inline(&["theirs"])),
     ];
-    let desired = desired(&spec(json!({})));
+    let desired = desired(&spec(json!({"path": "/lakehouse/"})));
     let (live, rounds) = read_with(&IamRole, Some(&desired), None, &table);
     assert_eq!(rounds, [[GET, ATTACHED, INLINE]], "one round, side by side");
     let object = present(live);
@@ -105,6 +106,7 @@ fn inline_documents_are_read_where_they_are_ours_or_the_list_is() {
         (GET, role(json!({}))),
         (ATTACHED, attached(&[])),
         (INLINE, inline(&names)),
+        (PROFILES, ok(&json!({"InstanceProfiles": []}))),
     ];
     for (name, command) in names.iter().zip(&commands) {
         table.push((command, document(name, &may(&format!("s3:{name}")))));
@@ -234,4 +236,31 @@ fn any_other_failure_tells_nothing() {
         assert!(error.why.contains(why), "{place}: {}", error.why);
         assert_eq!(error.command.to_string(), table[place].0);
     }
+}
+
+#[test]
+fn instance_profiles_are_read_of_a_role_that_goes() {
+    let profiles = ok(&json!({"InstanceProfiles": [
+        {"InstanceProfileName": "lake_123", "Roles": [{"RoleName": "KarpenterNodeRole-x"}]},
+    ]}));
+    let table =
+        [(GET, role(json!({}))), (ATTACHED, attached(&[])), (INLINE, inline(&[])), (PROFILES, profiles)];
+    let applied = prior(&spec(json!({})));
+    let elsewhere = desired(&spec(json!({"path": "/lakehouse/"})));
+    let rounds_of = |wanted: Option<&Desired>, prior: Option<&Prior>| {
+        let (live, rounds) = read_with(&IamRole, wanted, prior, &table);
+        (present(live), rounds.into_iter().map(|round| round.len()).collect::<Vec<_>>())
+    };
+    let (object, rounds) = rounds_of(None, Some(&applied));
+    assert_eq!(rounds, [4], "at once with the rest");
+    let blockers = IamRole.obstacles(&applied.identity, &object);
+    assert_eq!(blockers.len(), 1);
+    assert_eq!(blockers[0].code, "RoleInInstanceProfile");
+    assert!(blockers[0].next.contains("--instance-profile-name lake_123 --role-name Karpenter"));
+    let (object, rounds) = rounds_of(Some(&elsewhere), None);
+    assert_eq!(rounds, [3, 1], "another path means another role");
+    assert_eq!(IamRole.obstacles(&elsewhere.identity, &object), blockers);
+    let (object, rounds) = rounds_of(Some(&desired(&spec(json!({})))), Some(&applied));
+    assert_eq!(rounds, [3], "and nothing more for a role that stays");
+    assert_eq!(IamRole.obstacles(&applied.identity, &object), []);
 }

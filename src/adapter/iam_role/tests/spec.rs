@@ -6,7 +6,7 @@ use super::*;
 fn a_spec_in_normal_form() {
     let desired = desired(&full());
     assert_eq!(desired.identity.to_string(), "roleName=KarpenterNodeRole-x");
-    assert!(desired.claims.is_empty() && desired.exclusive.is_empty());
+    assert!(desired.exclusive.is_empty());
     assert_eq!(
         Value::Map(desired.attributes).redacted_json(),
         json!({
