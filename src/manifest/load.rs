@@ -168,8 +168,9 @@ impl Assembly<'_> {
         links.depends_on(document.as_ref().map(|document| document.phases.as_slice()), &mut wrong);
         circles(&self.declared, &mut wrong);
         self.ignored(&mut wrong);
-        self.desired(region.as_deref(), &mut wrong);
         let settings = document.as_ref().map(|document| document.settings(&lookup, &mut wrong));
+        let cluster = settings.as_ref().and_then(|settings| settings.cluster.as_ref());
+        self.desired(region.as_deref(), cluster, &mut wrong);
         self.wrong = wrong;
         let (document, settings) = (document?, settings?);
         Some(Stack {
@@ -257,7 +258,7 @@ impl Assembly<'_> {
 
     /// Asks the adapters what the specs mean, and tells of their problems and
     /// of objects that two resources claim.
-    fn desired(&self, region: Option<&str>, wrong: &mut Vec<Diagnostic>) {
+    fn desired(&self, region: Option<&str>, cluster: Option<&Value>, wrong: &mut Vec<Diagnostic>) {
         let sound: Vec<&Declared> = self.declared.values().filter(|one| one.sound).collect();
         let meant = each(sound.clone(), |declared| {
             let resource = &declared.resource;
@@ -267,7 +268,11 @@ impl Assembly<'_> {
                 region: region.unwrap_or_default().to_owned(),
                 external: resource.external,
             };
-            resource.address.kind.adapter().desired(&resource.spec, &context).map(claims)
+            let adapter = resource.address.kind.adapter();
+            // While its name is not known, the claims count without it.
+            let cluster = cluster.filter(|cluster| !cluster.has_unknown());
+            let meant = adapter.desired(&resource.spec, &context);
+            meant.map(|desired| claims(desired.in_cluster(adapter, cluster)))
         });
         let mut problems: Vec<(&resource::Resource, Problem)> = Vec::new();
         let mut claimed: BTreeMap<(Kind, String), &Declared> = BTreeMap::new();

@@ -153,6 +153,10 @@ fn external(facts: Facts<'_>, desired: &Desired) -> Decision {
         }
         Some(Live::Absent) => {
             decision.reason = Reason::Absent;
+            if facts.destroy {
+                // Nothing needs it any more.
+                return decision;
+            }
             decision.blockers.push(Blocker {
                 code: "ExternalMissing".into(),
                 message: format!("{} does not exist, and it is external", desired.identity),

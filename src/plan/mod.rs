@@ -265,6 +265,11 @@ pub enum Reason {
     Destroyed,
     /// It is gone already.
     Gone,
+    /// It is gone with the cluster that it was in.
+    GoneWith {
+        /// The cluster.
+        address: Address,
+    },
     /// Objects of this kind are never deleted.
     NeverDeleted {
         /// Why.
@@ -279,6 +284,11 @@ pub enum Reason {
     },
     /// Something that it depends on can't be planned.
     DependencyUnknown {
+        /// What.
+        address: Address,
+    },
+    /// Something external that it depends on does not exist.
+    DependencyMissing {
         /// What.
         address: Address,
     },
@@ -313,10 +323,16 @@ impl fmt::Display for Reason {
             }
             Self::Destroyed => f.write_str("the stack is destroyed"),
             Self::Gone => f.write_str("it is gone already"),
+            Self::GoneWith { address } => {
+                write!(f, "it is gone with {address}, which does not exist any more")
+            }
             Self::NotOurs => f.write_str("it is external, so it stays"),
             Self::NotReadable { why } => write!(f, "it could not be read: {why}"),
             Self::DependencyUnknown { address } => {
                 write!(f, "it depends on {address}, which can't be planned")
+            }
+            Self::DependencyMissing { address } => {
+                write!(f, "it depends on {address}, which does not exist")
             }
         }
     }

@@ -59,7 +59,12 @@ fn write_change(text: &mut String, change: &Change, show: Show) {
     let reason = printable(&change.reason.to_string()).replace('\n', "\n  #   ");
     let _ = writeln!(text, "  # because {reason}");
     let symbol = styled(style, change.action.symbol());
-    let _ = writeln!(text, "  {symbol} {}", printable(&change.identity.to_string()));
+    let mut identity = change.identity.to_string();
+    if change.action == Action::Unknown {
+        // No apply will tell.
+        identity = identity.replace("(known after apply)", "(not known)");
+    }
+    let _ = writeln!(text, "  {symbol} {}", printable(&identity));
     for field in &change.fields {
         write_field(text, field, change.action);
     }

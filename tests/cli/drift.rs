@@ -239,7 +239,7 @@ fn the_values_of_a_release_are_changed() {
 
       # HelmRelease.karpenter will be updated in-place
       # because it differs from what is declared
-      ~ namespace=kube-system releaseName=karpenter
+      ~ clusterName=testskillcluster namespace=kube-system releaseName=karpenter
           ~ objects["Deployment/kube-system/karpenter"].spec.replicas: 2 -> 1  (drift)
           ~ values.replicas: 2 -> 1  (drift)
 
@@ -270,7 +270,7 @@ fn a_deployment_is_scaled() {
 
       # HelmRelease.karpenter will be updated in-place
       # because it differs from what is declared
-      ~ namespace=kube-system releaseName=karpenter
+      ~ clusterName=testskillcluster namespace=kube-system releaseName=karpenter
           ~ objects["Deployment/kube-system/karpenter"].spec.replicas: 0 -> 1  (drift)
 
     Drift: 1 resource changed outside of lkh since the last apply; this plan undoes it.
