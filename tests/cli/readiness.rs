@@ -42,6 +42,23 @@ fn no_node_for_the_pods_then_nodes() {
         next: helm history karpenter -n kube-system
     ");
 
+    // The plan names the cause too, not only what Helm says.
+    insta::assert_snapshot!(environment.run("plan"), @r"
+    $ lkh plan
+    Stack small, account 111122223333, region us-east-2.
+
+    phase compute
+
+      # HelmRelease.karpenter will be repaired
+      # because release karpenter is failed: resource Deployment/kube-system/karpenter not ready. status: InProgress, message: Available: 0/1
+      ! clusterName=testskillcluster namespace=kube-system releaseName=karpenter
+          note: what it runs is not ready: deployment kube-system/karpenter 0/1: pods Pending: no nodes available to schedule pods (karpenter-[pod])
+            next: kubectl get nodes
+
+    Plan: 0 to add, 0 to change, 0 to destroy, 1 to repair.
+    8 resources as declared.
+    ");
+
     environment.run("sandbox nodes 2").expect(0);
     insta::assert_snapshot!(environment.run("plan --detailed-exitcode"), @r"
     $ lkh plan --detailed-exitcode
