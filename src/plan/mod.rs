@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::adapter::{Blocker, Identity, Step};
 use crate::address::Address;
-use crate::diff::{FieldChange, Foreign};
+use crate::diff::{FieldChange, Foreign, Origin};
 use crate::value::{Digest, Map, Value};
 
 /// The version of the plan's format that this program writes.
@@ -395,6 +395,28 @@ impl Plan {
             .filter(|change| !change.blockers.is_empty() || change.action == Action::Unknown)
     }
 
+    /// The changes that undo what was done outside of lkh since the last apply.
+    pub fn drifted(&self) -> impl Iterator<Item = &Change> {
+        self.changes.iter().filter(|change| self.is_drift(change))
+    }
+
+    fn is_drift(&self, change: &Change) -> bool {
+        let differs =
+            change.fields.iter().any(|field| matches!(field.origin, Origin::Drift | Origin::Both));
+        differs
+            || match &change.reason {
+                Reason::RemovedOutside => true,
+                // What it is tied to was made anew behind its back. Without a
+                // state nothing was applied that could have drifted.
+                Reason::Outdated { .. } => self.lineage.is_some(),
+                // What it is tied to is made anew because that has drifted.
+                Reason::BoundTo { address } => {
+                    self.change(address).is_some_and(|bound| self.is_drift(bound))
+                }
+                _ => false,
+            }
+    }
+
     /// The change of a resource.
     pub fn change(&self, address: &Address) -> Option<&Change> {
         self.changes.iter().find(|change| change.address == *address)
@@ -426,6 +448,52 @@ mod tests {
         assert!(planned.allows(&step(map("AROA".into()))));
         assert!(!planned.allows(&step(map("AROB".into()))), "another value");
         assert!(!planned.allows(&step(Value::from_json(&json!({"roleId": "AROA"})))), "less");
+    }
+
+    #[test]
+    fn what_is_replaced_because_of_drift_is_drift() {
+        let change = |name: &str, reason: Reason| Change {
+            address: name.parse().unwrap(),
+            phase: None,
+            identity: Identity::default(),
+            action: Action::Replace,
+            reason,
+            fields: vec![],
+            foreign: vec![],
+            notes: vec![],
+            commands: vec![],
+            depends_on: BTreeSet::new(),
+            blockers: vec![],
+        };
+        let bound = |name: &str| Reason::BoundTo { address: name.parse().unwrap() };
+        let mut plan = Plan {
+            format_version: FORMAT_VERSION,
+            stack: "s".into(),
+            mode: Mode::Apply,
+            account: String::new(),
+            region: String::new(),
+            lineage: Some("l".into()),
+            serial: 1,
+            manifests: Digest::of(b"m"),
+            variables: Map::new(),
+            targets: vec![],
+            changes: vec![
+                change("IamRole.gone", Reason::RemovedOutside),
+                change("EksAccessEntry.of-gone", bound("IamRole.gone")),
+                change("EksAccessEntry.outdated", Reason::Outdated { why: String::new() }),
+                change("IamRole.edited", Reason::FieldCannotChange { field: "path".into() }),
+                change("EksAccessEntry.of-edited", bound("IamRole.edited")),
+            ],
+        };
+        let drifted = |plan: &Plan| -> Vec<String> {
+            plan.drifted().map(|change| change.address.to_string()).collect()
+        };
+        assert_eq!(
+            drifted(&plan),
+            ["IamRole.gone", "EksAccessEntry.of-gone", "EksAccessEntry.outdated"]
+        );
+        plan.lineage = None;
+        assert!(!drifted(&plan).contains(&"EksAccessEntry.outdated".to_owned()));
     }
 
     #[test]

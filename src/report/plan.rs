@@ -179,19 +179,12 @@ fn shell(argv: &[String]) -> String {
 
 fn write_end(text: &mut String, plan: &Plan) {
     let unchanged = plan.summary().count(Action::NoOp);
-    let drifted: Vec<_> = plan
-        .changes
-        .iter()
-        .filter(|change| {
-            change.fields.iter().any(|f| matches!(f.origin, Origin::Drift | Origin::Both))
-                || change.reason == crate::plan::Reason::RemovedOutside
-        })
-        .collect();
-    if !drifted.is_empty() {
+    let drifted = plan.drifted().count();
+    if drifted > 0 {
         let _ = writeln!(
             text,
             "Drift: {} changed outside of lkh since the last apply; this plan undoes it.",
-            count(drifted.len(), "resource")
+            count(drifted, "resource")
         );
     }
     let blocked = plan.blocked().count();

@@ -163,7 +163,7 @@ fn a_role_is_deleted() {
       # because its role does not exist: arn:aws:iam::111122223333:role/NodeRole was deleted, and a new role of that name is another role to EKS
       -/+ clusterName=testskillcluster principalArn=arn:aws:iam::111122223333:role/NodeRole
 
-    Drift: 1 resource changed outside of lkh since the last apply; this plan undoes it.
+    Drift: 2 resources changed outside of lkh since the last apply; this plan undoes it.
     Plan: 2 to add, 0 to change, 1 to destroy.
     7 resources as declared.
     --- exit code 2
@@ -198,6 +198,7 @@ fn a_role_is_deleted_and_made_anew() {
       # because the role was made anew at [time]: it is [role id] now, this entry is for [role id]; EKS refuses the new role's nodes
       -/+ clusterName=testskillcluster principalArn=arn:aws:iam::111122223333:role/NodeRole
 
+    Drift: 1 resource changed outside of lkh since the last apply; this plan undoes it.
     Plan: 1 to add, 0 to change, 1 to destroy.
     8 resources as declared.
     --- exit code 2
