@@ -16,7 +16,7 @@ use super::parallel::each;
 use super::resource::{self, Declared, Document, STACK_KIND};
 use super::schema::{SpecSchema, Subject};
 use super::source::{Sources, Span};
-use super::stack::{self, Stack, StackDocument, locate};
+use super::stack::{self, ExecMode, Stack, StackDocument, locate};
 use super::template::Resolution;
 use super::translate::Translator;
 use super::variables::{REGION, VariableInputs, assign};
@@ -142,7 +142,10 @@ impl Assembly<'_> {
 
     fn check(&mut self, document: Option<StackDocument>, files: &[Node]) -> Option<Stack> {
         let declarations = document.as_ref().map_or(&[][..], |document| &document.declarations);
-        let variables = assign(declarations, self.inputs, files, &mut self.wrong);
+        let sandbox = self.inputs.sandbox.unwrap_or_else(|| {
+            document.as_ref().is_some_and(|document| document.exec() == ExecMode::Sandbox)
+        });
+        let variables = assign(declarations, self.inputs, sandbox, files, &mut self.wrong);
         let told = variables.get(REGION).and_then(Value::as_str).map(str::to_owned);
         let region = self.inputs.region.clone().or(told);
         let lookup = |reference: &Reference| match reference {
