@@ -61,17 +61,13 @@ fn a_trust_policy_is_edited() {
       # because it differs from what is declared
       ~ roleName=ControllerRole
           ~ trustPolicy:  (drift)
-                {
-                  "Statement": [
                     {
-              -       "Action": "sts:AssumeRole",
-              +       "Action": [
-              +         "sts:AssumeRole",
+                      "Action": [
+                        "sts:AssumeRole",
               +         "sts:TagSession"
-              +       ],
+                      ],
                       "Effect": "Allow",
                       "Principal": {
-                        "Service": "pods.eks.amazonaws.com"
 
     Drift: 1 resource changed outside of lkh since the last apply; this plan undoes it.
     Plan: 0 to add, 1 to change, 0 to destroy.
@@ -393,4 +389,37 @@ fn remake_node_role(environment: &TestEnvironment) {
             "aws iam attach-role-policy --role-name {NODE_ROLE} --policy-arn {policy}"
         ));
     }
+}
+
+#[test]
+fn another_spelling_of_a_policy_is_not_shown_beside_its_difference() {
+    let environment = TestEnvironment::applied();
+    environment.behind(
+        "aws iam update-assume-role-policy --role-name NodeRole --policy-document \
+         {\"Statement\":{\"Action\":[\"STS:assumerole\"],\"Effect\":\"Allow\",\
+         \"Principal\":{\"Service\":[\"lambda.amazonaws.com\",\"ec2.amazonaws.com\"]}},\
+         \"Version\":\"2012-10-17\"}",
+    );
+    insta::assert_snapshot!(environment.run("plan"), @r#"
+    $ lkh plan
+    Stack small, account 111122223333, region us-east-2.
+
+    phase compute
+
+      # IamRole.node will be updated in-place
+      # because it differs from what is declared
+      ~ roleName=NodeRole
+          ~ trustPolicy:  (drift)
+                      "Principal": {
+                        "Service": [
+                          "ec2.amazonaws.com"
+              -           "lambda.amazonaws.com"
+                        ]
+                      }
+                    }
+
+    Drift: 1 resource changed outside of lkh since the last apply; this plan undoes it.
+    Plan: 0 to add, 1 to change, 0 to destroy.
+    8 resources as declared.
+    "#);
 }
