@@ -22,7 +22,7 @@ fn inputs(case: &Path) -> VariableInputs {
             Some(_) => assert_eq!(line, "", "{}: an argument", case.display()),
             None => {
                 assert_eq!(line, "--sandbox", "{}: an argument", case.display());
-                inputs.sandbox = true;
+                inputs.sandbox = Some(true);
             }
         }
     }

@@ -161,7 +161,9 @@ pub trait Adapter: Sync {
         None
     }
 
-    /// Whether commands of this kind talk to the Kubernetes API.
+    /// Whether commands of this kind talk to the Kubernetes API. Where the stack
+    /// names a cluster, the object is in that one and in no other: see
+    /// [`Desired::in_cluster`].
     fn needs_kubernetes(&self) -> bool {
         false
     }
@@ -331,6 +333,22 @@ pub struct Desired {
     /// reference, a timeout). Not compared; its change alone changes nothing.
     pub settings: Map,
 }
+
+impl Desired {
+    /// Adds the stack's cluster, which may not be known yet, to the identity of
+    /// a kind that talks to Kubernetes: the same name in another cluster is
+    /// another object.
+    #[must_use]
+    pub fn in_cluster(mut self, adapter: &dyn Adapter, cluster: Option<&Value>) -> Self {
+        if let Some(cluster) = cluster.filter(|_| adapter.needs_kubernetes()) {
+            self.identity.0.insert(CLUSTER_NAME.to_owned(), cluster.clone());
+        }
+        self
+    }
+}
+
+/// The part of an identity that names the cluster that the object is in.
+pub const CLUSTER_NAME: &str = "clusterName";
 
 /// Of what the live object is to be read.
 #[derive(Debug, Clone, Copy)]

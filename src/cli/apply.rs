@@ -100,6 +100,9 @@ pub(crate) fn carry_out(
                     tell(&format!("  - {}", crate::quote::printable(what)));
                 }
                 tell("next: plan again, and review");
+                if json {
+                    super::print_json(&report::run::refused(&moved, code::MOVED))?;
+                }
                 return Ok(code::MOVED);
             }
         }

@@ -92,7 +92,7 @@ fn load_with(
     let inputs = VariableInputs {
         assignments: planned.into_iter().chain(options.vars.iter().cloned()).collect(),
         files: options.var_files.clone(),
-        sandbox: options.exec == Some(ExecMode::Sandbox),
+        sandbox: options.exec.map(|exec| exec == ExecMode::Sandbox),
         region: region.map(str::to_owned),
     };
     match manifest::load::load(&options.dir, &inputs) {

@@ -7,7 +7,11 @@
 //! the document as the manifest has it. This module must not judge whether a
 //! document is valid.
 
+mod aligned;
+
 use std::collections::BTreeMap;
+
+pub use aligned::aligned;
 
 use crate::value::{Map, Value};
 

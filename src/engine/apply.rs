@@ -357,7 +357,7 @@ impl Applier {
             prevent_destroy: subject.prevent_destroy,
             ignore: &subject.ignore,
             made_anew,
-            destroy,
+            mode: self.survey.mode,
             ahead: false,
         });
         Ok((desired, decision))

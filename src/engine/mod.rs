@@ -393,7 +393,8 @@ impl Engine {
 /// Brings a record up to date with what was read.
 fn look_at(address: &Address, record: &mut Record, settled: &Settled, ignore: &[Path]) {
     let adapter = address.kind.adapter();
-    if settled.desired.as_ref().is_some_and(|d| d.identity != record.applied.identity) {
+    let named = settled.desired.as_ref().map(|desired| &desired.identity);
+    if named.is_some_and(|named| named.is_known() && *named != record.applied.identity) {
         // What was read is the object that the manifest names now, and tells
         // nothing of the one that was applied.
         record.status = Status::Drifted;

@@ -94,7 +94,9 @@ fn proof(command: &Command, answer: &Answer, live: &Live) -> (String, Digest) {
     (command.to_string(), digest)
 }
 
-/// Runs the commands side by side.
+/// Runs the commands side by side. Where several have no answer, the first of
+/// them in the order of asking counts, whichever came back first: the same
+/// failures are always told in the same words.
 async fn ask(
     gateway: &Arc<Gateway>,
     mut commands: Vec<Command>,
@@ -117,16 +119,16 @@ async fn ask(
             (index, command, answer)
         });
     }
-    let mut answered = Vec::new();
+    let mut ended = Vec::new();
     while let Some(result) = running.join_next().await {
-        let Ok((index, command, answer)) = result else { continue };
-        match answer {
-            Ok(answer) => answered.push((index, command, answer)),
-            Err(error) => return Err(failed(&command, &error)),
-        }
+        ended.extend(result);
     }
-    answered.sort_by_key(|(index, ..)| *index);
-    Ok(answered.into_iter().map(|(_, command, answer)| (command, answer)).collect())
+    ended.sort_by_key(|(index, ..)| *index);
+    let answered = ended.into_iter().map(|(_, command, answer)| match answer {
+        Ok(answer) => Ok((command, answer)),
+        Err(error) => Err(failed(&command, &error)),
+    });
+    answered.collect()
 }
 
 async fn run(
@@ -170,5 +172,45 @@ pub fn detail(answer: &Answer, why: &str) -> String {
         (true, false) => format!("{why}\n{last}"),
         (false, true) => format!("{why} (exit code {})", answer.code),
         (false, false) => format!("{why} (exit code {})\n{last}", answer.code),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::exec::{Exec, PrivateFile, Running, Storing, Surroundings};
+
+    /// Fails every command, the later ones sooner.
+    struct Failing;
+
+    impl Exec for Failing {
+        fn run<'a>(&'a self, command: &'a Command) -> Running<'a> {
+            Box::pin(async move {
+                let name = command.args.last().cloned().unwrap_or_default();
+                let wait = if name == "first" { 50 } else { 0 };
+                tokio::time::sleep(Duration::from_millis(wait)).await;
+                Err(ExecError::Failed { why: name })
+            })
+        }
+
+        fn store<'a>(&'a self, _file: PrivateFile, _text: &'a str) -> Storing<'a> {
+            Box::pin(async { Ok(()) })
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn of_several_failures_the_first_asked_is_told() {
+        let surroundings = Surroundings::default();
+        let gateway = Gateway::new(Box::new(Failing), &surroundings, 4, Arc::new(|_| ()));
+        let gateway = Arc::new(gateway);
+        let get =
+            |name: &str| Command::read(Tool::Aws, &["iam", "get-role"]).flag("--role-name", name);
+        for commands in [vec![get("first"), get("second")], vec![get("second"), get("first")]] {
+            let first = commands[0].to_string();
+            let told = ask(&gateway, commands, Freshness::Fresh).await.unwrap_err();
+            assert_eq!(told.command, first);
+        }
     }
 }

@@ -6,19 +6,20 @@
 //! after what it depends on: only then its outputs are final. Every command
 //! here only reads.
 
+mod cluster;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tokio::sync::SetOnce;
 use tokio::task::JoinSet;
 
-use super::entry::{Entry, cluster};
+use super::entry::Entry;
 use super::event::{Event, Observer};
 use super::read::{Freshness, Sighting, Unreadable, read};
-use crate::adapter::{Adapter, Blocker, Context, Desired, Live, Prior, Problem, Subject};
+use crate::adapter::{Adapter, Blocker, Context, Desired, Kind, Live, Prior, Problem, Subject};
 use crate::address::{Address, Reference};
 use crate::command::{Command, Tool};
-use crate::exec::ClusterAccess;
 use crate::exec::gateway::Gateway;
 use crate::manifest::resource::Resource;
 use crate::manifest::stack::Stack;
@@ -65,6 +66,8 @@ pub struct Survey {
     /// The account, once known; `Err`: why it is not.
     account: SetOnce<Result<String, Unreadable>>,
     settled: BTreeMap<Address, SetOnce<Arc<Settled>>>,
+    /// The resources that stand for clusters.
+    clusters: Vec<Address>,
     observer: ObserverBox,
 }
 
@@ -89,6 +92,8 @@ impl Survey {
         observer: Observer,
     ) -> Self {
         let settled = entries.keys().map(|address| (address.clone(), SetOnce::new())).collect();
+        let is_cluster = |address: &&Address| address.kind == Kind::EksCluster;
+        let clusters = entries.keys().filter(is_cluster).cloned().collect();
         Self {
             stack,
             mode,
@@ -98,6 +103,7 @@ impl Survey {
             keep_all,
             account: SetOnce::new(),
             settled,
+            clusters,
             observer: ObserverBox(observer),
         }
     }
@@ -231,13 +237,15 @@ impl Survey {
                 return unknown(Reason::NotReadable { why }, next, None);
             }
         };
+        let prior = subject.prior.as_deref();
+        let missing = self.missing_dependency(subject).filter(|_| desired.is_some());
         if adapter.needs_kubernetes()
             && self.gateway.needs_cluster_access()
+            && !self.is_stack_cluster_missing()
             && let Err(reason) = self.reach_cluster().await
         {
             return unknown(reason, SEE_CAUSE.to_owned(), desired);
         }
-        let prior = subject.prior.as_deref();
         let mut evidence = Vec::new();
         let look = async |desired: Option<&Desired>, prior: Option<&Prior>| {
             self.read(adapter, desired, prior, Freshness::Shared).await.map(Some)
@@ -277,9 +285,11 @@ impl Survey {
         };
         let (live, old) = match (live, moved) {
             (Ok(live), Ok(old)) => (told(live), told(old)),
+            (Err(_), _) | (_, Err(_)) if missing.is_some() => (None, None),
             (Err(error), _) | (_, Err(error)) => return unreadable(&error, desired),
         };
-        if let (Some(wanted), Some(dependency)) = (&desired, self.unknown_dependency(subject))
+        if let (Some(wanted), None, Some(dependency)) =
+            (&desired, &missing, self.unknown_dependency(subject))
             && (wanted.identity.0.values().any(Value::has_unknown)
                 || wanted.attributes.values().any(Value::has_unknown))
         {
@@ -287,7 +297,7 @@ impl Survey {
             return unknown(reason, SEE_CAUSE.to_owned(), desired);
         }
         let made_anew = self.made_anew(address, subject, adapter);
-        let decision = decide(Facts {
+        let mut decision = decide(Facts {
             adapter,
             desired: desired.as_ref(),
             prior,
@@ -297,9 +307,20 @@ impl Survey {
             prevent_destroy: subject.prevent_destroy,
             ignore: &subject.ignore,
             made_anew: made_anew.as_ref(),
-            destroy,
+            mode: self.mode,
             ahead: true,
         });
+        if decision.reason == Reason::Gone
+            && let Some(prior) = prior
+            && let Some(address) = self.missing_cluster(adapter, &prior.identity)
+        {
+            decision.reason = Reason::GoneWith { address: address.clone() };
+        }
+        if let Some(address) = missing.filter(|_| !external && decision.action.is_change()) {
+            // What is there was read all the same, and that is known.
+            let reason = Reason::DependencyMissing { address };
+            return Settled { live, evidence, ..unknown(reason, SEE_CAUSE.to_owned(), desired) };
+        }
         let outputs = outputs(desired.as_ref(), live.as_ref(), decision.action);
         let known = decision.action == Action::NoOp
             && decision.blockers.is_empty()
@@ -342,8 +363,12 @@ impl Survey {
             region: self.region.clone(),
             external: resource.external,
         };
-        let desired = resource.address.kind.adapter().desired(&spec, &context);
-        desired.map_err(|problems| sentence(&problems))
+        let adapter = resource.address.kind.adapter();
+        let desired = adapter.desired(&spec, &context).map_err(|problems| sentence(&problems))?;
+        let cluster = self.stack.cluster.as_ref().map(|cluster| {
+            resolve(cluster, lookup).unwrap_or_else(|_| Value::Unknown("the cluster".into()))
+        });
+        Ok(desired.in_cluster(adapter, cluster.as_ref()))
     }
 
     /// What a declared resource claims for itself, as far as that is known; also
@@ -403,40 +428,22 @@ impl Survey {
             (None, Some(prior)) => &prior.identity,
             (None, None) => return Ok(Sighting { live: Live::Absent, commands: Vec::new() }),
         };
+        if let Some(sighting) = self.outside(adapter, identity, freshness).await? {
+            return Ok(sighting);
+        }
         read(&self.gateway, adapter, Subject { identity, desired, prior }, freshness).await
     }
 
-    /// Tells the gateway how to reach the cluster, from the outputs of the
-    /// resource that the stack names.
-    async fn reach_cluster(&self) -> Result<(), Reason> {
-        let Some(address) = cluster(&self.stack) else {
-            return Err(Reason::NotReadable {
-                why: "the Stack names no cluster: set spec.kubernetes.cluster".into(),
-            });
-        };
-        let Some(slot) = self.settled.get(&address) else {
-            return Err(Reason::DependencyUnknown { address });
-        };
-        match cluster_access(&slot.wait().await.outputs) {
-            Some(access) => {
-                self.gateway.set_cluster(access);
-                Ok(())
-            }
-            None => Err(Reason::DependencyUnknown { address }),
-        }
-    }
-
-    /// A dependency that could not be read or is missing.
+    /// A dependency that could not be read.
     fn unknown_dependency(&self, subject: &Entry) -> Option<Address> {
         subject
             .dependencies
             .iter()
             .find(|address| {
-                self.settled.get(*address).and_then(SetOnce::get).is_some_and(|settled| {
-                    settled.decision.action == Action::Unknown
-                        || (settled.decision.reason == Reason::Absent
-                            && settled.decision.action == Action::NoOp)
-                })
+                self.settled
+                    .get(*address)
+                    .and_then(SetOnce::get)
+                    .is_some_and(|settled| settled.decision.action == Action::Unknown)
             })
             .cloned()
     }
@@ -476,16 +483,6 @@ fn sentence(problems: &[Problem]) -> String {
     texts.join("; ")
 }
 
-/// How the tools reach a cluster, from the outputs of an `EksCluster`.
-pub fn cluster_access(outputs: &Map) -> Option<ClusterAccess> {
-    let text = |key: &str| outputs.get(key).and_then(Value::as_str).map(str::to_owned);
-    Some(ClusterAccess {
-        name: text("name")?,
-        endpoint: text("endpoint")?,
-        certificate_authority: text("certificateAuthority")?,
-    })
-}
-
 /// What others may refer to, given what is done with the resource.
 pub fn outputs(desired: Option<&Desired>, live: Option<&Live>, action: Action) -> Map {
     let mut outputs = desired.map(|desired| desired.outputs.clone()).unwrap_or_default();
@@ -522,6 +519,7 @@ fn unreadable(error: &Unreadable, desired: Option<Desired>) -> Settled {
 fn unknown(reason: Reason, next: String, desired: Option<Desired>) -> Settled {
     let code = match &reason {
         Reason::DependencyUnknown { .. } => "DependencyUnknown",
+        Reason::DependencyMissing { .. } => "DependencyMissing",
         _ => "NotReadable",
     };
     let blocker = Blocker { code: code.into(), message: reason.to_string(), next };

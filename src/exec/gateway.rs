@@ -154,6 +154,12 @@ impl Gateway {
         self.exec.needs_access() && !self.own_kubeconfig
     }
 
+    /// Whether the user gave a kubeconfig: which cluster it leads to, nobody
+    /// else can tell.
+    pub fn has_own_kubeconfig(&self) -> bool {
+        self.own_kubeconfig
+    }
+
     /// Hides every sensitive part of a value in what [`Gateway::show`] shows.
     /// The standard inputs of commands are protected already.
     pub fn protect(&self, value: &Value) {

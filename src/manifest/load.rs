@@ -16,7 +16,7 @@ use super::parallel::each;
 use super::resource::{self, Declared, Document, STACK_KIND};
 use super::schema::{SpecSchema, Subject};
 use super::source::{Sources, Span};
-use super::stack::{self, Stack, StackDocument, locate};
+use super::stack::{self, ExecMode, Stack, StackDocument, locate};
 use super::template::Resolution;
 use super::translate::Translator;
 use super::variables::{REGION, VariableInputs, assign};
@@ -142,7 +142,10 @@ impl Assembly<'_> {
 
     fn check(&mut self, document: Option<StackDocument>, files: &[Node]) -> Option<Stack> {
         let declarations = document.as_ref().map_or(&[][..], |document| &document.declarations);
-        let variables = assign(declarations, self.inputs, files, &mut self.wrong);
+        let sandbox = self.inputs.sandbox.unwrap_or_else(|| {
+            document.as_ref().is_some_and(|document| document.exec() == ExecMode::Sandbox)
+        });
+        let variables = assign(declarations, self.inputs, sandbox, files, &mut self.wrong);
         let told = variables.get(REGION).and_then(Value::as_str).map(str::to_owned);
         let region = self.inputs.region.clone().or(told);
         let lookup = |reference: &Reference| match reference {
@@ -168,8 +171,9 @@ impl Assembly<'_> {
         links.depends_on(document.as_ref().map(|document| document.phases.as_slice()), &mut wrong);
         circles(&self.declared, &mut wrong);
         self.ignored(&mut wrong);
-        self.desired(region.as_deref(), &mut wrong);
         let settings = document.as_ref().map(|document| document.settings(&lookup, &mut wrong));
+        let cluster = settings.as_ref().and_then(|settings| settings.cluster.as_ref());
+        self.desired(region.as_deref(), cluster, &mut wrong);
         self.wrong = wrong;
         let (document, settings) = (document?, settings?);
         Some(Stack {
@@ -257,7 +261,7 @@ impl Assembly<'_> {
 
     /// Asks the adapters what the specs mean, and tells of their problems and
     /// of objects that two resources claim.
-    fn desired(&self, region: Option<&str>, wrong: &mut Vec<Diagnostic>) {
+    fn desired(&self, region: Option<&str>, cluster: Option<&Value>, wrong: &mut Vec<Diagnostic>) {
         let sound: Vec<&Declared> = self.declared.values().filter(|one| one.sound).collect();
         let meant = each(sound.clone(), |declared| {
             let resource = &declared.resource;
@@ -268,7 +272,10 @@ impl Assembly<'_> {
                 external: resource.external,
             };
             let adapter = resource.address.kind.adapter();
-            adapter.desired(&resource.spec, &context).map(|desired| claims(adapter, &desired))
+            // While its name is not known, the claims count without it.
+            let cluster = cluster.filter(|cluster| !cluster.has_unknown());
+            let meant = adapter.desired(&resource.spec, &context);
+            meant.map(|desired| claims(adapter, &desired.in_cluster(adapter, cluster)))
         });
         let mut problems: Vec<(&resource::Resource, Problem)> = Vec::new();
         let mut claimed: BTreeMap<(Kind, String), (&Declared, String)> = BTreeMap::new();

@@ -337,6 +337,13 @@ pub(super) struct Settings {
 }
 
 impl StackDocument {
+    /// How commands are run, as far as the manifests say. It holds no reference,
+    /// so it is known before the variables are.
+    pub(super) fn exec(&self) -> ExecMode {
+        let exec = self.settings.get("toolbox").and_then(|toolbox| toolbox.get("exec"));
+        exec.and_then(|exec| exec.to_spec().ok()).unwrap_or_default()
+    }
+
     /// The settings, with what `lookup` knows in place of references.
     pub(super) fn settings(
         &self,
@@ -368,11 +375,10 @@ impl StackDocument {
         let image = text(["toolbox", "image"], false);
         let cluster = text(["kubernetes", "cluster"], true);
         let state = text(["state", "path"], false);
-        let exec = self.settings.get("toolbox").and_then(|toolbox| toolbox.get("exec"));
         Settings {
             toolbox: Toolbox {
                 image: image.as_ref().and_then(Value::as_str).map(str::to_owned),
-                exec: exec.and_then(|exec| exec.to_spec().ok()).unwrap_or_default(),
+                exec: self.exec(),
             },
             cluster,
             state_path: state.as_ref().and_then(Value::as_str).unwrap_or("state").to_owned(),

@@ -122,8 +122,9 @@ pub struct VariableInputs {
     pub assignments: Vec<String>,
     /// Files of variables, as `--var-file` takes them; a later one wins.
     pub files: Vec<std::path::PathBuf>,
-    /// Whether the sandbox supplies values.
-    pub sandbox: bool,
+    /// Whether the sandbox supplies values; `None`: where the Stack's
+    /// `toolbox.exec` is the sandbox.
+    pub sandbox: Option<bool>,
     /// The region, where the command line gives one. A variable `region` that
     /// is given no other value takes it; without it, that variable tells the
     /// region.
@@ -141,10 +142,11 @@ enum Given {
 
 /// Gives every declared variable its value.
 ///
-/// One that has none is unknown, so that the rest can still be checked.
+/// `sandbox`: whether the sandbox supplies values. One that has none is unknown, so that the rest can still be checked.
 pub(super) fn assign(
     declarations: &[Declaration],
     inputs: &VariableInputs,
+    sandbox: bool,
     files: &[Node],
     wrong: &mut Vec<Diagnostic>,
 ) -> Map {
@@ -160,7 +162,7 @@ pub(super) fn assign(
         }
         let fallback = match (&declaration.default, &declaration.sandbox_value) {
             // Where there is no default, or it says "none".
-            (None | Some(Value::Null), Some(value)) if inputs.sandbox => {
+            (None | Some(Value::Null), Some(value)) if sandbox => {
                 Some((value.clone(), Given::Sandbox(declaration.sandbox_span)))
             }
             (Some(value), _) => Some((value.clone(), Given::Default(declaration.default_span))),
@@ -491,7 +493,11 @@ fn size(value: &Value) -> usize {
 fn describe(declaration: &Declaration) -> Option<String> {
     let pattern =
         declaration.spec.pattern.as_ref().map(|pattern| format!("pattern {}", quote(pattern)));
-    let description = declaration.spec.description.as_deref().map(plain);
+    let description = declaration.spec.description.as_deref().map(plain).map(|text| {
+        // A sentence does not end where more follows.
+        let end = if pattern.is_some() { "." } else { "" };
+        text.strip_suffix(end).map_or(text.clone(), str::to_owned)
+    });
     let parts: Vec<String> = description.into_iter().chain(pattern).collect();
     (!parts.is_empty()).then(|| format!("`{}`: {}", declaration.name, parts.join("; ")))
 }

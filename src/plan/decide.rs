@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Action, Reason};
+use super::{Action, Mode, Reason};
 use crate::adapter::{
     Adapter, Blocker, Desired, Health, Live, Object, Operation, Prior, Readiness, Step, Verb,
 };
@@ -35,8 +35,8 @@ pub struct Facts<'a> {
     pub ignore: &'a [Path],
     /// A resource that it is bound to and that is made anew.
     pub made_anew: Option<&'a Address>,
-    /// Whether the whole stack is destroyed.
-    pub destroy: bool,
+    /// Whether the stack is brought up or taken down.
+    pub mode: Mode,
     /// Whether other changes come before this one is carried out; not when an
     /// apply looks again.
     pub ahead: bool,
@@ -166,6 +166,10 @@ fn external(facts: Facts<'_>, desired: &Desired) -> Decision {
         }
         Some(Live::Absent) => {
             decision.reason = Reason::Absent;
+            if facts.mode == Mode::Destroy {
+                // Nothing needs it any more.
+                return decision;
+            }
             decision.blockers.push(Blocker {
                 code: "ExternalMissing".into(),
                 message: format!("{} does not exist, and it is external", desired.identity),
@@ -179,7 +183,7 @@ fn external(facts: Facts<'_>, desired: &Desired) -> Decision {
 
 /// Nothing declares it: it goes, or is forgotten.
 fn undeclared(facts: Facts<'_>) -> Decision {
-    let why = if facts.destroy { Reason::Destroyed } else { Reason::NotDeclared };
+    let why = if facts.mode == Mode::Destroy { Reason::Destroyed } else { Reason::NotDeclared };
     let Some(prior) = facts.prior else {
         return Decision::without_steps(Action::NoOp, why);
     };
@@ -353,7 +357,7 @@ impl Decision {
             .object
             .map(|object| facts.adapter.obstacles(operation.identity, object))
             .unwrap_or_default();
-        if facts.destroy && facts.ahead {
+        if facts.mode == Mode::Destroy && facts.ahead {
             let note = |obstacle: Blocker| {
                 format!("{}; if so when its turn comes, it is left as it is", obstacle.message)
             };

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::adapter::{Blocker, Identity, Step};
 use crate::address::Address;
-use crate::diff::{FieldChange, Foreign};
+use crate::diff::{FieldChange, Foreign, Origin};
 use crate::value::{Digest, Map, Value};
 
 /// The version of the plan's format that this program writes.
@@ -265,6 +265,11 @@ pub enum Reason {
     Destroyed,
     /// It is gone already.
     Gone,
+    /// It is gone with the cluster that it was in.
+    GoneWith {
+        /// The cluster.
+        address: Address,
+    },
     /// Objects of this kind are never deleted.
     NeverDeleted {
         /// Why.
@@ -279,6 +284,11 @@ pub enum Reason {
     },
     /// Something that it depends on can't be planned.
     DependencyUnknown {
+        /// What.
+        address: Address,
+    },
+    /// Something external that it depends on does not exist.
+    DependencyMissing {
         /// What.
         address: Address,
     },
@@ -313,10 +323,16 @@ impl fmt::Display for Reason {
             }
             Self::Destroyed => f.write_str("the stack is destroyed"),
             Self::Gone => f.write_str("it is gone already"),
+            Self::GoneWith { address } => {
+                write!(f, "it is gone with {address}, which does not exist any more")
+            }
             Self::NotOurs => f.write_str("it is external, so it stays"),
             Self::NotReadable { why } => write!(f, "it could not be read: {why}"),
             Self::DependencyUnknown { address } => {
                 write!(f, "it depends on {address}, which can't be planned")
+            }
+            Self::DependencyMissing { address } => {
+                write!(f, "it depends on {address}, which does not exist")
             }
         }
     }
@@ -379,6 +395,28 @@ impl Plan {
             .filter(|change| !change.blockers.is_empty() || change.action == Action::Unknown)
     }
 
+    /// The changes that undo what was done outside of lkh since the last apply.
+    pub fn drifted(&self) -> impl Iterator<Item = &Change> {
+        self.changes.iter().filter(|change| self.is_drift(change))
+    }
+
+    fn is_drift(&self, change: &Change) -> bool {
+        let differs =
+            change.fields.iter().any(|field| matches!(field.origin, Origin::Drift | Origin::Both));
+        differs
+            || match &change.reason {
+                Reason::RemovedOutside => true,
+                // What it is tied to was made anew behind its back. Without a
+                // state nothing was applied that could have drifted.
+                Reason::Outdated { .. } => self.lineage.is_some(),
+                // What it is tied to is made anew because that has drifted.
+                Reason::BoundTo { address } => {
+                    self.change(address).is_some_and(|bound| self.is_drift(bound))
+                }
+                _ => false,
+            }
+    }
+
     /// The change of a resource.
     pub fn change(&self, address: &Address) -> Option<&Change> {
         self.changes.iter().find(|change| change.address == *address)
@@ -391,30 +429,4 @@ impl Plan {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-    use crate::command::Command;
-
-    #[test]
-    fn a_planned_command_allows_itself_and_what_was_unknown() {
-        let step = |input: Value| {
-            Step::new("create", Command::aws_write("eks", "create-access-entry", input))
-        };
-        let map =
-            |id: Value| Value::Map(Map::from([("roleId".into(), id), ("n".into(), "x".into())]));
-        let planned = PlannedCommand::of(&step(map(Value::Unknown("${a.b.c}".into()))));
-        assert!(planned.allows(&step(map("AROA".into()))));
-        let planned = PlannedCommand::of(&step(map("AROA".into())));
-        assert!(planned.allows(&step(map("AROA".into()))));
-        assert!(!planned.allows(&step(map("AROB".into()))), "another value");
-        assert!(!planned.allows(&step(Value::from_json(&json!({"roleId": "AROA"})))), "less");
-    }
-
-    #[test]
-    fn the_summary_counts_a_replace_twice() {
-        let summary = Summary(BTreeMap::from([(Action::Replace, 1), (Action::Adopt, 2)]));
-        assert_eq!(summary.to_string(), "Plan: 1 to add, 0 to change, 1 to destroy, 2 to adopt.");
-    }
-}
+mod tests;

@@ -8,6 +8,8 @@ use super::{
     BAD, BOLD, CHANGED, DIM, GOOD, count, is_document, pretty, short, style_of, styled,
     write_blockers,
 };
+use crate::adapter::Rule;
+use crate::diff::policy::aligned;
 use crate::diff::{FieldChange, Origin};
 use crate::plan::{Action, Change, Mode, Plan, PlannedCommand};
 use crate::quote::printable;
@@ -59,9 +61,17 @@ fn write_change(text: &mut String, change: &Change, show: Show) {
     let reason = printable(&change.reason.to_string()).replace('\n', "\n  #   ");
     let _ = writeln!(text, "  # because {reason}");
     let symbol = styled(style, change.action.symbol());
-    let _ = writeln!(text, "  {symbol} {}", printable(&change.identity.to_string()));
+    let mut identity = change.identity.to_string();
+    if change.action == Action::Unknown {
+        // No apply will tell.
+        identity = identity.replace("(known after apply)", "(not known)");
+    }
+    let _ = writeln!(text, "  {symbol} {}", printable(&identity));
     for field in &change.fields {
-        write_field(text, field, change.action);
+        match spelled_alike(change, field) {
+            Some(alike) => write_field(text, &alike, change.action),
+            None => write_field(text, field, change.action),
+        }
     }
     for foreign in &change.foreign {
         let value = foreign.value.as_ref().map(|value| format!(" = {}", short(value)));
@@ -84,6 +94,20 @@ fn write_change(text: &mut String, change: &Change, show: Show) {
     text.push('\n');
 }
 
+/// A field that holds a policy document, with both sides in one spelling: what
+/// only differs in order or case is no news. `None`: it is shown as it is.
+fn spelled_alike(change: &Change, field: &FieldChange) -> Option<FieldChange> {
+    let (Some(before), Some(after)) = (&field.before, &field.after) else { return None };
+    let name = field.path.segments().first()?;
+    let attributes = change.address.kind.adapter().attributes();
+    let rule = attributes.iter().find(|attribute| attribute.name == name)?.rule;
+    if !matches!(rule, Rule::PolicyDocument | Rule::PolicyDocuments) {
+        return None;
+    }
+    let (before, after) = aligned(before, after);
+    Some(FieldChange { before: Some(before), after: Some(after), ..field.clone() })
+}
+
 fn write_field(text: &mut String, field: &FieldChange, action: Action) {
     let path = printable(&field.path.to_string());
     let origin = origin(field, action);
@@ -96,8 +120,12 @@ fn write_field(text: &mut String, field: &FieldChange, action: Action) {
     match (&field.before, &field.after) {
         (Some(before), Some(after)) if is_document(before) || is_document(after) => {
             let _ = writeln!(text, "{head}:{origin}");
-            let (before, after) = (pretty(before) + "\n", pretty(after) + "\n");
-            let diff = TextDiff::from_lines(&before, &after);
+            let (before, after) = (pretty(before), pretty(after));
+            // A comma that comes or goes with the next member is no difference.
+            let bare = |line| str::strip_suffix(line, ',').unwrap_or(line);
+            let (old, new): (Vec<_>, Vec<_>) =
+                (before.lines().map(bare).collect(), after.lines().map(bare).collect());
+            let diff = TextDiff::from_slices(&old, &new);
             for (index, group) in diff.grouped_ops(3).iter().enumerate() {
                 if index > 0 {
                     text.push_str("          ...\n");
@@ -108,7 +136,13 @@ fn write_field(text: &mut String, field: &FieldChange, action: Action) {
                         ChangeTag::Insert => ("+", GOOD),
                         ChangeTag::Equal => (" ", DIM),
                     };
-                    let line = format!("{mark} {}", change.value().trim_end_matches('\n'));
+                    // The line as it stands, comma and all.
+                    let line = match (change.old_index(), change.new_index()) {
+                        (_, Some(index)) => after.lines().nth(index),
+                        (Some(index), None) => before.lines().nth(index),
+                        (None, None) => None,
+                    };
+                    let line = format!("{mark} {}", line.unwrap_or(change.value()));
                     let _ = writeln!(text, "          {}", styled(style, line));
                 }
             }
@@ -174,19 +208,12 @@ fn shell(argv: &[String]) -> String {
 
 fn write_end(text: &mut String, plan: &Plan) {
     let unchanged = plan.summary().count(Action::NoOp);
-    let drifted: Vec<_> = plan
-        .changes
-        .iter()
-        .filter(|change| {
-            change.fields.iter().any(|f| matches!(f.origin, Origin::Drift | Origin::Both))
-                || change.reason == crate::plan::Reason::RemovedOutside
-        })
-        .collect();
-    if !drifted.is_empty() {
+    let drifted = plan.drifted().count();
+    if drifted > 0 {
         let _ = writeln!(
             text,
             "Drift: {} changed outside of lkh since the last apply; this plan undoes it.",
-            count(drifted.len(), "resource")
+            count(drifted, "resource")
         );
     }
     let blocked = plan.blocked().count();

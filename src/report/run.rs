@@ -101,6 +101,21 @@ pub fn text(report: &Report) -> String {
     text
 }
 
+/// That a saved plan was refused and nothing was changed, for machines: in the
+/// shape of [`json`], with what moved since the plan was made.
+pub fn refused(moved: &[String], code: u8) -> serde_json::Value {
+    serde_json::json!({
+        "resources": [],
+        "interrupted": false,
+        "exitCode": code,
+        "refused": {
+            "why": "the saved plan is no longer what would be done; nothing was changed",
+            "moved": moved,
+            "next": "plan again, and review",
+        },
+    })
+}
+
 /// What an apply came to, for machines.
 pub fn json(report: &Report) -> serde_json::Value {
     let resources: Vec<_> = report

@@ -250,7 +250,7 @@ fn variables() {
     12 |       pattern: "[a-z]{3,24}"
        |                ^^^^^^^^^^^^^ the pattern
        |
-       = help: `cluster`: The name of the cluster.; pattern `[a-z]{3,24}`
+       = help: `cluster`: The name of the cluster; pattern `[a-z]{3,24}`
 
     error: --var replicas: must be a number, not `two`
      |

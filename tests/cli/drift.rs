@@ -61,17 +61,13 @@ fn a_trust_policy_is_edited() {
       # because it differs from what is declared
       ~ roleName=ControllerRole
           ~ trustPolicy:  (drift)
-                {
-                  "Statement": [
                     {
-              -       "Action": "sts:AssumeRole",
-              +       "Action": [
-              +         "sts:AssumeRole",
+                      "Action": [
+                        "sts:AssumeRole",
               +         "sts:TagSession"
-              +       ],
+                      ],
                       "Effect": "Allow",
                       "Principal": {
-                        "Service": "pods.eks.amazonaws.com"
 
     Drift: 1 resource changed outside of lkh since the last apply; this plan undoes it.
     Plan: 0 to add, 1 to change, 0 to destroy.
@@ -163,7 +159,7 @@ fn a_role_is_deleted() {
       # because its role does not exist: arn:aws:iam::111122223333:role/NodeRole was deleted, and a new role of that name is another role to EKS
       -/+ clusterName=testskillcluster principalArn=arn:aws:iam::111122223333:role/NodeRole
 
-    Drift: 1 resource changed outside of lkh since the last apply; this plan undoes it.
+    Drift: 2 resources changed outside of lkh since the last apply; this plan undoes it.
     Plan: 2 to add, 0 to change, 1 to destroy.
     7 resources as declared.
     --- exit code 2
@@ -198,6 +194,7 @@ fn a_role_is_deleted_and_made_anew() {
       # because the role was made anew at [time]: it is [role id] now, this entry is for [role id]; EKS refuses the new role's nodes
       -/+ clusterName=testskillcluster principalArn=arn:aws:iam::111122223333:role/NodeRole
 
+    Drift: 1 resource changed outside of lkh since the last apply; this plan undoes it.
     Plan: 1 to add, 0 to change, 1 to destroy.
     8 resources as declared.
     --- exit code 2
@@ -239,7 +236,7 @@ fn the_values_of_a_release_are_changed() {
 
       # HelmRelease.karpenter will be updated in-place
       # because it differs from what is declared
-      ~ namespace=kube-system releaseName=karpenter
+      ~ clusterName=testskillcluster namespace=kube-system releaseName=karpenter
           ~ objects["Deployment/kube-system/karpenter"].spec.replicas: 2 -> 1  (drift)
           ~ values.replicas: 2 -> 1  (drift)
 
@@ -270,7 +267,7 @@ fn a_deployment_is_scaled() {
 
       # HelmRelease.karpenter will be updated in-place
       # because it differs from what is declared
-      ~ namespace=kube-system releaseName=karpenter
+      ~ clusterName=testskillcluster namespace=kube-system releaseName=karpenter
           ~ objects["Deployment/kube-system/karpenter"].spec.replicas: 0 -> 1  (drift)
 
     Drift: 1 resource changed outside of lkh since the last apply; this plan undoes it.
@@ -392,4 +389,37 @@ fn remake_node_role(environment: &TestEnvironment) {
             "aws iam attach-role-policy --role-name {NODE_ROLE} --policy-arn {policy}"
         ));
     }
+}
+
+#[test]
+fn another_spelling_of_a_policy_is_not_shown_beside_its_difference() {
+    let environment = TestEnvironment::applied();
+    environment.behind(
+        "aws iam update-assume-role-policy --role-name NodeRole --policy-document \
+         {\"Statement\":{\"Action\":[\"STS:assumerole\"],\"Effect\":\"Allow\",\
+         \"Principal\":{\"Service\":[\"lambda.amazonaws.com\",\"ec2.amazonaws.com\"]}},\
+         \"Version\":\"2012-10-17\"}",
+    );
+    insta::assert_snapshot!(environment.run("plan"), @r#"
+    $ lkh plan
+    Stack small, account 111122223333, region us-east-2.
+
+    phase compute
+
+      # IamRole.node will be updated in-place
+      # because it differs from what is declared
+      ~ roleName=NodeRole
+          ~ trustPolicy:  (drift)
+                      "Principal": {
+                        "Service": [
+                          "ec2.amazonaws.com"
+              -           "lambda.amazonaws.com"
+                        ]
+                      }
+                    }
+
+    Drift: 1 resource changed outside of lkh since the last apply; this plan undoes it.
+    Plan: 0 to add, 1 to change, 0 to destroy.
+    8 resources as declared.
+    "#);
 }

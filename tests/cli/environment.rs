@@ -129,6 +129,49 @@ impl TestEnvironment {
         self.run("apply --auto-approve").expect(0)
     }
 
+    /// Deletes the cluster as someone does who deletes it outside, with all that
+    /// is in it. The sandbox has no command for that, so its file is changed.
+    pub(crate) fn delete_cluster(&self) {
+        self.change_world(&serde_json::json!({
+            "now": "2030-01-01T00:00:00Z",
+            "put": {"k8s/unreachable": true},
+            "removed": ["eks/us-east-2/cluster/testskillcluster"],
+        }));
+    }
+
+    /// Lets the cluster's control plane not answer.
+    pub(crate) fn unreachable(&self) {
+        self.change_world(&serde_json::json!({
+            "now": "2030-01-01T00:00:00Z",
+            "put": {"k8s/unreachable": true},
+        }));
+    }
+
+    /// Lets it answer again.
+    pub(crate) fn reachable(&self) {
+        self.change_world(&serde_json::json!({
+            "now": "2030-01-01T00:00:00Z",
+            "removed": ["k8s/unreachable"],
+        }));
+    }
+
+    /// Makes a second cluster, as far as the AWS API tells: `othercluster`.
+    pub(crate) fn second_cluster(&self) {
+        let described = self.behind("aws eks describe-cluster --name testskillcluster");
+        let described = described.replace("testskillcluster", "othercluster");
+        let cluster: Json = serde_json::from_str(&described).unwrap();
+        self.change_world(&serde_json::json!({
+            "now": "2030-01-01T00:00:00Z",
+            "put": {"eks/us-east-2/cluster/othercluster": cluster["cluster"]},
+        }));
+    }
+
+    fn change_world(&self, line: &Json) {
+        let path = self.path("state/sandbox/world.jsonl");
+        let mut file = fs::OpenOptions::new().append(true).open(path).unwrap();
+        writeln!(file, "{line}").unwrap();
+    }
+
     /// The plan as data, whatever its exit code.
     pub(crate) fn plan(&self) -> Json {
         self.run("plan --json").json()

@@ -63,7 +63,7 @@ fn with_what_stays() {
 
       # HelmRelease.karpenter stays as it is
       # because it is as declared
-        namespace=kube-system releaseName=karpenter
+        clusterName=testskillcluster namespace=kube-system releaseName=karpenter
 
     No changes. Everything is as declared (9 resources read).
     ");
@@ -150,7 +150,7 @@ fn a_new_value_is_a_change_and_not_drift() {
 
       # HelmRelease.karpenter will be updated in-place
       # because it differs from what is declared
-      ~ namespace=kube-system releaseName=karpenter
+      ~ clusterName=testskillcluster namespace=kube-system releaseName=karpenter
           ~ objects["Deployment/kube-system/karpenter"].spec.replicas: 1 -> 2  (change)
           ~ values.replicas: 1 -> 2  (change)
 
@@ -215,7 +215,7 @@ fn drift_and_change_of_one_field_are_both() {
 
       # HelmRelease.karpenter will be updated in-place
       # because it differs from what is declared
-      ~ namespace=kube-system releaseName=karpenter
+      ~ clusterName=testskillcluster namespace=kube-system releaseName=karpenter
           ~ objects["Deployment/kube-system/karpenter"].spec.replicas: 0 -> 2  (change and drift)
           ~ values.replicas: 1 -> 2  (change)
 

@@ -31,7 +31,7 @@ fn no_node_for_the_pods_then_nodes() {
     assert_eq!(state["resources"]["HelmRelease.karpenter"]["status"], "notReady");
     insta::assert_snapshot!(environment.run("show HelmRelease.karpenter").stdout.split("  as applied").next().unwrap(), @r"
     HelmRelease.karpenter is not ready
-      identity: namespace=kube-system releaseName=karpenter
+      identity: clusterName=testskillcluster namespace=kube-system releaseName=karpenter
       phase: compute
       depends on: EksCluster.main
       depends on: EksAccessEntry.node
@@ -40,6 +40,23 @@ fn no_node_for_the_pods_then_nodes() {
         next: kubectl get nodes
       [ReleaseFailed] release karpenter is not ready: revision 1 is failed: resource Deployment/kube-system/karpenter not ready. status: InProgress, message: Available: 0/1
         next: helm history karpenter -n kube-system
+    ");
+
+    // The plan names the cause too, not only what Helm says.
+    insta::assert_snapshot!(environment.run("plan"), @r"
+    $ lkh plan
+    Stack small, account 111122223333, region us-east-2.
+
+    phase compute
+
+      # HelmRelease.karpenter will be repaired
+      # because release karpenter is failed: resource Deployment/kube-system/karpenter not ready. status: InProgress, message: Available: 0/1
+      ! clusterName=testskillcluster namespace=kube-system releaseName=karpenter
+          note: what it runs is not ready: deployment kube-system/karpenter 0/1: pods Pending: no nodes available to schedule pods (karpenter-[pod])
+            next: kubectl get nodes
+
+    Plan: 0 to add, 0 to change, 0 to destroy, 1 to repair.
+    8 resources as declared.
     ");
 
     environment.run("sandbox nodes 2").expect(0);
@@ -51,7 +68,7 @@ fn no_node_for_the_pods_then_nodes() {
 
       # HelmRelease.karpenter will be repaired
       # because release karpenter is failed: resource Deployment/kube-system/karpenter not ready. status: InProgress, message: Available: 0/1
-      ! namespace=kube-system releaseName=karpenter
+      ! clusterName=testskillcluster namespace=kube-system releaseName=karpenter
 
     Plan: 0 to add, 0 to change, 0 to destroy, 1 to repair.
     8 resources as declared.
@@ -77,7 +94,7 @@ fn an_image_that_cannot_be_pulled() {
 
       # HelmRelease.karpenter stays as it is
       # because it is as declared
-        namespace=kube-system releaseName=karpenter
+        clusterName=testskillcluster namespace=kube-system releaseName=karpenter
           [ImagePullFailed] release karpenter is not ready: deployment kube-system/karpenter 0/1: container controller can't get its image public.ecr.aws/karpenter/controller:1.8.3: Back-off pulling image "public.ecr.aws/karpenter/controller:1.8.3": ErrImagePull: 403 Forbidden (karpenter-[pod])
             next: kubectl describe pod -n kube-system karpenter-[pod]
 
@@ -176,7 +193,7 @@ fn a_container_that_crashes_again_and_again() {
 
       # HelmRelease.karpenter stays as it is
       # because it is as declared
-        namespace=kube-system releaseName=karpenter
+        clusterName=testskillcluster namespace=kube-system releaseName=karpenter
           [ContainerCrashing] release karpenter is not ready: deployment kube-system/karpenter 0/1: container controller keeps ending: exit code 1 (Error) (karpenter-[pod])
             next: kubectl logs -n kube-system karpenter-[pod] -c controller --previous
 
@@ -198,7 +215,7 @@ fn a_container_that_never_becomes_ready() {
 
       # HelmRelease.karpenter stays as it is
       # because it is as declared
-        namespace=kube-system releaseName=karpenter
+        clusterName=testskillcluster namespace=kube-system releaseName=karpenter
           [ContainerNotReady] release karpenter is not ready: deployment kube-system/karpenter 0/1: container controller runs, but its readiness probe does not succeed (karpenter-[pod])
             next: kubectl describe pod -n kube-system karpenter-[pod]
 
@@ -220,7 +237,7 @@ fn a_release_that_was_interrupted_is_repaired() {
 
       # HelmRelease.karpenter will be repaired
       # because a helm rollback of release karpenter was interrupted
-      ! namespace=kube-system releaseName=karpenter
+      ! clusterName=testskillcluster namespace=kube-system releaseName=karpenter
           note: release karpenter is pending-rollback since [time]
 
     Plan: 0 to add, 0 to change, 0 to destroy, 1 to repair.
@@ -251,9 +268,9 @@ fn a_cluster_that_is_missing() {
     phase compute
 
       # Ec2Tags.discovery can't be planned
-      # because it depends on EksCluster.main, which can't be planned
-      ? name=(known after apply)
-          [DependencyUnknown] it depends on EksCluster.main, which can't be planned
+      # because it depends on EksCluster.main, which does not exist
+      ? name=(not known)
+          [DependencyMissing] it depends on EksCluster.main, which does not exist
             next: see what stands in the way of that one, then plan again
 
       # IamRole.node will be created
@@ -320,39 +337,29 @@ fn a_cluster_that_is_missing() {
             }
 
       # EksAccessEntry.node can't be planned
-      # because it could not be read: the cluster elsewhere does not exist (exit code 254)
-      #   An error occurred (ResourceNotFoundException) when calling the DescribeAccessEntry operation: No cluster found for name: elsewhere.
-      #   command: aws eks describe-access-entry --cluster-name elsewhere --principal-arn arn:aws:iam::111122223333:role/NodeRole
+      # because it depends on EksCluster.main, which does not exist
       ? clusterName=elsewhere principalArn=arn:aws:iam::111122223333:role/NodeRole
-          [NotReadable] it could not be read: the cluster elsewhere does not exist (exit code 254)
-            An error occurred (ResourceNotFoundException) when calling the DescribeAccessEntry operation: No cluster found for name: elsewhere.
-            command: aws eks describe-access-entry --cluster-name elsewhere --principal-arn arn:aws:iam::111122223333:role/NodeRole
-            next: run `aws eks describe-access-entry --cluster-name elsewhere --principal-arn arn:aws:iam::111122223333:role/NodeRole` by hand
+          [DependencyMissing] it depends on EksCluster.main, which does not exist
+            next: see what stands in the way of that one, then plan again
 
       # ServiceLinkedRole.spot will be created
       # because it does not exist
       + serviceName=spot.amazonaws.com
 
       # PodIdentityAssociation.karpenter can't be planned
-      # because it could not be read: the cluster elsewhere does not exist (exit code 254)
-      #   An error occurred (ResourceNotFoundException) when calling the ListPodIdentityAssociations operation: No cluster found for name: elsewhere.
-      #   command: aws eks list-pod-identity-associations --cluster-name elsewhere --namespace kube-system --service-account karpenter
+      # because it depends on EksCluster.main, which does not exist
       ? clusterName=elsewhere namespace=kube-system serviceAccount=karpenter
-          [NotReadable] it could not be read: the cluster elsewhere does not exist (exit code 254)
-            An error occurred (ResourceNotFoundException) when calling the ListPodIdentityAssociations operation: No cluster found for name: elsewhere.
-            command: aws eks list-pod-identity-associations --cluster-name elsewhere --namespace kube-system --service-account karpenter
-            next: run `aws eks list-pod-identity-associations --cluster-name elsewhere --namespace kube-system --service-account karpenter` by hand
+          [DependencyMissing] it depends on EksCluster.main, which does not exist
+            next: see what stands in the way of that one, then plan again
 
-      # HelmRelease.karpenter will be created
-      # because it does not exist
-      + namespace=kube-system releaseName=karpenter
-          + chart = "karpenter"
-          + values.replicas = 1
-          + values.settings.clusterName = "elsewhere"
-          + version = "1.8.3"
+      # HelmRelease.karpenter can't be planned
+      # because it depends on EksCluster.main, which does not exist
+      ? clusterName=elsewhere namespace=kube-system releaseName=karpenter
+          [DependencyMissing] it depends on EksCluster.main, which does not exist
+            next: see what stands in the way of that one, then plan again
 
-    4 resources blocked or not ready: see above.
-    Plan: 5 to add, 0 to change, 0 to destroy.
+    5 resources blocked or not ready: see above.
+    Plan: 4 to add, 0 to change, 0 to destroy.
     1 resource as declared.
     --- exit code 1
     "#);

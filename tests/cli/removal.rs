@@ -13,7 +13,7 @@ fn a_destroy_removes_what_was_applied_and_leaves_the_rest() {
 
       # HelmRelease.karpenter will be destroyed
       # because the stack is destroyed
-      - namespace=kube-system releaseName=karpenter
+      - clusterName=testskillcluster namespace=kube-system releaseName=karpenter
 
       # PodIdentityAssociation.karpenter will be destroyed
       # because the stack is destroyed
@@ -348,4 +348,169 @@ fn split(environment: &TestEnvironment, name: &str) -> (String, String) {
     let text = environment.read(name);
     let (first, second) = text.split_once("---\n").unwrap();
     (first.to_owned(), second.to_owned())
+}
+
+#[test]
+fn what_was_in_a_deleted_cluster_is_gone_with_it() {
+    let environment = TestEnvironment::applied();
+    environment.delete_cluster();
+    // Nothing can be made in it, and what was in it is known to be gone.
+    let plan = environment.plan();
+    assert_eq!(
+        actions(&plan),
+        [
+            "Ec2Tags.discovery unknown",
+            "EksAccessEntry.node unknown",
+            "PodIdentityAssociation.karpenter unknown",
+            "HelmRelease.karpenter unknown",
+        ]
+    );
+    insta::assert_snapshot!(environment.run("plan --target HelmRelease.karpenter"), @r"
+    $ lkh plan --target HelmRelease.karpenter
+    Stack small, account 111122223333, region us-east-2.
+
+    phase foundation
+
+      # EksCluster.main stays as it is
+      # because it does not exist
+        name=testskillcluster
+          [ExternalMissing] name=testskillcluster does not exist, and it is external
+            next: create it outside of lkh, or correct its name in the manifest
+
+    phase compute
+
+      # EksAccessEntry.node can't be planned
+      # because it depends on EksCluster.main, which does not exist
+      ? clusterName=testskillcluster principalArn=arn:aws:iam::111122223333:role/NodeRole
+          [DependencyMissing] it depends on EksCluster.main, which does not exist
+            next: see what stands in the way of that one, then plan again
+
+      # PodIdentityAssociation.karpenter can't be planned
+      # because it depends on EksCluster.main, which does not exist
+      ? clusterName=testskillcluster namespace=kube-system serviceAccount=karpenter
+          [DependencyMissing] it depends on EksCluster.main, which does not exist
+            next: see what stands in the way of that one, then plan again
+
+      # HelmRelease.karpenter can't be planned
+      # because it depends on EksCluster.main, which does not exist
+      ? clusterName=testskillcluster namespace=kube-system releaseName=karpenter
+          [DependencyMissing] it depends on EksCluster.main, which does not exist
+            next: see what stands in the way of that one, then plan again
+
+    4 resources blocked or not ready: see above.
+    No changes can be made.
+    --- exit code 1
+    ");
+    insta::assert_snapshot!(environment.run("refresh"), @r"
+    $ lkh refresh
+    Ec2Tags.discovery: unverified
+    IamRole.controller: applied
+    IamRole.node: applied
+    IamPolicy.controller: applied
+    EksAccessEntry.node: missing
+    ServiceLinkedRole.spot: applied
+    PodIdentityAssociation.karpenter: missing
+    HelmRelease.karpenter: missing
+    8 resources read; `lkh plan` shows what differs.
+    --- exit code 1
+    ");
+    insta::assert_snapshot!(environment.run("destroy --auto-approve"), @r"
+    $ lkh destroy --auto-approve
+    Stack small, account 111122223333, region us-east-2.
+
+    phase compute
+
+      # HelmRelease.karpenter will be forgotten
+      # because it is gone with EksCluster.main, which does not exist any more
+      . clusterName=testskillcluster namespace=kube-system releaseName=karpenter
+
+      # PodIdentityAssociation.karpenter will be forgotten
+      # because it is gone with EksCluster.main, which does not exist any more
+      . clusterName=testskillcluster namespace=kube-system serviceAccount=karpenter
+
+      # ServiceLinkedRole.spot will be forgotten
+      # because the account has one role for each service, and others may need it
+      . serviceName=spot.amazonaws.com
+
+      # EksAccessEntry.node will be forgotten
+      # because it is gone with EksCluster.main, which does not exist any more
+      . clusterName=testskillcluster principalArn=arn:aws:iam::111122223333:role/NodeRole
+
+      # IamRole.controller will be destroyed
+      # because the stack is destroyed
+      - roleName=ControllerRole
+
+      # IamPolicy.controller will be destroyed
+      # because the stack is destroyed
+      - arn=arn:aws:iam::111122223333:policy/ControllerPolicy path=/ policyName=ControllerPolicy
+
+      # IamRole.node will be destroyed
+      # because the stack is destroyed
+      - roleName=NodeRole
+
+      # Ec2Tags.discovery will be destroyed
+      # because the stack is destroyed
+      - name=discovery
+
+    Plan: 0 to add, 0 to change, 4 to destroy, 4 to forget.
+    1 resource as declared.
+    Complete: 0 added, 0 changed, 4 destroyed, 0 adopted, 0 repaired. 5 resources verified by a read.
+    ");
+    let plan = environment.run("plan --destroy --detailed-exitcode").expect(0);
+    assert!(plan.contains("Nothing is left to destroy"), "{plan}");
+}
+
+#[test]
+fn a_cluster_that_can_not_be_read_proves_nothing() {
+    let environment = TestEnvironment::applied();
+    environment.unreachable();
+    let plan = environment.run("plan --destroy --json").json();
+    assert_eq!(change(&plan, "HelmRelease.karpenter")["action"], "unknown");
+}
+
+#[test]
+fn a_release_in_another_cluster_is_not_taken_for_the_one_here() {
+    let environment = TestEnvironment::applied();
+    environment.second_cluster();
+    insta::assert_snapshot!(
+        environment.run("plan --var cluster=othercluster --target HelmRelease.karpenter"),
+        @r#"
+        $ lkh plan --var cluster=othercluster --target HelmRelease.karpenter
+        Stack small, account 111122223333, region us-east-2.
+
+        phase compute
+
+          # EksAccessEntry.node must be replaced
+          # because it was clusterName=testskillcluster principalArn=arn:aws:iam::111122223333:role/NodeRole before
+          -/+ clusterName=othercluster principalArn=arn:aws:iam::111122223333:role/NodeRole
+              + principalArn = "arn:aws:iam::111122223333:role/NodeRole"  (change; can't be changed in place)
+              + type = "EC2_LINUX"  (change; can't be changed in place)
+
+          # PodIdentityAssociation.karpenter must be replaced
+          # because it was clusterName=testskillcluster namespace=kube-system serviceAccount=karpenter before
+          -/+ clusterName=othercluster namespace=kube-system serviceAccount=karpenter
+              + roleArn = "arn:aws:iam::111122223333:role/ControllerRole"
+
+          # HelmRelease.karpenter can't be planned
+          # because it could not be read: it was applied in the cluster testskillcluster, and this run works on othercluster
+          ? clusterName=othercluster namespace=kube-system releaseName=karpenter
+              [NotReadable] it could not be read: it was applied in the cluster testskillcluster, and this run works on othercluster
+                next: let the Stack's kubernetes.cluster be testskillcluster again and destroy it there first
+
+        1 resource blocked or not ready: see above.
+        Plan: 2 to add, 0 to change, 2 to destroy.
+        4 resources as declared.
+        --- exit code 1
+        "#
+    );
+    // When the old cluster is gone, nothing is to be uninstalled. (The sandbox's
+    // one control plane has a release of that name.)
+    environment.delete_cluster();
+    environment.reachable();
+    let plan = environment.run("plan --var cluster=othercluster --json").json();
+    let release = change(&plan, "HelmRelease.karpenter");
+    assert_eq!(
+        (text(&release["action"]), text(&release["reason"]["code"])),
+        ("adopt", "existsWithDifferences")
+    );
 }

@@ -143,3 +143,33 @@ fn a_saved_destroy_destroys() {
     environment.run("apply it.plan").expect(0);
     assert!(environment.state().unwrap()["resources"].as_object().unwrap().is_empty());
 }
+
+#[test]
+fn a_refusal_is_data_too() {
+    let environment = TestEnvironment::applied();
+    environment.run("plan --out it.plan").expect(0);
+    environment.behind(&format!(
+        "aws iam detach-role-policy --role-name {NODE_ROLE} --policy-arn {CNI_POLICY}"
+    ));
+    assert_eq!(environment.run("apply it.plan --json").json()["exitCode"], 3);
+    insta::assert_snapshot!(environment.run("apply it.plan --json"), @r#"
+    $ lkh apply it.plan --json
+    {
+      "exitCode": 3,
+      "interrupted": false,
+      "refused": {
+        "moved": [
+          "IamRole.node will be updated in-place now, because it differs from what is declared"
+        ],
+        "next": "plan again, and review",
+        "why": "the saved plan is no longer what would be done; nothing was changed"
+      },
+      "resources": []
+    }
+    --- stderr
+    error: the saved plan is no longer what would be done; nothing was changed
+      - IamRole.node will be updated in-place now, because it differs from what is declared
+    next: plan again, and review
+    --- exit code 3
+    "#);
+}

@@ -62,7 +62,7 @@ fn a_new_secret_is_a_difference_without_its_value() {
 
       # HelmRelease.karpenter will be updated in-place
       # because it differs from what is declared
-      ~ namespace=kube-system releaseName=karpenter
+      ~ clusterName=testskillcluster namespace=kube-system releaseName=karpenter
           ~ values.additionalAnnotations.webhook: (sensitive value) -> (sensitive value)  (change or drift)
 
     Plan: 0 to add, 1 to change, 0 to destroy.

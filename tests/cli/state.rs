@@ -53,7 +53,7 @@ fn lost_it_loses_no_resource() {
 
       # HelmRelease.karpenter will be adopted
       # because it exists as declared and is not in the state
-      = namespace=kube-system releaseName=karpenter
+      = clusterName=testskillcluster namespace=kube-system releaseName=karpenter
 
     Plan: 0 to add, 0 to change, 0 to destroy, 8 to adopt.
     1 resource as declared.
@@ -248,7 +248,7 @@ fn a_refresh_records_what_it_reads_and_changes_nothing() {
 
       # HelmRelease.karpenter will be updated in-place
       # because it differs from what is declared
-      ~ namespace=kube-system releaseName=karpenter
+      ~ clusterName=testskillcluster namespace=kube-system releaseName=karpenter
           ~ objects["Deployment/kube-system/karpenter"].spec.replicas: 0 -> 1  (drift)
 
     Drift: 2 resources changed outside of lkh since the last apply; this plan undoes it.

@@ -16,7 +16,7 @@ fn the_state_at_a_glance() {
     EksAccessEntry.node               applied  clusterName=testskillcluster principalArn=arn:aws:iam::111122223333:role/NodeRole
     ServiceLinkedRole.spot            applied  serviceName=spot.amazonaws.com
     PodIdentityAssociation.karpenter  applied  clusterName=testskillcluster namespace=kube-system serviceAccount=karpenter
-    HelmRelease.karpenter             applied  namespace=kube-system releaseName=karpenter
+    HelmRelease.karpenter             applied  clusterName=testskillcluster namespace=kube-system releaseName=karpenter
     ");
     let json = environment.run("show --json").json();
     assert_eq!(json["resources"].as_object().unwrap().len(), 8);

@@ -114,7 +114,7 @@ impl Account {
     pub fn engine(&self) -> Engine {
         let inputs = VariableInputs {
             assignments: self.variables.clone(),
-            sandbox: true,
+            sandbox: Some(true),
             ..VariableInputs::default()
         };
         let stack = load(&self.manifests(), &inputs)

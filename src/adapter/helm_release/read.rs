@@ -238,7 +238,17 @@ impl Found {
         let info = &self.status["info"];
         let (workloads, mut obstacles) = objects.assess();
         let health = self.health(release);
+        let mut notes = Vec::new();
+        if self.is_pending() || self.word() == "uninstalling" {
+            let since = info["last_deployed"].as_str().unwrap_or("an unknown time");
+            notes.push(format!("release {} is {} since {since}", release.name, self.word()));
+        }
         if health != Health::Sound {
+            // Helm says that it waited in vain; only the workloads say for what.
+            let lasting = obstacles.iter().find(|obstacle| obstacle.lasting);
+            notes.extend(lasting.or(obstacles.first()).map(|Obstacle { blocker, .. }| {
+                format!("what it runs is not ready: {}\nnext: {}", blocker.message, blocker.next)
+            }));
             let mut message = format!("revision {} is {}", self.revision(), self.word());
             if self.word() == "failed" {
                 message = format!("{message}: {}", self.description());
@@ -252,12 +262,6 @@ impl Found {
                 },
             });
         }
-        let notes = if self.is_pending() || self.word() == "uninstalling" {
-            let since = info["last_deployed"].as_str().unwrap_or("an unknown time");
-            vec![format!("release {} is {} since {since}", release.name, self.word())]
-        } else {
-            Vec::new()
-        };
         let method = [&self.status["apply_method"], &self.metadata["applyMethod"]];
         let method = method.into_iter().find(|method| method.is_string());
         Object {

@@ -174,3 +174,18 @@ fn the_schema_describes_every_field_and_allows_no_other() {
         assert!(described, "{field} has no description: {value}");
     }
 }
+
+#[test]
+fn the_cluster_is_part_of_the_identity() {
+    let spec = Value::from_json(&json!({"namespace": "shop"}));
+    let context = Context { external: true, ..context() };
+    let desired = super::desired(&spec, &context).unwrap();
+    let of = |cluster: Option<&str>| {
+        let cluster = cluster.map(Value::from);
+        let adapter = &crate::adapter::helm_release::HelmRelease;
+        desired.clone().in_cluster(adapter, cluster.as_ref()).identity
+    };
+    assert_eq!(of(Some("demo")).to_string(), "clusterName=demo namespace=shop releaseName=web");
+    assert_ne!(of(Some("demo")), of(Some("other")));
+    assert_eq!(of(None).to_string(), "namespace=shop releaseName=web");
+}

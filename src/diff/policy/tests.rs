@@ -447,3 +447,44 @@ proptest! {
         prop_assert_eq!(canonical(&once), once.clone());
     }
 }
+
+/// Documents that differ, and both sides as people see them.
+#[test]
+fn only_differences_in_meaning_are_shown() {
+    let value = |json: serde_json::Value| Value::from_json(&json);
+    let live = value(json!({
+        "Version": "2012-10-17",
+        "Statement": [
+            {"Sid": "Tags", "Effect": "allow", "Action": "ec2:createtags", "Resource": ["*"]},
+            {"Sid": "Run", "Effect": "Allow", "Resource": ["*"],
+             "Action": ["EC2:CreateFleet", "s3:GetObject", "ec2:RunInstances"],
+             "Condition": {"Bool": {"aws:SecureTransport": true}}},
+        ],
+    }));
+    let wanted = value(json!({
+        "Version": "2012-10-17",
+        "Statement": [
+            {"Sid": "Run", "Effect": "Allow", "Resource": "*",
+             "Action": ["ec2:RunInstances", "ec2:CreateFleet", "ec2:CreateTags"],
+             "Condition": {"Bool": {"aws:SecureTransport": ["true"]}}},
+            {"Sid": "Tags", "Effect": "Allow", "Action": ["ec2:CreateTags"], "Resource": "*"},
+        ],
+    }));
+    let (before, after) = aligned(&live, &wanted);
+    assert_eq!(after, wanted, "what is desired stays as it is written");
+    let mut expected = wanted.reveal().unwrap();
+    expected["Statement"][0]["Action"] =
+        json!(["ec2:RunInstances", "ec2:CreateFleet", "s3:GetObject"]);
+    assert_eq!(before.reveal().unwrap(), expected);
+
+    // The meaning of neither side changes, whatever the documents are.
+    let other = value(json!({"Statement": {"Effect": "Deny", "Action": "*", "Resource": "*"}}));
+    let text = Value::from(live.reveal().unwrap().to_string());
+    for (a, b) in [(&live, &other), (&other, &wanted), (&text, &wanted), (&wanted, &live)] {
+        let (before, after) = aligned(a, b);
+        assert!(equal(&before, a), "{before}");
+        assert!(equal(&after, b), "{after}");
+    }
+    let same = aligned(&text, &live);
+    assert_eq!(same.0, same.1);
+}

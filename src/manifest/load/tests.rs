@@ -193,11 +193,18 @@ fn variables_come_from_arguments_files_defaults_and_the_sandbox() {
 
     let inputs = VariableInputs {
         assignments: vec!["rootDomain=x".into()],
-        sandbox: true,
+        sandbox: Some(true),
         ..VariableInputs::default()
     };
     let variables = load(files.path(), &inputs).unwrap().variables;
     assert_eq!(variables["cluster"], Value::from("testskillcluster"));
+
+    // The stack itself says that it is for the sandbox; an option may say no.
+    let inputs = VariableInputs { sandbox: None, ..inputs };
+    let variables = load(files.path(), &inputs).unwrap().variables;
+    assert_eq!(variables["cluster"], Value::from("testskillcluster"));
+    let wrong = load(files.path(), &VariableInputs { sandbox: Some(false), ..inputs });
+    assert!(wrong.is_err());
 }
 
 #[test]
@@ -323,7 +330,7 @@ fn a_long_chain_of_resources_overflows_nothing() {
 
 #[test]
 fn the_manifests_that_are_shipped_are_right() {
-    let inputs = VariableInputs { sandbox: true, ..VariableInputs::default() };
+    let inputs = VariableInputs { sandbox: Some(true), ..VariableInputs::default() };
     let stack = load(Path::new("manifests"), &inputs)
         .unwrap_or_else(|wrong| panic!("{}", wrong.render(false)));
     assert_eq!(stack.region.as_deref(), Some("us-east-2"));

@@ -319,3 +319,28 @@ fn the_claims_of_a_release_are_known_unless_they_are_kept() {
     assert_eq!(object.facts["volumeClaims"].to_string(), r#"["lost"]"#);
 }
 
+
+#[test]
+fn a_release_that_is_not_sound_names_what_its_workloads_wait_for() {
+    let desired = desired(&spec());
+    for word in ["failed", "pending-upgrade"] {
+        let mut answer = status(word, "Upgrade \"web\" failed: context deadline exceeded");
+        answer["info"]["resources"]["v1/Deployment"] = json!([deployment(0)]);
+        answer["info"]["resources"]["v1/Pod(related)"] = json!([pods(Some("0/2 nodes match"))]);
+        let mut answers = vec![printed(&answer), printed(&metadata())];
+        if word != "failed" {
+            answers.push(printed(&json!([])));
+        }
+        let (asked, object) = object(&desired, &answers);
+        assert_eq!(asked.len(), answers.len(), "no command more than before");
+        let note = object.notes.last().unwrap();
+        assert!(
+            note.starts_with("what it runs is not ready: deployment shop/web 0/2: pods Pending: 0/2 nodes match"),
+            "{note}"
+        );
+    }
+    // Where everything runs, Helm's own word is all there is to say.
+    let answer = status("failed", "Upgrade \"web\" failed: x");
+    let (_, object) = object(&desired, &[printed(&answer), printed(&metadata())]);
+    assert!(object.notes.is_empty(), "{:?}", object.notes);
+}

@@ -1,0 +1,69 @@
+use serde_json::json;
+
+use super::*;
+use crate::command::Command;
+
+#[test]
+fn a_planned_command_allows_itself_and_what_was_unknown() {
+    let step =
+        |input: Value| Step::new("create", Command::aws_write("eks", "create-access-entry", input));
+    let map = |id: Value| Value::Map(Map::from([("roleId".into(), id), ("n".into(), "x".into())]));
+    let planned = PlannedCommand::of(&step(map(Value::Unknown("${a.b.c}".into()))));
+    assert!(planned.allows(&step(map("AROA".into()))));
+    let planned = PlannedCommand::of(&step(map("AROA".into())));
+    assert!(planned.allows(&step(map("AROA".into()))));
+    assert!(!planned.allows(&step(map("AROB".into()))), "another value");
+    assert!(!planned.allows(&step(Value::from_json(&json!({"roleId": "AROA"})))), "less");
+}
+
+#[test]
+fn what_is_replaced_because_of_drift_is_drift() {
+    let change = |name: &str, reason: Reason| Change {
+        address: name.parse().unwrap(),
+        phase: None,
+        identity: Identity::default(),
+        action: Action::Replace,
+        reason,
+        fields: vec![],
+        foreign: vec![],
+        notes: vec![],
+        commands: vec![],
+        depends_on: BTreeSet::new(),
+        blockers: vec![],
+    };
+    let bound = |name: &str| Reason::BoundTo { address: name.parse().unwrap() };
+    let mut plan = Plan {
+        format_version: FORMAT_VERSION,
+        stack: "s".into(),
+        mode: Mode::Apply,
+        account: String::new(),
+        region: String::new(),
+        lineage: Some("l".into()),
+        serial: 1,
+        manifests: Digest::of(b"m"),
+        variables: Map::new(),
+        targets: vec![],
+        changes: vec![
+            change("IamRole.gone", Reason::RemovedOutside),
+            change("EksAccessEntry.of-gone", bound("IamRole.gone")),
+            change("EksAccessEntry.outdated", Reason::Outdated { why: String::new() }),
+            change("IamRole.edited", Reason::FieldCannotChange { field: "path".into() }),
+            change("EksAccessEntry.of-edited", bound("IamRole.edited")),
+        ],
+    };
+    let drifted = |plan: &Plan| -> Vec<String> {
+        plan.drifted().map(|change| change.address.to_string()).collect()
+    };
+    assert_eq!(
+        drifted(&plan),
+        ["IamRole.gone", "EksAccessEntry.of-gone", "EksAccessEntry.outdated"]
+    );
+    plan.lineage = None;
+    assert!(!drifted(&plan).contains(&"EksAccessEntry.outdated".to_owned()));
+}
+
+#[test]
+fn the_summary_counts_a_replace_twice() {
+    let summary = Summary(BTreeMap::from([(Action::Replace, 1), (Action::Adopt, 2)]));
+    assert_eq!(summary.to_string(), "Plan: 1 to add, 0 to change, 1 to destroy, 2 to adopt.");
+}
