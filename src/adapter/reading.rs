@@ -1,0 +1,162 @@
+//! How an object is read: what is asked, what was answered, what is there.
+//!
+//! A part of the contract between adapters and engine. This module must not
+//! know any kind, nor run anything.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Desired, Identity};
+use crate::command::{Answer, Command};
+use crate::value::Map;
+
+/// Of what the live object is to be read.
+#[derive(Debug, Clone, Copy)]
+pub struct Subject<'a> {
+    /// The natural key, wholly known.
+    pub identity: &'a Identity,
+    /// What the manifest asks for; `None` for a resource that is only in the
+    /// state any more.
+    pub desired: Option<&'a Desired>,
+    /// What was applied last, from the state.
+    pub prior: Option<&'a Prior>,
+}
+
+/// What the state remembers of a resource.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Prior {
+    /// The natural key.
+    pub identity: Identity,
+    /// The attributes as last applied.
+    pub attributes: Map,
+    /// The outputs as last read.
+    pub outputs: Map,
+    /// What reading and steps needed of the spec.
+    pub settings: Map,
+}
+
+/// The answers so far, by command.
+#[derive(Debug, Clone, Default)]
+pub struct Answers(BTreeMap<String, Answer>);
+
+impl Answers {
+    /// Records an answer.
+    pub fn insert(&mut self, command: &Command, answer: Answer) {
+        self.0.insert(command.key(), answer);
+    }
+
+    /// The answer to a command.
+    pub fn get(&self, command: &Command) -> Option<&Answer> {
+        self.0.get(&command.key())
+    }
+}
+
+/// Collects what a `read` still has to ask.
+///
+/// ```ignore
+/// let mut questions = Questions::new(answers);
+/// let role = questions.ask(get_role(name));
+/// let policies = questions.ask(list_attached(name));
+/// let (Some(role), Some(policies)) = (role, policies) else { return Ok(questions.asking()) };
+/// ```
+#[derive(Debug)]
+pub struct Questions<'a> {
+    answers: &'a Answers,
+    missing: Vec<Command>,
+}
+
+impl<'a> Questions<'a> {
+    /// Questions over the answers so far.
+    pub fn new(answers: &'a Answers) -> Self {
+        Self { answers, missing: Vec::new() }
+    }
+
+    /// The answer to a command, or `None` after noting that it must be asked.
+    pub fn ask(&mut self, command: Command) -> Option<&'a Answer> {
+        let answer = self.answers.get(&command);
+        if answer.is_none() {
+            self.missing.push(command);
+        }
+        answer
+    }
+
+    /// The reading that asks what is missing.
+    pub fn asking(self) -> Reading {
+        Reading::Ask(self.missing)
+    }
+}
+
+/// One step of reading an object.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Reading {
+    /// These commands must be answered first; all of them only read.
+    Ask(Vec<Command>),
+    /// What the object is.
+    Live(Live),
+}
+
+/// A live object, as just read.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Live {
+    /// It does not exist: the service said so.
+    Absent,
+    /// It exists.
+    Present(Box<Object>),
+}
+
+/// What was read of an object that exists.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Object {
+    /// The attributes in normal form, others' parts included.
+    pub attributes: Map,
+    /// Attributes of the *desired* side that only a tool can compute, such as
+    /// the objects that a chart renders to.
+    pub desired: Map,
+    /// Attributes as last applied that the object itself remembers better than
+    /// the state does, such as a release's own manifest.
+    pub prior: Map,
+    /// What other resources may refer to.
+    pub outputs: Map,
+    /// Whether the object is sound.
+    pub health: Health,
+    /// What steps need to know besides the attributes: version ids, revision
+    /// numbers. Not compared.
+    pub facts: Map,
+    /// What a person should know of it, such as that another owner manages it.
+    pub notes: Vec<String>,
+}
+
+/// Whether an object that exists is sound.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Health {
+    /// It is.
+    #[default]
+    Sound,
+    /// It is broken and can be repaired in place (a failed release).
+    Broken(String),
+    /// It can't work any more and must be made anew (an access entry whose
+    /// role was deleted and made again).
+    Outdated(String),
+    /// It is in the middle of a change by someone else; wait.
+    Busy(String),
+}
+
+/// Why a read told nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReadError {
+    /// The command that did not tell.
+    pub command: Box<Command>,
+    /// What it answered.
+    pub answer: Answer,
+    /// Why that tells nothing.
+    pub why: String,
+}
+
+impl ReadError {
+    /// An answer that tells nothing.
+    pub fn new(command: Command, answer: &Answer, why: impl Into<String>) -> Self {
+        Self { command: Box::new(command), answer: answer.clone(), why: why.into() }
+    }
+}
