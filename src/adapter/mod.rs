@@ -24,6 +24,9 @@ mod eks;
 mod iam;
 mod iam_document;
 mod iam_rules;
+mod identity;
+
+pub use identity::{CLUSTER_NAME, Identity};
 
 /// Declares the closed list of kinds: `Kind => adapter`.
 macro_rules! kinds {
@@ -256,42 +259,6 @@ impl Rule {
     }
 }
 
-/// The natural key of an object: what finds it again without any state.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Identity(pub Map);
-
-impl Identity {
-    /// An identity of named parts. Parts may be unknown until the apply.
-    pub fn new<const N: usize>(parts: [(&str, Value); N]) -> Self {
-        Self(parts.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
-    }
-
-    /// A part as text; empty while unknown.
-    pub fn part(&self, key: &str) -> &str {
-        self.0.get(key).and_then(Value::as_str).unwrap_or("")
-    }
-
-    /// Whether every part is known, so that the object can be read.
-    pub fn is_known(&self) -> bool {
-        !self.0.values().any(Value::has_unknown)
-    }
-}
-
-impl fmt::Display for Identity {
-    /// `clusterName=a roleName=b`.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, (key, value)) in self.0.iter().enumerate() {
-            let space = if index > 0 { " " } else { "" };
-            match value {
-                Value::String(text) => write!(f, "{space}{key}={text}")?,
-                other => write!(f, "{space}{key}={other}")?,
-            }
-        }
-        Ok(())
-    }
-}
-
 /// What a manifest asks for, in normal form.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Desired {
@@ -326,9 +293,6 @@ impl Desired {
         self
     }
 }
-
-/// The part of an identity that names the cluster that the object is in.
-pub const CLUSTER_NAME: &str = "clusterName";
 
 /// Of what the live object is to be read.
 #[derive(Debug, Clone, Copy)]

@@ -37,12 +37,13 @@ impl Applier {
             return (Ending::Interrupted, Map::new());
         };
         // What was applied before tells what had to go.
-        let prior = subject.prior.as_deref().filter(|prior| prior.identity == desired.identity);
+        let prior =
+            subject.prior.as_deref().filter(|prior| prior.identity.is_same(&desired.identity));
         // Under another identity, the object that was applied before must go.
         let before = subject
             .prior
             .as_deref()
-            .filter(|prior| prior.identity != desired.identity)
+            .filter(|prior| !prior.identity.is_same(&desired.identity))
             .filter(|_| adapter.never_deleted().is_none());
         let start = Instant::now();
         let mut pause = Duration::from_millis(200);
@@ -163,7 +164,7 @@ impl Applier {
             let subject = self.survey.entries.get(address);
             let prior = subject
                 .and_then(|subject| subject.prior.as_deref())
-                .filter(|prior| prior.identity == desired.identity);
+                .filter(|prior| prior.identity.is_same(&desired.identity));
             let ignore = subject.map(|subject| subject.ignore.as_slice()).unwrap_or_default();
             let found = differences(adapter, desired, prior, object, ignore);
             let prior = prior.map(|prior| &prior.attributes);
