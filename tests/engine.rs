@@ -16,10 +16,15 @@ use std::path::Path;
 
 use account::Account;
 use lkh::address::Address;
+use lkh::command::Command;
 use lkh::engine::Report;
 use lkh::engine::apply::Ending;
 use lkh::engine::event::Event;
-use lkh::plan::Mode;
+use lkh::engine::{Engine, Targets};
+use lkh::exec::gateway::Gateway;
+use lkh::exec::sandbox::SandboxExec;
+use lkh::exec::{Exec, PrivateFile, Running, Storing, Surroundings};
+use lkh::plan::{Action, Change, Mode, Reason};
 use lkh::report;
 
 const DETACH: &str = "aws iam detach-role-policy --role-name NodeRole \
@@ -221,4 +226,68 @@ fn a_service_linked_role_that_someone_else_just_made_is_adopted() {
     assert_eq!(ending(&report, "ServiceLinkedRole.spot"), &Ending::Applied);
     assert!(report.is_good(), "{}", report::run::text(&report));
     assert!(is_clean(&account));
+}
+
+/// The sandbox behind an executor that must be told the way to the cluster, as
+/// those are that run real tools.
+struct Strict(SandboxExec);
+
+impl Exec for Strict {
+    fn run<'a>(&'a self, command: &'a Command) -> Running<'a> {
+        self.0.run(command)
+    }
+
+    fn store<'a>(&'a self, file: PrivateFile, text: &'a str) -> Storing<'a> {
+        self.0.store(file, text)
+    }
+
+    fn needs_access(&self) -> bool {
+        true
+    }
+}
+
+fn strict(account: &Account) -> Engine {
+    let surroundings = Surroundings {
+        region: lkh::sandbox::REGION.to_owned(),
+        manifests: account.manifests(),
+        run: "test".to_owned(),
+        ..Surroundings::default()
+    };
+    let exec = Strict(SandboxExec::new(account.sandbox(), &surroundings));
+    let gateway = Gateway::new(Box::new(exec), &surroundings, 4, std::sync::Arc::new(|_: &str| {}));
+    Engine { gateway: std::sync::Arc::new(gateway), ..account.engine() }
+}
+
+/// What a plan says of the release, and the tools that were started for it.
+fn release(engine: &Engine, mode: Mode) -> (Change, String) {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let planned = runtime.block_on(engine.plan(mode, &Targets::default())).unwrap();
+    let commands: Vec<_> =
+        engine.gateway.trace().into_iter().map(|started| started.command).collect();
+    let address = "HelmRelease.karpenter".parse().unwrap();
+    (planned.plan.change(&address).unwrap().clone(), commands.join("\n"))
+}
+
+#[test]
+fn a_cluster_that_is_gone_needs_no_way_into_it() {
+    let account = applied();
+    let (change, commands) = release(&strict(&account), Mode::Destroy);
+    assert_eq!(change.action, Action::Delete);
+    assert!(commands.contains("helm status karpenter"), "{commands}");
+
+    let gone =
+        r#"{"now":"2030-01-01T00:00:00Z","removed":["eks/us-east-2/cluster/testskillcluster"]}"#;
+    let world = std::fs::read_to_string(account.world()).unwrap();
+    std::fs::write(account.world(), format!("{world}{gone}\n")).unwrap();
+    let (change, commands) = release(&strict(&account), Mode::Destroy);
+    assert_eq!(change.action, Action::Forget);
+    assert_eq!(change.reason, Reason::GoneWith { address: "EksCluster.main".parse().unwrap() });
+    assert!(!commands.contains("helm"), "nobody is asked: {commands}");
+    let (change, commands) = release(&strict(&account), Mode::Apply);
+    assert_eq!(change.action, Action::Unknown);
+    assert_eq!(
+        change.reason,
+        Reason::DependencyMissing { address: "EksCluster.main".parse().unwrap() }
+    );
+    assert!(!commands.contains("helm"), "{commands}");
 }

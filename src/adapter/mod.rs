@@ -24,8 +24,10 @@ mod eks;
 mod iam;
 mod iam_document;
 mod iam_rules;
+mod identity;
 mod reading;
 
+pub use identity::{CLUSTER_NAME, Identity};
 pub use reading::{Answers, Health, Live, Object, Prior, Questions, ReadError, Reading, Subject};
 
 /// Declares the closed list of kinds: `Kind => adapter`.
@@ -283,42 +285,6 @@ impl Rule {
     }
 }
 
-/// The natural key of an object: what finds it again without any state.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Identity(pub Map);
-
-impl Identity {
-    /// An identity of named parts. Parts may be unknown until the apply.
-    pub fn new<const N: usize>(parts: [(&str, Value); N]) -> Self {
-        Self(parts.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
-    }
-
-    /// A part as text; empty while unknown.
-    pub fn part(&self, key: &str) -> &str {
-        self.0.get(key).and_then(Value::as_str).unwrap_or("")
-    }
-
-    /// Whether every part is known, so that the object can be read.
-    pub fn is_known(&self) -> bool {
-        !self.0.values().any(Value::has_unknown)
-    }
-}
-
-impl fmt::Display for Identity {
-    /// `clusterName=a roleName=b`.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, (key, value)) in self.0.iter().enumerate() {
-            let space = if index > 0 { " " } else { "" };
-            match value {
-                Value::String(text) => write!(f, "{space}{key}={text}")?,
-                other => write!(f, "{space}{key}={other}")?,
-            }
-        }
-        Ok(())
-    }
-}
-
 /// What a manifest asks for, in normal form.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Desired {
@@ -349,9 +315,6 @@ impl Desired {
         self
     }
 }
-
-/// The part of an identity that names the cluster that the object is in.
-pub const CLUSTER_NAME: &str = "clusterName";
 
 /// What is to be carried out on one object.
 #[derive(Debug, Clone, Copy)]

@@ -329,14 +329,14 @@ impl Applier {
         let prior = self.prior(address);
         let live = match (&desired, prior) {
             (Some(desired), prior) => {
-                let prior = prior.filter(|prior| prior.identity == desired.identity);
+                let prior = prior.filter(|prior| prior.identity.is_same(&desired.identity));
                 Some(self.look(adapter, Some(desired), prior).await?.live)
             }
             (None, Some(_)) => Some(self.look(adapter, None, prior).await?.live),
             (None, None) => None,
         };
         let old = match (&desired, prior) {
-            (Some(desired), Some(prior)) if desired.identity != prior.identity => {
+            (Some(desired), Some(prior)) if !desired.identity.is_same(&prior.identity) => {
                 Some(self.look(adapter, None, Some(prior)).await?.live)
             }
             _ => None,

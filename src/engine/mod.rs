@@ -394,7 +394,7 @@ impl Engine {
 fn look_at(address: &Address, record: &mut Record, settled: &Settled, ignore: &[Path]) {
     let adapter = address.kind.adapter();
     let named = settled.desired.as_ref().map(|desired| &desired.identity);
-    if named.is_some_and(|named| named.is_known() && *named != record.applied.identity) {
+    if named.is_some_and(|named| named.is_known() && !named.is_same(&record.applied.identity)) {
         // What was read is the object that the manifest names now, and tells
         // nothing of the one that was applied.
         record.status = Status::Drifted;

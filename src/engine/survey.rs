@@ -192,7 +192,7 @@ impl Survey {
             let prior = subject.prior.as_deref();
             match early {
                 Some(Ok(desired)) if is_readable(&desired) => {
-                    let prior = prior.filter(|prior| prior.identity == desired.identity);
+                    let prior = prior.filter(|prior| prior.identity.is_same(&desired.identity));
                     let sighting =
                         Box::pin(self.read(adapter, Some(&desired), prior, Freshness::Shared))
                             .await;
@@ -262,7 +262,7 @@ impl Survey {
                     Ok(Some(sighting))
                 }
                 _ => {
-                    let prior = prior.filter(|prior| prior.identity == desired.identity);
+                    let prior = prior.filter(|prior| prior.identity.is_same(&desired.identity));
                     look(Some(desired), prior).await
                 }
             },
@@ -271,7 +271,7 @@ impl Survey {
         };
         let moved = match (&desired, prior) {
             (Some(desired), Some(prior))
-                if desired.identity.is_known() && desired.identity != prior.identity =>
+                if desired.identity.is_known() && !desired.identity.is_same(&prior.identity) =>
             {
                 look(None, Some(prior)).await
             }
@@ -326,7 +326,8 @@ impl Survey {
             && decision.blockers.is_empty()
             && subject.is_applied
             && matches!((prior, &desired), (Some(prior), Some(desired))
-                if prior.attributes == desired.attributes
+                if prior.identity == desired.identity
+                    && prior.attributes == desired.attributes
                     && prior.settings == desired.settings
                     && prior.outputs == outputs);
         let prior = subject.prior.clone();

@@ -220,7 +220,7 @@ fn undeclared(facts: Facts<'_>) -> Decision {
 fn declared(facts: Facts<'_>, desired: &Desired) -> Decision {
     let moved = facts
         .prior
-        .filter(|prior| desired.identity.is_known() && prior.identity != desired.identity);
+        .filter(|prior| desired.identity.is_known() && !prior.identity.is_same(&desired.identity));
     let mut decision = match facts.live {
         None => creation(facts, desired, Reason::IdentityUnknown),
         Some(Live::Absent) => {

@@ -278,3 +278,22 @@ fn a_second_process_waits_for_nobody_and_says_who_is_at_work() {
     ");
     environment.is_clean();
 }
+
+#[test]
+fn a_release_stays_when_the_stack_comes_to_name_its_cluster() {
+    let environment = TestEnvironment::new();
+    let named = "  kubernetes:\n    cluster: ${var.cluster}\n";
+    environment.edit("manifests/stack.yaml", named, "");
+    environment.apply();
+    let identity = |environment: &TestEnvironment| {
+        let state = environment.state().unwrap();
+        state["resources"]["HelmRelease.karpenter"]["applied"]["identity"]["clusterName"].clone()
+    };
+    assert!(identity(&environment).is_null());
+    let exec = "    exec: sandbox\n";
+    environment.edit("manifests/stack.yaml", exec, &format!("{exec}{named}"));
+    environment.is_clean();
+    environment.apply();
+    assert_eq!(identity(&environment), "testskillcluster");
+    environment.is_clean();
+}

@@ -37,11 +37,11 @@ impl Applier {
             return (Ending::Interrupted, Map::new());
         };
         // What was applied before tells what had to go.
-        let prior = self.prior(address).filter(|prior| prior.identity == desired.identity);
+        let prior = self.prior(address).filter(|prior| prior.identity.is_same(&desired.identity));
         // Under another identity, the object that was applied before must go.
         let before = self
             .prior(address)
-            .filter(|prior| prior.identity != desired.identity)
+            .filter(|prior| !prior.identity.is_same(&desired.identity))
             .filter(|_| adapter.never_deleted().is_none());
         let start = Instant::now();
         let mut pause = Duration::from_millis(200);
@@ -163,7 +163,8 @@ impl Applier {
             // Only what a read shows was applied; what is still to go stays
             // remembered as ours.
             let subject = self.survey.entries.get(address);
-            let prior = self.prior(address).filter(|prior| prior.identity == desired.identity);
+            let prior =
+                self.prior(address).filter(|prior| prior.identity.is_same(&desired.identity));
             let ignore = subject.map(|subject| subject.ignore.as_slice()).unwrap_or_default();
             let found = differences(adapter, desired, prior, object, ignore);
             let prior = prior.map(|prior| &prior.attributes);
