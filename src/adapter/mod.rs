@@ -342,6 +342,8 @@ pub struct Subject<'a> {
     pub desired: Option<&'a Desired>,
     /// What was applied last, from the state.
     pub prior: Option<&'a Prior>,
+    /// The fields that are not compared.
+    pub ignore: &'a [Path],
 }
 
 /// What the state remembers of a resource.

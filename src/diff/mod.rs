@@ -126,6 +126,42 @@ pub fn compare(
     found
 }
 
+/// What is desired, with what is live wherever a path in `ignore` keeps a
+/// difference from being seen: for writes that send more than what differs.
+/// Attributes whose entries are written one by one need none of it.
+pub fn keep_ignored(attributes: &[Attribute], desired: &Map, live: &Map, ignore: &[Path]) -> Map {
+    let mut kept = desired.clone();
+    for path in ignore.iter().map(Path::segments) {
+        let is_tree = |name: &String| {
+            attributes.iter().any(|one| one.name == name.as_str() && one.rule == Rule::Tree)
+        };
+        if path.len() == 1 || path.first().is_some_and(is_tree) {
+            keep(&mut kept, Some(live), path);
+        }
+    }
+    kept
+}
+
+fn keep(kept: &mut Map, live: Option<&Map>, path: &[String]) {
+    let Some((first, rest)) = path.split_first() else { return };
+    let there = live.and_then(|live| live.get(first));
+    let below = there.and_then(Value::as_map);
+    match (kept.get_mut(first), there) {
+        (_, Some(there)) if rest.is_empty() => drop(kept.insert(first.clone(), there.clone())),
+        (_, None) if rest.is_empty() => drop(kept.remove(first)),
+        (Some(Value::Map(map)), _) => keep(map, below, rest),
+        (None, Some(Value::Map(_))) => {
+            let mut map = Map::new();
+            keep(&mut map, below, rest);
+            if !map.is_empty() {
+                kept.insert(first.clone(), Value::Map(map));
+            }
+        }
+        // Compared as a whole, so nothing in it is ignored.
+        (Some(_) | None, _) => {}
+    }
+}
+
 /// What to remember as applied when an object was only brought part of the way:
 /// what the comparison found no difference in is as desired; where it did, what
 /// was remembered before stays, so that what is still to go is not taken for
@@ -405,6 +441,55 @@ mod tests {
 
     fn map(json: &serde_json::Value) -> Map {
         Value::from_json(json).as_map().cloned().unwrap()
+    }
+
+    #[test]
+    fn what_is_ignored_is_written_as_it_is() {
+        const TREE: &[Attribute] = &[
+            Attribute { name: "values", rule: Rule::Tree, on_change: OnChange::Update },
+            Attribute { name: "document", rule: Rule::Exact, on_change: OnChange::Update },
+            Attribute { name: "text", rule: Rule::Exact, on_change: OnChange::Update },
+        ];
+        let desired = map(&json!({
+            "values": {"replicas": 1, "gone": {"x": 1}, "list": [1], "other": true},
+            "document": {"a": 1},
+            "text": "ours",
+        }));
+        let live = map(&json!({
+            "values": {"replicas": 3, "theirs": {"deep": 1, "not": 2}, "list": [2], "gone": {}},
+            "document": {"a": 2},
+            "text": "theirs",
+        }));
+        let paths = [
+            &["values", "replicas"][..],
+            &["values", "gone", "x"],
+            &["values", "theirs", "deep"],
+            &["values", "neither", "nor"],
+            // Compared as a whole: what is below one is no field.
+            &["values", "list", "0"],
+            &["document", "a"],
+            &["text"],
+        ];
+        let path = |segments: &&[&str]| {
+            let (first, rest) = segments.split_first().unwrap();
+            rest.iter().fold(Path::new(*first), |path, segment| path.join(*segment))
+        };
+        let ignore: Vec<Path> = paths.iter().map(path).collect();
+        let kept = keep_ignored(TREE, &desired, &live, &ignore);
+        let expected = map(&json!({
+            "values": {
+                "replicas": 3, "gone": {}, "list": [1], "other": true, "theirs": {"deep": 1},
+            },
+            "document": {"a": 1},
+            "text": "theirs",
+        }));
+        assert_eq!(kept, expected);
+        // And what is then written leaves nothing to see.
+        let differences = |desired: &Map| {
+            let sides = Sides { desired, prior: Some(desired), live: &live };
+            compare(TREE, &BTreeSet::new(), sides, &ignore)
+        };
+        assert_eq!(differences(&kept).changes.len(), differences(&desired).changes.len());
     }
 
     #[test]

@@ -25,7 +25,7 @@ use crate::manifest::stack::Stack;
 use crate::manifest::template::{Resolution, references, resolve};
 use crate::plan::decide::{Decision, Facts, decide};
 use crate::plan::{Action, Mode, Reason};
-use crate::value::{Map, Value};
+use crate::value::{Map, Path, Value};
 
 /// A resource that is read and decided.
 #[derive(Debug, Clone)]
@@ -180,6 +180,7 @@ impl Survey {
         let adapter = address.kind.adapter();
         // What is wholly known needs to wait for nobody.
         let mut early_read = None;
+        let ignore = subject.ignore.as_slice();
         if !adapter.needs_kubernetes() || !self.gateway.needs_cluster_access() {
             let mut lookup = |reference: &Reference| self.lookup(reference, None);
             let early = self.desired(address, subject, None, &mut lookup);
@@ -187,12 +188,19 @@ impl Survey {
             match early {
                 Some(Ok(desired)) if is_readable(&desired) => {
                     let prior = prior.filter(|prior| prior.identity == desired.identity);
-                    let sighting =
-                        Box::pin(self.read(adapter, Some(&desired), prior, Freshness::Shared))
-                            .await;
+                    let sighting = Box::pin(self.read(
+                        adapter,
+                        Some(&desired),
+                        prior,
+                        ignore,
+                        Freshness::Shared,
+                    ))
+                    .await;
                     early_read = sighting.ok().map(|sighting| (desired, sighting));
                 }
-                None => drop(Box::pin(self.read(adapter, None, prior, Freshness::Shared)).await),
+                None => {
+                    drop(Box::pin(self.read(adapter, None, prior, ignore, Freshness::Shared)).await)
+                }
                 Some(_) => {}
             }
         }
@@ -240,7 +248,7 @@ impl Survey {
         let prior = subject.prior.as_deref();
         let mut evidence = Vec::new();
         let look = async |desired: Option<&Desired>, prior: Option<&Prior>| {
-            self.read(adapter, desired, prior, Freshness::Shared).await.map(Some)
+            self.read(adapter, desired, prior, &subject.ignore, Freshness::Shared).await.map(Some)
         };
         let live = match (&desired, prior) {
             (Some(desired), _) if !desired.identity.is_known() => Ok(None),
@@ -396,6 +404,7 @@ impl Survey {
         adapter: &'static dyn Adapter,
         desired: Option<&Desired>,
         prior: Option<&Prior>,
+        ignore: &[Path],
         freshness: Freshness,
     ) -> Result<Sighting, Unreadable> {
         let identity = match (desired, prior) {
@@ -403,7 +412,8 @@ impl Survey {
             (None, Some(prior)) => &prior.identity,
             (None, None) => return Ok(Sighting { live: Live::Absent, commands: Vec::new() }),
         };
-        read(&self.gateway, adapter, Subject { identity, desired, prior }, freshness).await
+        let subject = Subject { identity, desired, prior, ignore };
+        read(&self.gateway, adapter, subject, freshness).await
     }
 
     /// Tells the gateway how to reach the cluster, from the outputs of the

@@ -9,7 +9,7 @@ use crate::adapter::{
     Adapter, Blocker, Desired, Health, Live, Object, Operation, Prior, Readiness, Step, Verb,
 };
 use crate::address::Address;
-use crate::diff::{Comparison, FieldChange, Foreign, Sides, compare};
+use crate::diff::{Comparison, FieldChange, Foreign, Sides, compare, keep_ignored};
 use crate::value::{Map, Path, Value};
 
 /// What is known of one resource.
@@ -294,10 +294,21 @@ fn present(facts: Facts<'_>, desired: &Desired, object: &Object, moved: bool) ->
     decision.foreign = found.foreign;
     decision.fields = found.changes;
     decision.notes.clone_from(&object.notes);
+    // What is ignored stays as it is, also where a command sends the whole.
+    let kept;
+    let wanted = if facts.ignore.is_empty() || action == Action::Replace {
+        desired
+    } else {
+        let declared = facts.adapter.attributes();
+        let attributes =
+            keep_ignored(declared, &desired.attributes, &object.attributes, facts.ignore);
+        kept = Desired { attributes, ..desired.clone() };
+        &kept
+    };
     let operation = |verb| Operation {
         verb,
         identity: &desired.identity,
-        desired: Some(desired),
+        desired: Some(wanted),
         prior,
         object: Some(object),
         changes: &[],
