@@ -270,9 +270,8 @@ impl Survey {
             (None, None) => Ok(None),
         };
         let moved = match (&desired, prior) {
-            (Some(desired), Some(prior))
-                if desired.identity.is_known() && desired.identity != prior.identity =>
-            {
+            // Also while it is not known: then it can't be equal.
+            (Some(desired), Some(prior)) if desired.identity != prior.identity && !external => {
                 look(None, Some(prior)).await
             }
             _ => Ok(None),

@@ -25,7 +25,7 @@ pub struct Facts<'a> {
     /// What is there; `None`: it can't be read before its dependencies exist.
     pub live: Option<&'a Live>,
     /// What is there under the identity that was applied last, when the
-    /// manifest gives it another one.
+    /// manifest gives it another one, or one that is not known yet.
     pub old: Option<&'a Live>,
     /// Whether it is read only.
     pub external: bool,
@@ -218,7 +218,10 @@ fn declared(facts: Facts<'_>, desired: &Desired) -> Decision {
         .prior
         .filter(|prior| desired.identity.is_known() && prior.identity != desired.identity);
     let mut decision = match facts.live {
-        None => creation(facts, desired, Reason::IdentityUnknown),
+        None => match (facts.prior, facts.old) {
+            (Some(prior), Some(Live::Present(_))) => unsure(prior),
+            _ => creation(facts, desired, Reason::IdentityUnknown),
+        },
         Some(Live::Absent) => {
             let reason = match (facts.prior, moved) {
                 (Some(_), None) => Reason::RemovedOutside,
@@ -252,6 +255,21 @@ fn declared(facts: Facts<'_>, desired: &Desired) -> Decision {
             decision.steps.extend(after);
         }
     }
+    decision
+}
+
+/// It exists as it was applied, and whether the manifest still means that object
+/// is not known yet: it may have to stay, to change or to be replaced, and a plan
+/// names the commands of one of these.
+fn unsure(prior: &Prior) -> Decision {
+    let mut decision = Decision::without_steps(Action::Unknown, Reason::IdentityUnknown);
+    let message = format!(
+        "it exists as {}, and what the manifest calls it is known only after its dependencies are \
+         applied",
+        prior.identity
+    );
+    let next = "apply its dependencies, this resource is left as it is; then plan again";
+    decision.block("IdentityUnknown", &message, next);
     decision
 }
 
@@ -416,6 +434,37 @@ mod tests {
             origin: Origin::Change,
             replace: false,
         }
+    }
+
+    #[test]
+    fn what_exists_is_not_created_again_while_its_identity_is_not_known() {
+        let part = |value: Value| Identity::new([("name", value)]);
+        let unknown = Value::Unknown("${EksCluster.main.subnetIds}".into());
+        let desired = Desired { identity: part(unknown), ..Desired::default() };
+        let prior = Prior { identity: part("discovery".into()), ..Prior::default() };
+        let present = Live::Present(Box::default());
+        let decided = |prior, old| {
+            decide(Facts {
+                adapter: crate::adapter::Kind::Ec2Tags.adapter(),
+                desired: Some(&desired),
+                prior,
+                live: None,
+                old,
+                external: false,
+                prevent_destroy: false,
+                ignore: &[],
+                made_anew: None,
+                destroy: false,
+                ahead: true,
+            })
+        };
+        let unsure = decided(Some(&prior), Some(&present));
+        assert_eq!((unsure.action, unsure.steps.len()), (Action::Unknown, 0));
+        assert_eq!(unsure.blockers[0].code, "IdentityUnknown");
+        assert!(unsure.blockers[0].message.starts_with("it exists as name=discovery"));
+        // Whatever it will be called, it has to be made.
+        assert_eq!(decided(Some(&prior), Some(&Live::Absent)).action, Action::Create);
+        assert_eq!(decided(None, None).action, Action::Create);
     }
 
     #[test]
