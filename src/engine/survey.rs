@@ -199,7 +199,9 @@ impl Survey {
                     early_read = sighting.ok().map(|sighting| (desired, sighting));
                 }
                 None => {
-                    drop(Box::pin(self.read(adapter, None, prior, ignore, Freshness::Shared)).await)
+                    drop(
+                        Box::pin(self.read(adapter, None, prior, ignore, Freshness::Shared)).await,
+                    );
                 }
                 Some(_) => {}
             }

@@ -335,8 +335,7 @@ mod tests {
             (
                 "InvalidInput",
                 "CreateServiceLinkedRole",
-                "Service role name AWSServiceRoleForEC2Spot has been taken in this account, \
-                 please try a different suffix.",
+                "Service role name x has been taken in this account, please try a different suffix.",
                 Exists,
             ),
             ("InvalidInput", "CreateServiceLinkedRole", "Custom suffix is not allowed", Final),
