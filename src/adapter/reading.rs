@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Desired, Identity};
 use crate::command::{Answer, Command};
-use crate::value::Map;
+use crate::value::{Map, Path};
 
 /// Of what the live object is to be read.
 #[derive(Debug, Clone, Copy)]
@@ -21,6 +21,8 @@ pub struct Subject<'a> {
     pub desired: Option<&'a Desired>,
     /// What was applied last, from the state.
     pub prior: Option<&'a Prior>,
+    /// The fields that are not compared.
+    pub ignore: &'a [Path],
 }
 
 /// What the state remembers of a resource.

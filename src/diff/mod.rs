@@ -126,6 +126,42 @@ pub fn compare(
     found
 }
 
+/// What is desired, with what is live wherever a path in `ignore` keeps a
+/// difference from being seen: for writes that send more than what differs.
+/// Attributes whose entries are written one by one need none of it.
+pub fn keep_ignored(attributes: &[Attribute], desired: &Map, live: &Map, ignore: &[Path]) -> Map {
+    let mut kept = desired.clone();
+    for path in ignore.iter().map(Path::segments) {
+        let is_tree = |name: &String| {
+            attributes.iter().any(|one| one.name == name.as_str() && one.rule == Rule::Tree)
+        };
+        if path.len() == 1 || path.first().is_some_and(is_tree) {
+            keep(&mut kept, Some(live), path);
+        }
+    }
+    kept
+}
+
+fn keep(kept: &mut Map, live: Option<&Map>, path: &[String]) {
+    let Some((first, rest)) = path.split_first() else { return };
+    let there = live.and_then(|live| live.get(first));
+    let below = there.and_then(Value::as_map);
+    match (kept.get_mut(first), there) {
+        (_, Some(there)) if rest.is_empty() => drop(kept.insert(first.clone(), there.clone())),
+        (_, None) if rest.is_empty() => drop(kept.remove(first)),
+        (Some(Value::Map(map)), _) => keep(map, below, rest),
+        (None, Some(Value::Map(_))) => {
+            let mut map = Map::new();
+            keep(&mut map, below, rest);
+            if !map.is_empty() {
+                kept.insert(first.clone(), Value::Map(map));
+            }
+        }
+        // Compared as a whole, so nothing in it is ignored.
+        (Some(_) | None, _) => {}
+    }
+}
+
 /// What to remember as applied when an object was only brought part of the way:
 /// what the comparison found no difference in is as desired; where it did, what
 /// was remembered before stays, so that what is still to go is not taken for
@@ -392,76 +428,4 @@ fn members(value: Option<&Value>) -> BTreeMap<String, &Value> {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    const ATTRIBUTES: &[Attribute] = &[
-        Attribute { name: "set", rule: Rule::Set, on_change: OnChange::Update },
-        Attribute { name: "tags", rule: Rule::Entries, on_change: OnChange::Update },
-        Attribute { name: "text", rule: Rule::Exact, on_change: OnChange::Update },
-    ];
-
-    fn map(json: &serde_json::Value) -> Map {
-        Value::from_json(json).as_map().cloned().unwrap()
-    }
-
-    #[test]
-    fn members_that_are_not_known_yet_are_told_apart() {
-        let unknown = |expression: &str| Value::Unknown(expression.into());
-        let set = vec![unknown("${A.a.arn}"), unknown("${A.b.arn}"), "known".into()];
-        let desired = Map::from([("set".into(), Value::List(set))]);
-        let live = map(&json!({"set": ["known"]}));
-        let sides = Sides { desired: &desired, prior: None, live: &live };
-        let found = compare(ATTRIBUTES, &BTreeSet::new(), sides, &[]);
-        let shown: Vec<_> = found
-            .changes
-            .iter()
-            .map(|change| (change.path.to_string(), change.after.clone()))
-            .collect();
-        assert_eq!(
-            shown,
-            [
-                (r#"set["${A.a.arn}"]"#.to_owned(), Some(unknown("${A.a.arn}"))),
-                (r#"set["${A.b.arn}"]"#.to_owned(), Some(unknown("${A.b.arn}"))),
-            ]
-        );
-    }
-
-    #[test]
-    fn what_is_still_to_go_is_remembered_after_half_an_update() {
-        let prior = map(&json!({
-            "set": ["gone", "stays", "to-go"], "tags": {"a": "1", "old": "x"}, "text": "before",
-        }));
-        let desired = map(
-            &json!({"set": ["came", "missing", "stays"], "tags": {"a": "2", "b": "3"}, "text": "after"}),
-        );
-        let live = map(&json!({
-            "set": ["came", "others", "stays", "to-go"],
-            "tags": {"a": "1", "b": "3", "old": "x", "theirs": "y"},
-            "text": "before",
-        }));
-        let compared = |prior: &Map| {
-            let sides = Sides { desired: &desired, prior: Some(prior), live: &live };
-            compare(ATTRIBUTES, &BTreeSet::new(), sides, &[])
-        };
-        let found = compared(&prior);
-        let remembered = reached(&desired, Some(&prior), &found.changes);
-        assert_eq!(
-            remembered,
-            map(&json!({
-                "set": ["came", "stays", "to-go"],
-                "tags": {"a": "1", "b": "3", "old": "x"},
-                "text": "before",
-            }))
-        );
-        // The next plan finds the same left to do, and nothing more.
-        let paths = |found: &Comparison| {
-            found.changes.iter().map(|change| change.path.to_string()).collect::<Vec<_>>()
-        };
-        assert_eq!(paths(&compared(&remembered)), paths(&found));
-        assert_eq!(compared(&remembered).foreign, found.foreign);
-        assert_eq!(reached(&desired, None, &[]), desired);
-    }
-}
+mod tests;

@@ -330,14 +330,14 @@ impl Applier {
         let live = match (&desired, prior) {
             (Some(desired), prior) => {
                 let prior = prior.filter(|prior| prior.identity.is_same(&desired.identity));
-                Some(self.look(adapter, Some(desired), prior).await?.live)
+                Some(self.look(address, adapter, Some(desired), prior).await?.live)
             }
-            (None, Some(_)) => Some(self.look(adapter, None, prior).await?.live),
+            (None, Some(_)) => Some(self.look(address, adapter, None, prior).await?.live),
             (None, None) => None,
         };
         let old = match (&desired, prior) {
             (Some(desired), Some(prior)) if !desired.identity.is_same(&prior.identity) => {
-                Some(self.look(adapter, None, Some(prior)).await?.live)
+                Some(self.look(address, adapter, None, Some(prior)).await?.live)
             }
             _ => None,
         };
@@ -385,11 +385,14 @@ impl Applier {
 
     async fn look(
         &self,
+        address: &Address,
         adapter: &'static dyn Adapter,
         desired: Option<&Desired>,
         prior: Option<&Prior>,
     ) -> Result<Sighting, Unreadable> {
-        self.survey.read(adapter, desired, prior, Freshness::Fresh).await
+        let entry = self.survey.entries.get(address);
+        let ignore = entry.map(|entry| entry.ignore.as_slice()).unwrap_or_default();
+        self.survey.read(adapter, desired, prior, ignore, Freshness::Fresh).await
     }
 
     /// Runs one changing command between its intent and its outcome.

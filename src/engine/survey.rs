@@ -26,7 +26,7 @@ use crate::manifest::stack::Stack;
 use crate::manifest::template::{Resolution, references, resolve};
 use crate::plan::decide::{Decision, Facts, decide};
 use crate::plan::{Action, Mode, Reason};
-use crate::value::{Map, Value};
+use crate::value::{Map, Path, Value};
 
 /// A resource that is read and decided.
 #[derive(Debug, Clone)]
@@ -186,6 +186,7 @@ impl Survey {
         let adapter = address.kind.adapter();
         // What is wholly known needs to wait for nobody.
         let mut early_read = None;
+        let ignore = subject.ignore.as_slice();
         if !adapter.needs_kubernetes() || !self.gateway.needs_cluster_access() {
             let mut lookup = |reference: &Reference| self.lookup(reference, None);
             let early = self.desired(address, subject, None, &mut lookup);
@@ -193,12 +194,21 @@ impl Survey {
             match early {
                 Some(Ok(desired)) if is_readable(&desired) => {
                     let prior = prior.filter(|prior| prior.identity.is_same(&desired.identity));
-                    let sighting =
-                        Box::pin(self.read(adapter, Some(&desired), prior, Freshness::Shared))
-                            .await;
+                    let sighting = Box::pin(self.read(
+                        adapter,
+                        Some(&desired),
+                        prior,
+                        ignore,
+                        Freshness::Shared,
+                    ))
+                    .await;
                     early_read = sighting.ok().map(|sighting| (desired, sighting));
                 }
-                None => drop(Box::pin(self.read(adapter, None, prior, Freshness::Shared)).await),
+                None => {
+                    drop(
+                        Box::pin(self.read(adapter, None, prior, ignore, Freshness::Shared)).await,
+                    );
+                }
                 Some(_) => {}
             }
         }
@@ -248,7 +258,7 @@ impl Survey {
         }
         let mut evidence = Vec::new();
         let look = async |desired: Option<&Desired>, prior: Option<&Prior>| {
-            self.read(adapter, desired, prior, Freshness::Shared).await.map(Some)
+            self.read(adapter, desired, prior, &subject.ignore, Freshness::Shared).await.map(Some)
         };
         let live = match (&desired, prior) {
             (Some(desired), _) if !desired.identity.is_known() => Ok(None),
@@ -270,8 +280,9 @@ impl Survey {
             (None, None) => Ok(None),
         };
         let moved = match (&desired, prior) {
+            // Also while it is not known: then it can't be equal.
             (Some(desired), Some(prior))
-                if desired.identity.is_known() && !desired.identity.is_same(&prior.identity) =>
+                if !desired.identity.is_same(&prior.identity) && !external =>
             {
                 look(None, Some(prior)).await
             }
@@ -422,6 +433,7 @@ impl Survey {
         adapter: &'static dyn Adapter,
         desired: Option<&Desired>,
         prior: Option<&Prior>,
+        ignore: &[Path],
         freshness: Freshness,
     ) -> Result<Sighting, Unreadable> {
         let identity = match (desired, prior) {
@@ -432,7 +444,8 @@ impl Survey {
         if let Some(sighting) = self.outside(adapter, identity, freshness).await? {
             return Ok(sighting);
         }
-        read(&self.gateway, adapter, Subject { identity, desired, prior }, freshness).await
+        let subject = Subject { identity, desired, prior, ignore };
+        read(&self.gateway, adapter, subject, freshness).await
     }
 
     /// A dependency that could not be read.

@@ -9,7 +9,7 @@ use crate::adapter::{
     Adapter, Blocker, Desired, Health, Live, Object, Operation, Prior, Readiness, Step, Verb,
 };
 use crate::address::Address;
-use crate::diff::{Comparison, FieldChange, Foreign, Sides, compare};
+use crate::diff::{Comparison, FieldChange, Foreign, Sides, compare, keep_ignored};
 use crate::value::{Map, Path, Value};
 
 /// What is known of one resource.
@@ -25,7 +25,7 @@ pub struct Facts<'a> {
     /// What is there; `None`: it can't be read before its dependencies exist.
     pub live: Option<&'a Live>,
     /// What is there under the identity that was applied last, when the
-    /// manifest gives it another one.
+    /// manifest gives it another one, or one that is not known yet.
     pub old: Option<&'a Live>,
     /// Whether it is read only.
     pub external: bool,
@@ -222,7 +222,10 @@ fn declared(facts: Facts<'_>, desired: &Desired) -> Decision {
         .prior
         .filter(|prior| desired.identity.is_known() && !prior.identity.is_same(&desired.identity));
     let mut decision = match facts.live {
-        None => creation(facts, desired, Reason::IdentityUnknown),
+        None => match (facts.prior, facts.old) {
+            (Some(prior), Some(Live::Present(_))) => unsure(prior),
+            _ => creation(facts, desired, Reason::IdentityUnknown),
+        },
         Some(Live::Absent) => {
             let reason = match (facts.prior, moved) {
                 (Some(_), None) => Reason::RemovedOutside,
@@ -256,6 +259,21 @@ fn declared(facts: Facts<'_>, desired: &Desired) -> Decision {
             decision.steps.extend(after);
         }
     }
+    decision
+}
+
+/// It exists as it was applied, and whether the manifest still means that object
+/// is not known yet: it may have to stay, to change or to be replaced, and a plan
+/// names the commands of one of these.
+fn unsure(prior: &Prior) -> Decision {
+    let mut decision = Decision::without_steps(Action::Unknown, Reason::IdentityUnknown);
+    let message = format!(
+        "it exists as {}, and what the manifest calls it is known only after its dependencies are \
+         applied",
+        prior.identity
+    );
+    let next = "apply its dependencies, this resource is left as it is; then plan again";
+    decision.block("IdentityUnknown", &message, next);
     decision
 }
 
@@ -298,10 +316,21 @@ fn present(facts: Facts<'_>, desired: &Desired, object: &Object, moved: bool) ->
     decision.foreign = found.foreign;
     decision.fields = found.changes;
     decision.notes.clone_from(&object.notes);
+    // What is ignored stays as it is, also where a command sends the whole.
+    let kept;
+    let wanted = if facts.ignore.is_empty() || action == Action::Replace {
+        desired
+    } else {
+        let declared = facts.adapter.attributes();
+        let attributes =
+            keep_ignored(declared, &desired.attributes, &object.attributes, facts.ignore);
+        kept = Desired { attributes, ..desired.clone() };
+        &kept
+    };
     let operation = |verb| Operation {
         verb,
         identity: &desired.identity,
-        desired: Some(desired),
+        desired: Some(wanted),
         prior,
         object: Some(object),
         changes: &[],
@@ -394,49 +423,4 @@ impl Decision {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::adapter::Identity;
-    use crate::diff::Origin;
-
-    fn field(path: &[&str], after: Value) -> FieldChange {
-        let mut segments = path.iter().copied();
-        let first = Path::new(segments.next().unwrap_or_default());
-        FieldChange {
-            path: segments.fold(first, |path, segment| path.join(segment)),
-            before: None,
-            after: Some(after),
-            origin: Origin::Change,
-            replace: false,
-        }
-    }
-
-    #[test]
-    fn a_member_may_become_known_after_the_plan() {
-        let decision =
-            |fields| Decision { fields, ..Decision::without_steps(Action::Create, Reason::Absent) };
-        let planned = |fields| {
-            let decision: Decision = decision(fields);
-            crate::plan::Change {
-                address: "IamRole.a".parse().unwrap(),
-                phase: None,
-                identity: Identity::default(),
-                action: decision.action,
-                reason: decision.reason,
-                fields: decision.fields,
-                foreign: Vec::new(),
-                notes: Vec::new(),
-                commands: Vec::new(),
-                depends_on: BTreeSet::new(),
-                blockers: Vec::new(),
-            }
-        };
-        let unknown = "${IamPolicy.p.arn}";
-        let seen = planned(vec![field(&["set", unknown], Value::Unknown(unknown.into()))]);
-        let found = |set: &str, text: &str| decision(vec![field(&[set, text], text.into())]);
-        assert!(found("set", "arn:p").same_effect(&seen));
-        assert!(!found("other", "arn:p").same_effect(&seen));
-        let known = planned(vec![field(&["set", "arn:p"], "arn:p".into())]);
-        assert!(!found("set", "arn:q").same_effect(&known));
-    }
-}
+mod tests;

@@ -1,7 +1,9 @@
 //! Someone changes something by hand: the plan names exactly that field as
 //! drift, the apply restores exactly that, and then nothing is left to do.
 
-use crate::environment::{CNI_POLICY, NODE_ROLE, TestEnvironment, WORKER_POLICY, actions, fields};
+use crate::environment::{
+    CNI_POLICY, NODE_ROLE, TestEnvironment, WORKER_POLICY, actions, change, fields,
+};
 
 /// Insists on the differences of the plan and on the commands that the apply
 /// runs, and on a clean plan after that.
@@ -363,6 +365,34 @@ fn what_is_ignored_is_no_drift() {
     environment.behind(&format!(
         "aws iam detach-role-policy --role-name {NODE_ROLE} --policy-arn {CNI_POLICY}"
     ));
+    environment.is_clean();
+}
+
+#[test]
+fn what_is_ignored_is_kept_by_a_write_for_another_reason() {
+    let environment = TestEnvironment::applied();
+    let manifest = "manifests/karpenter.yaml";
+    environment.edit(
+        manifest,
+        "dependsOn:",
+        "lifecycle:\n  ignoreChanges: [values.replicas]\ndependsOn:",
+    );
+    environment.behind(
+        "helm upgrade karpenter oci://public.ecr.aws/karpenter/karpenter --version 1.8.3 -n \
+         kube-system --reuse-values --set replicas=1",
+    );
+    environment.is_clean();
+    environment.edit(manifest, "    replicas:", "    logLevel: debug\n    replicas:");
+    let plan = environment.plan();
+    let change = change(&plan, "HelmRelease.karpenter");
+    let input = &change["commands"][0]["input"];
+    assert_eq!(input["replicas"], 1, "{input}");
+    let paths: Vec<_> = change["fields"].as_array().unwrap().iter().map(|f| &f["path"]).collect();
+    assert!(!format!("{paths:?}").contains("replicas"), "{paths:?}");
+    environment.apply();
+    let values = environment.behind("helm get values karpenter -n kube-system -o json");
+    let values: serde_json::Value = serde_json::from_str(&values).unwrap();
+    assert_eq!((&values["replicas"], &values["logLevel"]), (&1.into(), &"debug".into()));
     environment.is_clean();
 }
 

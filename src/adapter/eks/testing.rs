@@ -34,7 +34,7 @@ pub fn read(
 ) -> (Result<Live, ReadError>, Vec<Vec<String>>) {
     let identity = desired.map(|d| &d.identity).or(prior.map(|p| &p.identity)).unwrap();
     assert!(identity.is_known(), "an unknown identity can't be read");
-    let subject = Subject { identity, desired, prior };
+    let subject = Subject { identity, desired, prior, ignore: &[] };
     let (mut answers, mut rounds) = (Answers::default(), Vec::new());
     loop {
         match adapter.read(&subject, &answers) {

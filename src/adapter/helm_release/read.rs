@@ -2,6 +2,7 @@
 
 use serde_json::Value as Json;
 
+use super::HelmRelease;
 use super::commands::{Release, get_objects, get_pods, show_chart};
 use super::manifest;
 use super::objects::Objects;
@@ -11,11 +12,12 @@ use super::values::{
 };
 use crate::adapter::workload::Obstacle;
 use crate::adapter::{
-    Answers, Blocker, Desired, Health, Live, Object, Questions, ReadError, Reading, Subject,
+    Adapter, Answers, Blocker, Desired, Health, Live, Object, Questions, ReadError, Reading, Subject,
 };
 use crate::command::{Answer, Command};
+use crate::diff::keep_ignored;
 use crate::diff::kubernetes::project_tree;
-use crate::value::{Map, Value};
+use crate::value::{Map, Path, Value};
 
 /// A fact of an object.
 pub fn fact<'o>(object: Option<&'o Object>, name: &str) -> Option<&'o Value> {
@@ -60,7 +62,8 @@ pub fn read(subject: &Subject<'_>, answers: &Answers) -> Result<Reading, ReadErr
         waiting |= answer.is_none();
         answer.map(|answer| (command, answer))
     };
-    let rendering = Rendering::of(subject.desired, &found);
+    let wanted_values = wanted_values(subject, &found);
+    let rendering = Rendering::of(subject.desired, wanted_values.as_ref(), &found);
     let history = found.is_pending().then(|| ask(release.history())).flatten();
     let missing = objects.missing();
     let missing = (!missing.is_empty())
@@ -138,8 +141,8 @@ pub fn read(subject: &Subject<'_>, answers: &Answers) -> Result<Reading, ReadErr
     let live = project_tree(&objects.live_tree(), &[&declared, &wanted]);
     let applied = applied_objects(subject, &object, &declared, &wanted);
     let mut secrets = Vec::new();
-    let wanted_values = subject.desired.and_then(|desired| desired.attributes.get("values"));
-    for values in wanted_values.into_iter().chain(object.attributes.get("values")) {
+    let declared = subject.desired.and_then(|desired| desired.attributes.get("values"));
+    for values in declared.into_iter().chain(&wanted_values).chain(object.attributes.get("values")) {
         sensitive_texts(values, &mut secrets);
     }
     let tree = |tree: Map| hide_texts(Value::Map(tree), &secrets);
@@ -147,6 +150,21 @@ pub fn read(subject: &Subject<'_>, answers: &Answers) -> Result<Reading, ReadErr
     object.prior.extend(applied.map(|applied| ("objects".into(), tree(applied))));
     object.attributes.insert("objects".into(), tree(live));
     Ok(Reading::Live(Live::Present(Box::new(object))))
+}
+
+/// The values that an upgrade would give: as declared, and as they are where
+/// that is ignored.
+fn wanted_values(subject: &Subject<'_>, found: &Found) -> Option<Value> {
+    let declared = subject.desired?.attributes.get("values")?;
+    let values = Path::new("values");
+    let ignore: Vec<Path> =
+        subject.ignore.iter().filter(|path| path.starts_with(&values)).cloned().collect();
+    if ignore.is_empty() {
+        return Some(declared.clone());
+    }
+    let map = |value: Value| Map::from([("values".to_owned(), value)]);
+    let live = map(hide(found.values(), &[declared]));
+    keep_ignored(HelmRelease.attributes(), &map(declared.clone()), &live, &ignore).remove("values")
 }
 
 /// The objects as they were applied last. A release keeps them itself, unless
@@ -324,11 +342,10 @@ struct Rendering<'a> {
 }
 
 impl<'a> Rendering<'a> {
-    fn of(desired: Option<&'a Desired>, found: &Found) -> Self {
+    fn of(desired: Option<&'a Desired>, values: Option<&'a Value>, found: &Found) -> Self {
         let Some(desired) = desired else { return Self::default() };
         let settings = Settings(&desired.settings);
-        let (Some(chart), Some(values)) = (settings.chart(), desired.attributes.get("values"))
-        else {
+        let (Some(chart), Some(values)) = (settings.chart(), values) else {
             return Self::default();
         };
         let local = settings.is_local().then_some(chart);

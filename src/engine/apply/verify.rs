@@ -48,7 +48,7 @@ impl Applier {
         loop {
             let old = match before {
                 None => None,
-                Some(_) => match self.look(adapter, None, before).await {
+                Some(_) => match self.look(address, adapter, None, before).await {
                     Ok(Sighting { live: Live::Absent, .. }) => None,
                     Ok(Sighting { live: Live::Present(_), .. }) => before,
                     Err(error) => {
@@ -56,7 +56,9 @@ impl Applier {
                     }
                 },
             };
-            let (problem, blockers, sighting) = match self.look(adapter, Some(desired), prior).await
+            let (problem, blockers, sighting) = match self
+                .look(address, adapter, Some(desired), prior)
+                .await
             {
                 Err(error) => {
                     return (self.unverified(address, failure, &error), Map::new());
@@ -210,7 +212,7 @@ impl Applier {
         let start = Instant::now();
         let mut pause = Duration::from_millis(200);
         loop {
-            match self.look(adapter, None, prior).await {
+            match self.look(address, adapter, None, prior).await {
                 Err(error) => {
                     let _ = self.keeper.mark_unverified(address);
                     let ending = match failure {

@@ -63,8 +63,7 @@ fn service_errors_by_code_and_message() {
         (
             "InvalidInput",
             "CreateServiceLinkedRole",
-            "Service role name AWSServiceRoleForEC2Spot has been taken in this account, \
-             please try a different suffix.",
+            "Service role name x has been taken in this account, please try a different suffix.",
             Exists,
         ),
         ("InvalidInput", "CreateServiceLinkedRole", "Custom suffix is not allowed", Final),

@@ -132,7 +132,7 @@ fn read_with(
     answers: &[Answer],
 ) -> (Vec<String>, Result<Live, String>) {
     let identity = desired.map(|d| &d.identity).or(prior.map(|p| &p.identity)).unwrap();
-    let subject = Subject { identity, desired, prior };
+    let subject = Subject { identity, desired, prior, ignore: &[] };
     let mut left: VecDeque<&Answer> = answers.iter().collect();
     let mut known = Answers::default();
     let mut asked = Vec::new();
