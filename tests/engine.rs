@@ -186,7 +186,7 @@ fn a_run_that_is_stopped_finishes_what_it_began_and_no_more() {
             matches!(finished.ending, Ending::Applied | Ending::Unchanged | Ending::Interrupted);
         assert!(fine, "{address}: {:?}", finished.ending);
     }
-    assert_eq!(account.store().read_log().unwrap().open_intents().count(), 0);
+    assert_eq!(account.log().open_intents().count(), 0);
     // The next run does the rest, and nothing twice.
     let (report, _, rest) = account.carry_out(Mode::Apply, |_, _| ());
     assert!(report.is_good());

@@ -526,11 +526,11 @@ proptest! {
             let text = report::plan::text(&planned.plan, report::plan::Show::default());
             prop_assert!(!planned.plan.has_changes(), "{text}");
             prop_assert!(planned.plan.blocked().next().is_none(), "{text}");
-            prop_assert!(account.store().load().unwrap().unwrap().verify().is_ok());
+            prop_assert!(account.state().unwrap().verify().is_ok());
         }
         let (report, _, _) = account.carry_out(Mode::Destroy, |_, _| ());
         prop_assert!(report.is_good(), "{}", report::run::text(&report));
-        prop_assert!(account.store().load().unwrap().unwrap().resources.is_empty());
+        prop_assert!(account.state().unwrap().resources.is_empty());
         prop_assert!(!account.plan(Mode::Destroy).0.plan.has_changes());
     }
 

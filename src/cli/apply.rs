@@ -2,6 +2,7 @@
 
 use std::io::{BufRead as _, IsTerminal as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::Context as _;
 
@@ -12,6 +13,7 @@ use super::{code, complain, print, tell};
 use crate::engine::Report;
 use crate::plan::{Mode, Plan, file};
 use crate::report;
+use crate::store::Lock;
 
 /// Plans, asks for approval and carries out exactly that plan. Each resource is
 /// read again before it is touched and after, and what depends on a failure is
@@ -85,41 +87,54 @@ pub(crate) fn carry_out(
     show: ShowOptions,
 ) -> anyhow::Result<u8> {
     session.block_on(async |session| {
-        let run = session.lock_info(match mode {
+        let operation = match mode {
             Mode::Apply => "apply",
             Mode::Destroy => "destroy",
-        });
-        let lock = session.engine.store.lock(&run)?;
-        session.tell_interrupted_run()?;
-        let planned = session.engine.plan(mode, &session.targets).await?;
-        if let Approval::Saved(saved) = approval {
-            let moved = file::moved(saved, &planned.plan);
-            if !moved.is_empty() {
-                complain("the saved plan is no longer what would be done; nothing was changed");
-                for what in &moved {
-                    tell(&format!("  - {}", crate::quote::printable(what)));
-                }
-                tell("next: plan again, and review");
-                if json {
-                    super::print_json(&report::run::refused(&moved, code::MOVED))?;
-                }
-                return Ok(code::MOVED);
-            }
-        }
-        if !json {
-            present(&planned, false, show)?;
-        } else if matches!(approval, Approval::Ask) {
-            // Nobody approves what was not shown; standard output is for data.
-            tell(&report::plan::text(&planned.plan, show.show()));
-        }
-        if planned.plan.has_changes() && !approved(approval).await? {
-            tell("Not approved; nothing was changed.");
-            return Ok(code::ERROR);
-        }
-        let stop = session.watch_for_interrupt();
-        let report = session.engine.apply(planned, &run, &lock, stop).await?;
-        finish(&report, json)
+        };
+        let lock = session.lock(operation).await?;
+        let ended = under_lock(session, mode, approval, &lock, json, show).await;
+        session.release(lock).await?;
+        ended
     })
+}
+
+async fn under_lock(
+    session: &Session,
+    mode: Mode,
+    approval: &Approval,
+    lock: &Arc<Lock>,
+    json: bool,
+    show: ShowOptions,
+) -> anyhow::Result<u8> {
+    session.tell_interrupted_run().await?;
+    let planned = session.engine.plan(mode, &session.targets).await?;
+    if let Approval::Saved(saved) = approval {
+        let moved = file::moved(saved, &planned.plan);
+        if !moved.is_empty() {
+            complain("the saved plan is no longer what would be done; nothing was changed");
+            for what in &moved {
+                tell(&format!("  - {}", crate::quote::printable(what)));
+            }
+            tell("next: plan again, and review");
+            if json {
+                super::print_json(&report::run::refused(&moved, code::MOVED))?;
+            }
+            return Ok(code::MOVED);
+        }
+    }
+    if !json {
+        present(&planned, false, show)?;
+    } else if matches!(approval, Approval::Ask) {
+        // Nobody approves what was not shown; standard output is for data.
+        tell(&report::plan::text(&planned.plan, show.show()));
+    }
+    if planned.plan.has_changes() && !approved(approval).await? {
+        tell("Not approved; nothing was changed.");
+        return Ok(code::ERROR);
+    }
+    let stop = session.watch_for_interrupt();
+    let report = session.engine.apply(planned, session.run(), lock, stop).await?;
+    finish(&report, json)
 }
 
 fn finish(report: &Report, json: bool) -> anyhow::Result<u8> {

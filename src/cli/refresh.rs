@@ -25,8 +25,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
     };
     let session = Session::new(stack, &args.stack, &args.access)?;
     session.block_on(async |session| {
-        let lock = session.engine.store.lock(&session.lock_info("refresh"))?;
-        let statuses = session.engine.refresh(&session.targets, &lock).await?;
+        let lock = session.lock("refresh").await?;
+        let statuses = session.engine.refresh(&session.targets, &lock).await;
+        session.release(lock).await?;
+        let statuses = statuses?;
         let good = statuses.iter().all(|(_, status)| *status == Status::Applied);
         if args.stack.output.json {
             let list: Vec<_> = statuses

@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use super::options::{AccessOptions, ExecMode, StackOptions};
 use super::progress::Progress;
 use super::{complain, print_json, tell};
+use crate::engine::clock::Clock;
 use crate::engine::event::{Event, Observer};
 use crate::engine::{Engine, Targets};
 use crate::exec::docker::Docker;
@@ -23,7 +24,7 @@ use crate::manifest::stack::Stack;
 use crate::manifest::variables::VariableInputs;
 use crate::plan::Plan;
 use crate::sandbox::Sandbox;
-use crate::store::{LocalStore, LockInfo};
+use crate::store::{LocalStore, Lock, LockInfo, Store};
 use crate::value::Value;
 
 /// The environment that the tools may see, besides everything of AWS's and
@@ -123,13 +124,22 @@ fn mode(stack: &Stack, options: &StackOptions) -> ExecMode {
 
 /// Where the state of a stack lives. The sandbox's never mixes with that of a
 /// real account.
-pub(crate) fn store(stack: &Stack, options: &StackOptions) -> LocalStore {
+pub(crate) fn store(stack: &Stack, options: &StackOptions) -> Store {
     let directory = state_dir(stack, options);
     let directory = match mode(stack, options) {
         ExecMode::Sandbox => directory.join("sandbox"),
         ExecMode::Docker | ExecMode::Local => directory,
     };
-    LocalStore::new(directory, &stack.name)
+    Store::Local(LocalStore::new(directory, &stack.name))
+}
+
+/// Waits for work that needs no session.
+///
+/// # Errors
+/// When no runtime can be made.
+pub(crate) fn wait<T>(work: impl Future<Output = T>) -> anyhow::Result<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    Ok(runtime.block_on(work))
 }
 
 /// The directory of the state: the option, or what the Stack says.
@@ -211,6 +221,7 @@ impl Session {
         }
         let engine = Engine {
             store: store(&stack, options),
+            clock: Clock::system(),
             stack,
             gateway: Arc::new(gateway),
             region,
@@ -254,6 +265,38 @@ impl Session {
         }
     }
 
+    /// What names this run.
+    pub(crate) fn run(&self) -> &str {
+        &self.run
+    }
+
+    /// Takes the lock of the stack, and says so if its holder died with it.
+    ///
+    /// # Errors
+    /// When another run holds it, or nobody knows.
+    pub(crate) async fn lock(&self, operation: &str) -> anyhow::Result<Arc<Lock>> {
+        let lock = self.engine.store.lock(&self.lock_info(operation)).await?;
+        if let Some(dead) = &lock.taken_over {
+            tell(&format!(
+                "note: took over the lock of `lkh {}` of {} since {}: its process {} ended \
+                 without giving it back",
+                dead.operation, dead.who, dead.since, dead.pid
+            ));
+        }
+        Ok(Arc::new(lock))
+    }
+
+    /// Gives the lock back.
+    ///
+    /// # Errors
+    /// When nobody knows whether it is free now.
+    pub(crate) async fn release(&self, lock: Arc<Lock>) -> anyhow::Result<()> {
+        match Arc::into_inner(lock) {
+            Some(lock) => Ok(self.engine.store.release(lock).await?),
+            None => Ok(()),
+        }
+    }
+
     /// What the lock says of this run.
     pub(crate) fn lock_info(&self, operation: &str) -> LockInfo {
         let user = std::env::var("USER").or_else(|_| std::env::var("LOGNAME"));
@@ -272,8 +315,8 @@ impl Session {
     ///
     /// # Errors
     /// When the log can't be read.
-    pub(crate) fn tell_interrupted_run(&self) -> anyhow::Result<()> {
-        let journal = self.engine.store.read_log()?;
+    pub(crate) async fn tell_interrupted_run(&self) -> anyhow::Result<()> {
+        let journal = self.engine.store.read_log().await?;
         for (operation, address) in journal.open_intents() {
             tell(&format!(
                 "note: the last run ended in the middle of operation {operation} on {address}; \

@@ -23,8 +23,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
     args.stack.output.settle();
     let Some(stack) = load(&args.stack, None)? else { return Ok(code::ERROR) };
     let store = store(&stack, &args.stack);
-    let Some(state) = store.load()? else {
-        bail!("there is no state at {} yet: run lkh apply", store.state_path().display());
+    let Some(state) = super::session::wait(store.load())?? else {
+        bail!("there is no state at {} yet: run lkh apply", store.place());
     };
     let json = args.stack.output.json;
     match &args.address {

@@ -11,15 +11,15 @@ mod verify;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Instant;
 
 use tokio::sync::{SetOnce, watch};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use super::event::Event;
 use super::keeper::Keeper;
 use super::read::{Freshness, Sighting, Unreadable, detail};
-use super::survey::{ObserverBox, Settled, Survey};
+use super::survey::{Settled, Survey};
 use crate::adapter::{Adapter, Blocker, Desired, Prior, Step};
 use crate::address::{Address, Reference};
 use crate::diff::FieldChange;
@@ -128,25 +128,25 @@ pub struct Applier {
     finished: BTreeMap<Address, SetOnce<Arc<Finished>>>,
     keeper: Keeper,
     stop: watch::Receiver<bool>,
-    observer: ObserverBox,
 }
 
 impl Applier {
-    /// An applier of a plan that was made by this survey.
+    /// An applier of a plan that was made by this survey; `remembered` is what
+    /// each resource depended on when it was last applied.
     pub fn new(
         survey: Arc<Survey>,
         account: String,
         settled: BTreeMap<Address, Arc<Settled>>,
         plan: &Plan,
+        remembered: &BTreeMap<Address, BTreeSet<Address>>,
         keeper: Keeper,
         stop: watch::Receiver<bool>,
-        observer: super::event::Observer,
     ) -> Self {
         let changes: BTreeMap<_, _> =
             plan.changes.iter().map(|change| (change.address.clone(), change.clone())).collect();
         let finished = changes.keys().map(|address| (address.clone(), SetOnce::new())).collect();
         Self {
-            predecessors: predecessors(&changes, &keeper),
+            predecessors: predecessors(&changes, remembered),
             survey,
             account,
             settled,
@@ -154,7 +154,6 @@ impl Applier {
             finished,
             keeper,
             stop,
-            observer: ObserverBox(observer),
         }
     }
 
@@ -175,7 +174,7 @@ impl Applier {
             });
         }
         while tasks.join_next().await.is_some() {}
-        self.keeper.result()?;
+        self.keeper.result().await?;
         Ok(self
             .finished
             .iter()
@@ -187,9 +186,10 @@ impl Applier {
     ///
     /// # Errors
     /// When the log can't be written.
-    pub fn end(&self, run: &str, code: u8) -> Result<(), StoreError> {
-        let _ = self.keeper.note(crate::journal::Event::RunEnded { run: run.to_owned(), code });
-        self.keeper.result()
+    pub async fn end(&self, run: &str, code: u8) -> Result<(), StoreError> {
+        let ended = crate::journal::Event::RunEnded { run: run.to_owned(), code };
+        let _ = self.keeper.note(ended).await;
+        self.keeper.result().await
     }
 
     async fn carry_out(&self, address: &Address) -> Finished {
@@ -210,7 +210,7 @@ impl Applier {
         }
         let start = Instant::now();
         let ending = if change.action == Action::NoOp {
-            self.keep(address, settled);
+            self.keep(address, settled).await;
             return Finished {
                 ending: if change.blockers.is_empty() {
                     Ending::Unchanged
@@ -226,9 +226,12 @@ impl Applier {
         } else if stopped || *self.stop.borrow() || self.keeper.is_broken() {
             Ending::Interrupted
         } else {
-            (self.observer.0)(Event::Started { address: address.clone(), action: change.action });
+            (self.survey.observer.0)(Event::Started {
+                address: address.clone(),
+                action: change.action,
+            });
             match change.action {
-                Action::Forget => match self.keeper.forget(address) {
+                Action::Forget => match self.keeper.forget(address).await {
                     Ok(()) => Ending::Forgotten,
                     Err(_) => Ending::Interrupted,
                 },
@@ -251,7 +254,7 @@ impl Applier {
     }
 
     fn ended(&self, address: &Address, action: Action, ending: &Ending, start: Instant) {
-        (self.observer.0)(Event::Ended {
+        (self.survey.observer.0)(Event::Ended {
             address: address.clone(),
             action,
             outcome: ending.word(),
@@ -397,7 +400,7 @@ impl Applier {
 
     /// Runs one changing command between its intent and its outcome.
     async fn step(&self, address: &Address, step: &Step) -> Result<(), Failure> {
-        let operation = self.keeper.intend(address, step).map_err(|_| Failure {
+        let operation = self.keeper.intend(address, step).await.map_err(|_| Failure {
             what: step.title.clone(),
             command: step.command.to_string(),
             why: "the apply log could not be written, so the command was not run".into(),
@@ -405,7 +408,7 @@ impl Applier {
             blockers: Vec::new(),
             exists: false,
         })?;
-        (self.observer.0)(Event::CommandStarted {
+        (self.survey.observer.0)(Event::CommandStarted {
             address: address.clone(),
             title: step.title.clone(),
         });
@@ -442,8 +445,8 @@ impl Applier {
             }
         };
         // Failing to log the outcome stops the run; the open intent remains.
-        let _ = self.keeper.outcome(operation, outcome);
-        (self.observer.0)(Event::CommandEnded {
+        let _ = self.keeper.outcome(operation, outcome).await;
+        (self.survey.observer.0)(Event::CommandEnded {
             address: address.clone(),
             title: step.title.clone(),
             succeeded: failure.is_none(),
@@ -484,7 +487,7 @@ fn unplanned<'a>(steps: &'a [Step], change: &Change) -> Option<&'a Step> {
 /// deletion everything that depended on the object.
 fn predecessors(
     changes: &BTreeMap<Address, Change>,
-    keeper: &Keeper,
+    remembered: &BTreeMap<Address, BTreeSet<Address>>,
 ) -> BTreeMap<Address, BTreeSet<Address>> {
     let goes = |address: &Address| {
         changes
@@ -504,7 +507,6 @@ fn predecessors(
             );
         }
     }
-    let remembered = keeper.dependencies();
     for (address, change) in changes {
         let old = remembered.get(address).into_iter().flatten();
         for dependency in change.depends_on.iter().chain(old) {
@@ -514,7 +516,7 @@ fn predecessors(
         }
     }
     if changes.keys().any(goes) {
-        untangle(&mut predecessors, &remembered);
+        untangle(&mut predecessors, remembered);
     }
     predecessors
 }

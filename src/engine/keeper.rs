@@ -3,28 +3,33 @@
 //! Every method is one whole, synced write. The first write that fails breaks
 //! the keeper: nothing is begun after that, and the run says why.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
-use jiff::Timestamp;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
 
+use super::clock::Clock;
 use crate::adapter::Step;
 use crate::address::Address;
 use crate::journal::{Event, Outcome};
 use crate::state::{Record, State, Status};
-use crate::store::{LocalStore, Log, StoreError};
+use crate::store::{Lock, Log, Store, StoreError};
 use crate::value::Digest;
 
 /// State and log of one run.
 #[derive(Debug)]
 pub struct Keeper {
-    store: LocalStore,
+    clock: Clock,
+    broken: AtomicBool,
     inner: Mutex<Inner>,
 }
 
 #[derive(Debug)]
 struct Inner {
+    store: Store,
+    lock: Arc<Lock>,
     state: State,
     log: Log,
     error: Option<StoreError>,
@@ -41,74 +46,67 @@ const WRITE_SHARE: u32 = 10;
 
 impl Keeper {
     /// A keeper of what was loaded.
-    pub fn new(store: LocalStore, state: State, log: Log) -> Self {
-        let inner = Inner { state, log, error: None, saved: None, dirty: false };
-        Self { store, inner: Mutex::new(inner) }
+    pub fn new(store: Store, lock: Arc<Lock>, state: State, log: Log, clock: Clock) -> Self {
+        let inner = Inner { store, lock, state, log, error: None, saved: None, dirty: false };
+        Self { clock, broken: AtomicBool::new(false), inner: Mutex::new(inner) }
     }
 
     /// Whether a write failed.
     pub fn is_broken(&self) -> bool {
-        self.lock().error.is_some()
+        self.broken.load(Ordering::Acquire)
     }
 
     /// The first write that failed, if any.
     ///
     /// # Errors
     /// That failure.
-    pub fn result(&self) -> Result<(), StoreError> {
-        let mut inner = self.lock();
-        let _ = inner.flush(&self.store);
+    pub async fn result(&self) -> Result<(), StoreError> {
+        let mut inner = self.inner.lock().await;
+        let _ = self.flush(&mut inner).await;
         match inner.error.take() {
             Some(error) => Err(error),
             None => Ok(()),
         }
     }
 
-    /// What the state says now.
-    pub fn state(&self) -> State {
-        self.lock().state.clone()
-    }
-
-    /// What each resource depended on when it was last applied.
-    pub fn dependencies(&self) -> BTreeMap<Address, BTreeSet<Address>> {
-        let inner = self.lock();
-        let resources = inner.state.resources.iter();
-        resources.map(|(address, record)| (address.clone(), record.dependencies.clone())).collect()
-    }
-
     /// Logs an event of the run itself.
-    pub fn note(&self, event: Event) -> Result<(), Stopped> {
-        let mut inner = self.lock();
-        inner.append(event)
+    pub async fn note(&self, event: Event) -> Result<(), Stopped> {
+        let mut inner = self.inner.lock().await;
+        self.append(&mut inner, event).await
     }
 
     /// Logs what is about to be done; returns the operation's number.
-    pub fn intend(&self, address: &Address, step: &Step) -> Result<u64, Stopped> {
-        let mut inner = self.lock();
+    pub async fn intend(&self, address: &Address, step: &Step) -> Result<u64, Stopped> {
+        let mut inner = self.inner.lock().await;
         let operation = inner.log.journal().next_operation();
-        inner.append(Event::Intended {
-            operation,
-            address: address.clone(),
-            title: step.title.clone(),
-            command: step.command.to_string(),
-            input: step
-                .command
-                .stdin
-                .as_ref()
-                .map(|document| Digest::of(document.redacted_json().to_string().as_bytes())),
-        })?;
+        self.append(
+            &mut inner,
+            Event::Intended {
+                operation,
+                address: address.clone(),
+                title: step.title.clone(),
+                command: step.command.to_string(),
+                input: step
+                    .command
+                    .stdin
+                    .as_ref()
+                    .map(|document| Digest::of(document.redacted_json().to_string().as_bytes())),
+            },
+        )
+        .await?;
         Ok(operation)
     }
 
     /// Logs what came of an operation.
-    pub fn outcome(&self, operation: u64, outcome: Outcome) -> Result<(), Stopped> {
-        self.lock().append(Event::Finished { operation, outcome })
+    pub async fn outcome(&self, operation: u64, outcome: Outcome) -> Result<(), Stopped> {
+        let mut inner = self.inner.lock().await;
+        self.append(&mut inner, Event::Finished { operation, outcome }).await
     }
 
     /// Records what a read proved. Another address that the same object had
     /// before leaves the state: an object has one.
-    pub fn record(&self, address: &Address, record: Record) -> Result<(), Stopped> {
-        let mut inner = self.lock();
+    pub async fn record(&self, address: &Address, record: Record) -> Result<(), Stopped> {
+        let mut inner = self.inner.lock().await;
         let status = record.status.word().to_owned();
         inner.state.resources.retain(|other, known| {
             other.kind != address.kind
@@ -116,53 +114,93 @@ impl Keeper {
                 || known.applied.identity != record.applied.identity
         });
         inner.state.resources.insert(address.clone(), record);
-        inner.save(&self.store)?;
-        inner.append(Event::Settled { address: address.clone(), status })
+        self.save(&mut inner).await?;
+        self.append(&mut inner, Event::Settled { address: address.clone(), status }).await
     }
 
     /// Records what a read showed of a resource that was not changed, unless
     /// the record says the same already (its evidence stays, then).
-    pub fn refresh(&self, address: &Address, record: Record) {
-        let mut inner = self.lock();
+    pub async fn refresh(&self, address: &Address, record: Record) {
+        let mut inner = self.inner.lock().await;
         let same = inner.state.resources.get(address).is_some_and(|old| {
             Record { evidence: Vec::new(), ..old.clone() }
                 == Record { evidence: Vec::new(), ..redacted(&record) }
         });
         if !same {
             inner.state.resources.insert(address.clone(), record);
-            let _ = inner.save(&self.store);
+            let _ = self.save(&mut inner).await;
         }
     }
 
     /// Marks a resource whose change nobody could verify.
-    pub fn mark_unverified(&self, address: &Address) -> Result<(), Stopped> {
-        let mut inner = self.lock();
+    pub async fn mark_unverified(&self, address: &Address) -> Result<(), Stopped> {
+        let mut inner = self.inner.lock().await;
         if let Some(record) = inner.state.resources.get_mut(address) {
             record.status = Status::Unverified;
         }
-        inner.save(&self.store)
+        self.save(&mut inner).await
     }
 
     /// Removes a resource whose object a read proved to be gone.
-    pub fn gone(&self, address: &Address) -> Result<(), Stopped> {
-        self.remove(address, "gone")
+    pub async fn gone(&self, address: &Address) -> Result<(), Stopped> {
+        self.remove(address, "gone").await
     }
 
     /// Removes a resource and leaves its object.
-    pub fn forget(&self, address: &Address) -> Result<(), Stopped> {
-        self.remove(address, "forgotten")
+    pub async fn forget(&self, address: &Address) -> Result<(), Stopped> {
+        self.remove(address, "forgotten").await
     }
 
-    fn remove(&self, address: &Address, status: &str) -> Result<(), Stopped> {
-        let mut inner = self.lock();
+    async fn remove(&self, address: &Address, status: &str) -> Result<(), Stopped> {
+        let mut inner = self.inner.lock().await;
         inner.state.resources.remove(address);
-        inner.save(&self.store)?;
-        inner.append(Event::Settled { address: address.clone(), status: status.to_owned() })
+        self.save(&mut inner).await?;
+        self.append(
+            &mut inner,
+            Event::Settled { address: address.clone(), status: status.to_owned() },
+        )
+        .await
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inner> {
-        // A panic of another task leaves the state as it was last written.
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    fn stop(&self, inner: &mut Inner, error: StoreError) -> Stopped {
+        inner.error = Some(error);
+        self.broken.store(true, Ordering::Release);
+        Stopped
+    }
+
+    async fn append(&self, inner: &mut Inner, event: Event) -> Result<(), Stopped> {
+        if self.is_broken() {
+            return Err(Stopped);
+        }
+        inner.log.append(self.clock.now(), event).await.map_err(|error| self.stop(inner, error))
+    }
+
+    async fn save(&self, inner: &mut Inner) -> Result<(), Stopped> {
+        if self.is_broken() {
+            return Err(Stopped);
+        }
+        inner.dirty = true;
+        if let Some((at, took)) = inner.saved
+            && took > CHEAP_WRITE
+            && at.elapsed() < took * WRITE_SHARE
+        {
+            return Ok(());
+        }
+        self.flush(inner).await
+    }
+
+    async fn flush(&self, inner: &mut Inner) -> Result<(), Stopped> {
+        if !inner.dirty || self.is_broken() {
+            return Ok(());
+        }
+        inner.state.serial += 1;
+        let start = Instant::now();
+        if let Err(error) = inner.store.save(&inner.lock, &inner.state).await {
+            return Err(self.stop(inner, error));
+        }
+        inner.saved = Some((Instant::now(), start.elapsed()));
+        inner.dirty = false;
+        Ok(())
     }
 }
 
@@ -173,44 +211,4 @@ pub struct Stopped;
 /// A record as it reads back from its file.
 fn redacted(record: &Record) -> Record {
     serde_json::to_value(record).and_then(serde_json::from_value).unwrap_or_else(|_| record.clone())
-}
-
-impl Inner {
-    fn stop(&mut self, error: StoreError) -> Stopped {
-        self.error = Some(error);
-        Stopped
-    }
-
-    fn append(&mut self, event: Event) -> Result<(), Stopped> {
-        if self.error.is_some() {
-            return Err(Stopped);
-        }
-        self.log.append(Timestamp::now(), event).map_err(|error| self.stop(error))
-    }
-
-    fn save(&mut self, store: &LocalStore) -> Result<(), Stopped> {
-        if self.error.is_some() {
-            return Err(Stopped);
-        }
-        self.dirty = true;
-        if let Some((at, took)) = self.saved
-            && took > CHEAP_WRITE
-            && at.elapsed() < took * WRITE_SHARE
-        {
-            return Ok(());
-        }
-        self.flush(store)
-    }
-
-    fn flush(&mut self, store: &LocalStore) -> Result<(), Stopped> {
-        if !self.dirty || self.error.is_some() {
-            return Ok(());
-        }
-        self.state.serial += 1;
-        let start = Instant::now();
-        store.save(&self.state).map_err(|error| self.stop(error))?;
-        self.saved = Some((Instant::now(), start.elapsed()));
-        self.dirty = false;
-        Ok(())
-    }
 }

@@ -7,6 +7,7 @@
 
 pub mod apply;
 mod claims;
+pub mod clock;
 pub mod entry;
 pub mod event;
 pub mod keeper;
@@ -19,6 +20,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use self::apply::{Applier, Ending, Finished};
+use self::clock::Clock;
 use self::entry::{Entry, entries, graph};
 use self::event::Observer;
 use self::keeper::Keeper;
@@ -32,7 +34,7 @@ use crate::manifest::stack::Stack;
 use crate::plan::decide::differences;
 use crate::plan::{Action, Change, FORMAT_VERSION, Mode, Plan, PlannedCommand};
 use crate::state::{Record, State, Status};
-use crate::store::{LocalStore, LockInfo, StoreError};
+use crate::store::{Lock, Store, StoreError};
 use crate::value::Path;
 
 /// Why the engine could not do its work at all.
@@ -95,7 +97,9 @@ pub struct Engine {
     /// The AWS region.
     pub region: String,
     /// Where the state lives.
-    pub store: LocalStore,
+    pub store: Store,
+    /// What time it is.
+    pub clock: Clock,
     /// Whoever shows what happens.
     pub observer: Observer,
 }
@@ -186,7 +190,7 @@ impl Engine {
         targets: &Targets,
         keep_all: bool,
     ) -> Result<Planned, EngineError> {
-        let state = self.store.load()?;
+        let state = self.store.load().await?;
         let all = entries(&self.stack, state.as_ref(), mode);
         let whole = graph(&all);
         let mut order = whole
@@ -211,15 +215,7 @@ impl Engine {
         };
         let chosen: BTreeMap<_, _> =
             all.into_iter().filter(|(address, _)| chosen.contains(address)).collect();
-        let survey = Arc::new(Survey::new(
-            Arc::clone(&self.stack),
-            mode,
-            Arc::clone(&self.gateway),
-            self.region.clone(),
-            chosen,
-            keep_all,
-            Arc::clone(&self.observer),
-        ));
+        let survey = Arc::new(Survey::of(self, mode, chosen, keep_all));
         // The resources hold what is needed of it; its evidence would be half of
         // what a large plan keeps.
         let origin = state.map(Origin::of);
@@ -254,33 +250,41 @@ impl Engine {
     pub async fn apply(
         &self,
         planned: Planned,
-        run: &LockInfo,
-        lock: &crate::store::Lock,
+        run: &str,
+        lock: &Arc<Lock>,
         stop: watch::Receiver<bool>,
     ) -> Result<Report, EngineError> {
         let Planned { plan, survey, account, settled } = planned;
         let state = self
-            .state_of(&plan)?
+            .state_of(&plan)
+            .await?
             .unwrap_or_else(|| State::new(&self.stack.name, new_lineage(), &account, &self.region));
-        self.store.back_up()?;
-        let mut log = self.store.open_log(lock)?;
+        self.store.back_up(lock).await?;
+        let mut log = self.store.open_log(lock).await?;
         log.append(
-            jiff::Timestamp::now(),
+            self.clock.now(),
             journal::Event::RunStarted {
                 format_version: journal::FORMAT_VERSION,
-                run: run.id.clone(),
+                run: run.to_owned(),
                 plan: plan.digest(),
             },
-        )?;
-        let keeper = Keeper::new(self.store.clone(), state, log);
+        )
+        .await?;
+        let remembered = state
+            .resources
+            .iter()
+            .map(|(address, record)| (address.clone(), record.dependencies.clone()))
+            .collect();
+        let keeper =
+            Keeper::new(self.store.clone(), Arc::clone(lock), state, log, self.clock.clone());
         let applier = Arc::new(Applier::new(
             survey,
             account,
             settled,
             &plan,
+            &remembered,
             keeper,
             stop.clone(),
-            Arc::clone(&self.observer),
         ));
         let finished = applier.run().await?;
         let resources = plan
@@ -292,7 +296,7 @@ impl Engine {
             })
             .collect();
         let report = Report { resources, interrupted: *stop.borrow() };
-        applier.end(&run.id, report.exit_code())?;
+        applier.end(run, report.exit_code()).await?;
         Ok(report)
     }
 
@@ -305,23 +309,23 @@ impl Engine {
     pub async fn refresh(
         &self,
         targets: &Targets,
-        _lock: &crate::store::Lock,
+        lock: &Lock,
     ) -> Result<Vec<(Address, Status)>, EngineError> {
         let planned = self.survey(Mode::Apply, targets, true).await?;
-        let Some(mut state) = self.state_of(&planned.plan)? else { return Ok(Vec::new()) };
+        let Some(mut state) = self.state_of(&planned.plan).await? else { return Ok(Vec::new()) };
         let mut statuses = Vec::new();
         let before = state.clone();
         for (address, settled) in &planned.settled {
             let Some(record) = state.resources.get_mut(address) else { continue };
             let entry = planned.survey.entries.get(address);
             let ignore = entry.map(|entry| entry.ignore.as_slice()).unwrap_or_default();
-            look_at(address, record, settled, ignore);
+            look_at(address, record, settled, ignore, self.clock.now());
             statuses.push((address.clone(), record.status));
         }
         if state != before {
             state.serial += 1;
-            self.store.back_up()?;
-            self.store.save(&state)?;
+            self.store.back_up(lock).await?;
+            self.store.save(lock, &state).await?;
         }
         Ok(statuses)
     }
@@ -355,8 +359,8 @@ impl Engine {
     }
 
     /// The state that a plan was made of, read again.
-    fn state_of(&self, plan: &Plan) -> Result<Option<State>, EngineError> {
-        let state = self.store.load()?;
+    async fn state_of(&self, plan: &Plan) -> Result<Option<State>, EngineError> {
+        let state = self.store.load().await?;
         let same = match &state {
             Some(state) => {
                 Some(&state.lineage) == plan.lineage.as_ref() && state.serial == plan.serial
@@ -391,7 +395,13 @@ impl Engine {
 }
 
 /// Brings a record up to date with what was read.
-fn look_at(address: &Address, record: &mut Record, settled: &Settled, ignore: &[Path]) {
+fn look_at(
+    address: &Address,
+    record: &mut Record,
+    settled: &Settled,
+    ignore: &[Path],
+    now: jiff::Timestamp,
+) {
     let adapter = address.kind.adapter();
     let named = settled.desired.as_ref().map(|desired| &desired.identity);
     if named.is_some_and(|named| named.is_known() && !named.is_same(&record.applied.identity)) {
@@ -429,7 +439,7 @@ fn look_at(address: &Address, record: &mut Record, settled: &Settled, ignore: &[
     }
     if let Some(live) = &settled.live {
         let sighting = read::Sighting { live: live.clone(), commands: settled.evidence.clone() };
-        record.evidence = apply::evidence(&sighting);
+        record.evidence = apply::evidence(&sighting, now);
     }
 }
 

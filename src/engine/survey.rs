@@ -14,6 +14,8 @@ use std::sync::Arc;
 use tokio::sync::SetOnce;
 use tokio::task::JoinSet;
 
+use super::Engine;
+use super::clock::Clock;
 use super::entry::Entry;
 use super::event::{Event, Observer};
 use super::read::{Freshness, Sighting, Unreadable, read};
@@ -68,7 +70,9 @@ pub struct Survey {
     settled: BTreeMap<Address, SetOnce<Arc<Settled>>>,
     /// The resources that stand for clusters.
     clusters: Vec<Address>,
-    observer: ObserverBox,
+    pub(super) observer: ObserverBox,
+    /// What time it is.
+    pub clock: Clock,
 }
 
 /// An observer without a `Debug` of its own.
@@ -81,30 +85,28 @@ impl std::fmt::Debug for ObserverBox {
 }
 
 impl Survey {
-    /// A walk over these resources.
-    pub fn new(
-        stack: Arc<Stack>,
+    /// A walk over these resources of an engine's stack.
+    pub fn of(
+        engine: &Engine,
         mode: Mode,
-        gateway: Arc<Gateway>,
-        region: String,
         entries: BTreeMap<Address, Entry>,
         keep_all: bool,
-        observer: Observer,
     ) -> Self {
         let settled = entries.keys().map(|address| (address.clone(), SetOnce::new())).collect();
         let is_cluster = |address: &&Address| address.kind == Kind::EksCluster;
         let clusters = entries.keys().filter(is_cluster).cloned().collect();
         Self {
-            stack,
+            stack: Arc::clone(&engine.stack),
             mode,
-            gateway,
-            region,
+            gateway: Arc::clone(&engine.gateway),
+            region: engine.region.clone(),
             entries,
             keep_all,
             account: SetOnce::new(),
             settled,
             clusters,
-            observer: ObserverBox(observer),
+            observer: ObserverBox(Arc::clone(&engine.observer)),
+            clock: engine.clock.clone(),
         }
     }
 

@@ -7,16 +7,19 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use lkh::command::{Effect, Tool};
+use lkh::engine::clock::Clock;
 use lkh::engine::event::Event;
 use lkh::engine::{Engine, Planned, Report, Targets};
 use lkh::exec::Surroundings;
 use lkh::exec::gateway::{Gateway, Started};
 use lkh::exec::sandbox::SandboxExec;
+use lkh::journal::Journal;
 use lkh::manifest::load::load;
 use lkh::manifest::variables::VariableInputs;
 use lkh::plan::{Mode, Plan};
 use lkh::sandbox::Sandbox;
-use lkh::store::{LocalStore, LockInfo};
+use lkh::state::State;
+use lkh::store::{LocalStore, LockInfo, Store};
 use tokio::sync::watch;
 
 /// A simulated account with manifests and a state of its own.
@@ -99,6 +102,16 @@ impl Account {
         LocalStore::new(self.state_directory(), "test")
     }
 
+    /// What the state says.
+    pub fn state(&self) -> Option<State> {
+        block_on(Store::Local(self.store()).load()).unwrap()
+    }
+
+    /// What the apply log says.
+    pub fn log(&self) -> Journal {
+        block_on(Store::Local(self.store()).read_log()).unwrap()
+    }
+
     /// Every file besides the manifests, with its bytes.
     pub fn files(&self) -> BTreeMap<PathBuf, Vec<u8>> {
         let state = fs::read_dir(self.state_directory()).into_iter().flatten();
@@ -134,7 +147,8 @@ impl Account {
             stack: Arc::new(stack),
             gateway: Arc::new(gateway),
             region: surroundings.region,
-            store: self.store(),
+            store: Store::Local(self.store()),
+            clock: Clock::system(),
             observer: Arc::new(|_| {}),
         }
     }
@@ -170,10 +184,10 @@ impl Account {
             since: jiff::Timestamp::UNIX_EPOCH,
         };
         block_on(async {
-            let lock = engine.store.lock(&info).unwrap();
+            let lock = Arc::new(engine.store.lock(&info).await.unwrap());
             let planned = engine.plan(mode, &Targets::default()).await.unwrap();
             let plan = planned.plan.clone();
-            let report = engine.apply(planned, &info, &lock, stop).await.unwrap();
+            let report = engine.apply(planned, &info.id, &lock, stop).await.unwrap();
             let started = engine.gateway.trace().into_iter();
             let writes = started.filter(|one| one.effect == Effect::Write).map(|one| one.command);
             (report, plan, writes.collect())

@@ -4,7 +4,9 @@
 //! This module must not change anything but state and log.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::super::event::Event;
 use super::super::read::{Sighting, Unreadable};
@@ -52,7 +54,7 @@ impl Applier {
                     Ok(Sighting { live: Live::Absent, .. }) => None,
                     Ok(Sighting { live: Live::Present(_), .. }) => before,
                     Err(error) => {
-                        return (self.unverified(address, failure, &error), Map::new());
+                        return (self.unverified(address, failure, &error).await, Map::new());
                     }
                 },
             };
@@ -61,7 +63,7 @@ impl Applier {
                 .await
             {
                 Err(error) => {
-                    return (self.unverified(address, failure, &error), Map::new());
+                    return (self.unverified(address, failure, &error).await, Map::new());
                 }
                 Ok(sighting) => match (old, &sighting.live) {
                     (Some(old), _) => {
@@ -74,7 +76,7 @@ impl Applier {
                         let problem = match &object.health {
                             Health::Sound if found.is_equal() => match ready {
                                 Readiness::Ready => {
-                                    return self.proved(address, desired, &sighting);
+                                    return self.proved(address, desired, &sighting).await;
                                 }
                                 Readiness::NotReady(blockers) | Readiness::Waiting(blockers) => {
                                     ("it is not ready".to_owned(), blockers)
@@ -113,7 +115,7 @@ impl Applier {
                     if matches!(object.health, Health::Broken(_)));
             if !hopeless {
                 if !blockers.is_empty() {
-                    (self.observer.0)(Event::Waiting {
+                    (self.survey.observer.0)(Event::Waiting {
                         address: address.clone(),
                         blockers: blockers.clone(),
                     });
@@ -125,27 +127,33 @@ impl Applier {
             if old.is_some() {
                 // The state goes on remembering the old object, or nobody would
                 // know of it any more.
-                let _ = self.keeper.mark_unverified(address);
+                let _ = self.keeper.mark_unverified(address).await;
                 let failure = failure.unwrap_or_else(|| not_shown(address, &problem));
                 return (Ending::Failed(failure), Map::new());
             }
             return self
-                .fell_short(address, adapter, desired, failure, &problem, blockers, &sighting);
+                .fell_short(address, adapter, desired, failure, &problem, blockers, &sighting)
+                .await;
         }
     }
 
     /// A read proved that the object is as declared and ready.
-    fn proved(&self, address: &Address, desired: &Desired, sighting: &Sighting) -> (Ending, Map) {
+    async fn proved(
+        &self,
+        address: &Address,
+        desired: &Desired,
+        sighting: &Sighting,
+    ) -> (Ending, Map) {
         let outputs = outputs(Some(desired), Some(&sighting.live), Action::NoOp);
         let record = self.record(address, desired.attributes.clone(), desired, &outputs, sighting);
-        match self.keeper.record(address, Record { status: Status::Applied, ..record }) {
+        match self.keeper.record(address, Record { status: Status::Applied, ..record }).await {
             Ok(()) => (Ending::Applied, outputs),
             Err(_) => (Ending::Interrupted, outputs),
         }
     }
 
     #[expect(clippy::too_many_arguments, reason = "all that is known of the one attempt")]
-    fn fell_short(
+    async fn fell_short(
         &self,
         address: &Address,
         adapter: &'static dyn Adapter,
@@ -181,7 +189,7 @@ impl Applier {
                 _ => blockers,
             };
             let record = Record { status: Status::NotReady, blockers, ..record };
-            if self.keeper.record(address, record).is_err() {
+            if self.keeper.record(address, record).await.is_err() {
                 ending = Ending::Interrupted;
             }
         }
@@ -189,13 +197,13 @@ impl Applier {
     }
 
     /// The object could not be read after a change: nobody knows.
-    fn unverified(
+    async fn unverified(
         &self,
         address: &Address,
         failure: Option<Failure>,
         error: &Unreadable,
     ) -> Ending {
-        let _ = self.keeper.mark_unverified(address);
+        let _ = self.keeper.mark_unverified(address).await;
         match failure {
             Some(failure) => Ending::Failed(failure),
             None => unreadable("read it after the change", error),
@@ -214,7 +222,7 @@ impl Applier {
         loop {
             match self.look(address, adapter, None, prior).await {
                 Err(error) => {
-                    let _ = self.keeper.mark_unverified(address);
+                    let _ = self.keeper.mark_unverified(address).await;
                     let ending = match failure {
                         Some(failure) => Ending::Failed(failure),
                         None => unreadable("read it after the change", &error),
@@ -222,7 +230,7 @@ impl Applier {
                     return (ending, Map::new());
                 }
                 Ok(Sighting { live: Live::Absent, .. }) => {
-                    let ending = match self.keeper.gone(address) {
+                    let ending = match self.keeper.gone(address).await {
                         Ok(()) => Ending::Destroyed,
                         Err(_) => Ending::Interrupted,
                     };
@@ -234,7 +242,7 @@ impl Applier {
                 }
                 Ok(_) => {
                     // Parts of it may be gone: nobody can say that it is applied.
-                    let _ = self.keeper.mark_unverified(address);
+                    let _ = self.keeper.mark_unverified(address).await;
                     let failure = failure.unwrap_or_else(|| Failure {
                         what: "verify the deletion".into(),
                         command: String::new(),
@@ -251,7 +259,7 @@ impl Applier {
 
     /// Brings the record of a resource that needs no change up to date with
     /// what was read, if it says something else.
-    pub(super) fn keep(&self, address: &Address, settled: &Settled) {
+    pub(super) async fn keep(&self, address: &Address, settled: &Settled) {
         let (Some(desired), Some(Live::Present(object))) = (&settled.desired, &settled.live) else {
             return;
         };
@@ -264,7 +272,7 @@ impl Applier {
             Sighting { live: Live::Present(object.clone()), commands: settled.evidence.clone() };
         let record =
             self.record(address, desired.attributes.clone(), desired, &settled.outputs, &sighting);
-        self.keeper.refresh(address, Record { status, blockers, ..record });
+        self.keeper.refresh(address, Record { status, blockers, ..record }).await;
     }
 
     fn record(
@@ -288,14 +296,13 @@ impl Applier {
             dependencies: subject.map(|subject| subject.dependencies.clone()).unwrap_or_default(),
             prevent_destroy: subject.is_some_and(|subject| subject.prevent_destroy),
             blockers: Vec::new(),
-            evidence: evidence(sighting),
+            evidence: evidence(sighting, self.survey.clock.now()),
         }
     }
 }
 
 /// What a read proves, command by command.
-pub fn evidence(sighting: &Sighting) -> Vec<Evidence> {
-    let at = jiff::Timestamp::now();
+pub fn evidence(sighting: &Sighting, at: jiff::Timestamp) -> Vec<Evidence> {
     let claim = match &sighting.live {
         Live::Present(_) => "exists, and this is what was read of it",
         Live::Absent => "does not exist",
