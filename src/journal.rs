@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use crate::address::Address;
+use crate::seeded::{self, Bug};
 use crate::value::Digest;
 
 /// The version of the log's format.
@@ -196,7 +197,7 @@ impl Journal {
         if written.as_bytes() != line {
             return Err("it is not as it was written".into());
         }
-        if entry.previous != self.last {
+        if entry.previous != self.last && !seeded::is(Bug::ChainUnchecked) {
             return Err("it does not follow the line before".into());
         }
         if entry.line != self.entries.len() as u64 + 1 {

@@ -25,6 +25,7 @@ pub mod plan;
 pub mod quote;
 pub mod report;
 pub mod sandbox;
+pub mod seeded;
 pub mod state;
 pub mod store;
 pub mod value;

@@ -13,6 +13,7 @@ pub mod kubernetes;
 use serde::{Deserialize, Serialize};
 
 use crate::adapter::{Attribute, OnChange, Rule};
+use crate::seeded::{self, Bug};
 use crate::value::{Map, Path, Value};
 
 pub mod policy;
@@ -357,7 +358,7 @@ impl Walk<'_> {
     fn undeclared(&mut self, path: &Path, three: Three<'_>, shown: Option<&Value>) {
         if three.prior.is_some() {
             self.change(path, three, Origin::Change);
-        } else if self.exclusive {
+        } else if self.exclusive || seeded::is(Bug::ForeignRemoved) {
             let origin = if self.has_prior { Origin::Drift } else { Origin::Change };
             self.change(path, three, origin);
         } else {

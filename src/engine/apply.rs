@@ -30,6 +30,7 @@ use crate::journal::Outcome;
 use crate::manifest::template::Resolution;
 use crate::plan::decide::{Decision, Facts, decide};
 use crate::plan::{Action, Change, Plan};
+use crate::seeded::{self, Bug};
 use crate::store::StoreError;
 use crate::value::Map;
 pub use verify::evidence;
@@ -200,6 +201,9 @@ impl Applier {
         let mut because = None;
         let mut stopped = false;
         for predecessor in self.predecessors.get(address).into_iter().flatten() {
+            if seeded::is(Bug::OrderIgnored) {
+                break;
+            }
             let Some(slot) = self.finished.get(predecessor) else { continue };
             let ending = &slot.wait().await.ending;
             if *ending == Ending::Interrupted {
@@ -269,7 +273,7 @@ impl Applier {
             Ok(found) => found,
             Err(error) => return (unreadable("read it before the change", &error), Map::new()),
         };
-        if !decision.same_effect(change) {
+        if !decision.same_effect(change) && !seeded::is(Bug::MovedIgnored) {
             let why = if decision.action == change.action {
                 "its fields are not what the plan saw".to_owned()
             } else {
@@ -286,7 +290,9 @@ impl Applier {
                 return (Ending::Blocked(blockers.clone()), Map::new());
             }
         }
-        if let Some(step) = unplanned(&decision.steps, change) {
+        if let Some(step) = unplanned(&decision.steps, change)
+            && !seeded::is(Bug::MovedIgnored)
+        {
             let why = format!("`{}` would be needed, and the plan does not name it", step.command);
             return (Ending::Moved { now: decision.fields, why }, Map::new());
         }
@@ -400,6 +406,11 @@ impl Applier {
 
     /// Runs one changing command between its intent and its outcome.
     async fn step(&self, address: &Address, step: &Step) -> Result<(), Failure> {
+        let early = if seeded::is(Bug::IntentAfterCommand) {
+            Some(self.survey.gateway.write(&step.command).await)
+        } else {
+            None
+        };
         let operation = self.keeper.intend(address, step).await.map_err(|_| Failure {
             what: step.title.clone(),
             command: step.command.to_string(),
@@ -413,7 +424,10 @@ impl Applier {
             title: step.title.clone(),
         });
         let start = Instant::now();
-        let result = self.survey.gateway.write(&step.command).await;
+        let result = match early {
+            Some(result) => result,
+            None => self.survey.gateway.write(&step.command).await,
+        };
         let gateway = &self.survey.gateway;
         let exists = result
             .as_ref()
@@ -454,6 +468,7 @@ impl Applier {
         });
         match failure {
             None => Ok(()),
+            Some(_) if seeded::is(Bug::FailureSwallowed) => Ok(()),
             Some((why, next)) => Err(Failure {
                 what: step.title.clone(),
                 command: step.command.to_string(),

@@ -14,6 +14,7 @@ use super::clock::Clock;
 use crate::adapter::Step;
 use crate::address::Address;
 use crate::journal::{Event, Outcome};
+use crate::seeded::{self, Bug};
 use crate::state::{Record, State, Status};
 use crate::store::{Lock, Log, Store, StoreError};
 use crate::value::Digest;
@@ -163,6 +164,9 @@ impl Keeper {
     }
 
     fn stop(&self, inner: &mut Inner, error: StoreError) -> Stopped {
+        if seeded::is(Bug::WriteErrorSwallowed) {
+            return Stopped;
+        }
         inner.error = Some(error);
         self.broken.store(true, Ordering::Release);
         Stopped
@@ -172,7 +176,10 @@ impl Keeper {
         if self.is_broken() {
             return Err(Stopped);
         }
-        inner.log.append(self.clock.now(), event).await.map_err(|error| self.stop(inner, error))
+        match inner.log.append(self.clock.now(), event).await {
+            Err(_) if seeded::is(Bug::WriteErrorSwallowed) => Ok(()),
+            result => result.map_err(|error| self.stop(inner, error)),
+        }
     }
 
     async fn save(&self, inner: &mut Inner) -> Result<(), Stopped> {
@@ -193,7 +200,7 @@ impl Keeper {
         if !inner.dirty || self.is_broken() {
             return Ok(());
         }
-        inner.state.serial += 1;
+        inner.state.serial += u64::from(!seeded::is(Bug::SerialKept));
         let start = Instant::now();
         if let Err(error) = inner.store.save(&inner.lock, &inner.state).await {
             return Err(self.stop(inner, error));

@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 
 use serde_json::Value as Json;
 
+use crate::seeded::{self, Bug};
 use crate::value::{SENSITIVE, Value};
 
 /// Shorter secrets are not looked for: they would be found everywhere.
@@ -78,6 +79,9 @@ impl Redactor {
     /// The text as a person may see it.
     pub fn show(&self, text: &str) -> String {
         let mut shown = plain(text);
+        if seeded::is(Bug::NothingRedacted) {
+            return shown;
+        }
         for (_, spelling) in &self.spellings {
             if shown.contains(spelling.as_str()) {
                 // Nothing is found within what stands for a hidden secret.

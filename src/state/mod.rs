@@ -14,6 +14,7 @@ use serde_json::Value as Json;
 
 use crate::adapter::{Blocker, Prior};
 use crate::address::Address;
+use crate::seeded::{self, Bug};
 use crate::value::Digest;
 
 /// The version of the state's format that this program writes. An older one is
@@ -202,7 +203,7 @@ impl State {
             }
             _ => return Err(StateError::Checksum),
         };
-        if found.as_str() != head.checksum {
+        if found.as_str() != head.checksum && !seeded::is(Bug::ChecksumUnchecked) {
             return Err(StateError::Checksum);
         }
         let state: State = serde_json::from_str(text).map_err(|error| malformed(&error))?;

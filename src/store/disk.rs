@@ -8,6 +8,8 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
+use crate::seeded::{self, Bug};
+
 /// What lies at a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Found {
@@ -151,6 +153,9 @@ impl Disk for OsDisk {
         let file = private().create(true).truncate(false).open(path)?;
         match file.try_lock() {
             Ok(()) => Ok(Some(Box::new(file))),
+            Err(TryLockError::WouldBlock) if seeded::is(Bug::LockIgnored) => {
+                Ok(Some(Box::new(file)))
+            }
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(error)) => Err(error),
         }
@@ -204,16 +209,27 @@ pub fn replace(
     if disk.look(&new).map_err(step("look beside"))? != Found::Nothing {
         disk.remove(&new).map_err(step("remove what was left beside"))?;
     }
+    if seeded::is(Bug::StateInPlace) {
+        let mut file = disk.open(path).map_err(step("open"))?;
+        file.cut(0).map_err(step("cut"))?;
+        file.append(bytes).map_err(step("write"))?;
+        return file.sync().map_err(step("sync"));
+    }
     let mut file = disk.create(&new).map_err(step("make a new file beside"))?;
     let written = file
         .append(bytes)
         .map_err(step("write"))
-        .and_then(|()| file.sync().map_err(step("sync")))
+        .and_then(|()| {
+            if seeded::is(Bug::StateNotSynced) { Ok(()) } else { file.sync().map_err(step("sync")) }
+        })
         .and_then(|()| disk.rename(&new, path).map_err(step("replace")));
     if let Err(error) = written {
         // The first failure is the one to tell.
         drop(disk.remove(&new));
         return Err(error);
+    }
+    if seeded::is(Bug::DirectoryNotSynced) {
+        return Ok(());
     }
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     disk.sync_directory(directory.unwrap_or(Path::new("."))).map_err(step("sync the directory of"))

@@ -17,6 +17,7 @@ use crate::address::Address;
 use crate::diff::reached;
 use crate::plan::Action;
 use crate::plan::decide::differences;
+use crate::seeded::{self, Bug};
 use crate::state::{Evidence, Record, Status};
 use crate::value::Map;
 
@@ -72,7 +73,11 @@ impl Applier {
                     (None, Live::Absent) => ("it does not exist".to_owned(), Vec::new(), sighting),
                     (None, Live::Present(object)) => {
                         let found = differences(adapter, desired, prior, object, &subject.ignore);
-                        let ready = adapter.readiness(desired, object);
+                        let ready = if seeded::is(Bug::ReadinessIgnored) {
+                            Readiness::Ready
+                        } else {
+                            adapter.readiness(desired, object)
+                        };
                         let problem = match &object.health {
                             Health::Sound if found.is_equal() => match ready {
                                 Readiness::Ready => {
@@ -217,6 +222,9 @@ impl Applier {
         failure: Option<Failure>,
     ) -> (Ending, Map) {
         let prior = self.prior(address);
+        if seeded::is(Bug::ForgottenTooEarly) {
+            let _ = self.keeper.gone(address).await;
+        }
         let start = Instant::now();
         let mut pause = Duration::from_millis(200);
         loop {
