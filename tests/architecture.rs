@@ -28,7 +28,8 @@ use std::path::Path;
 const MAY_USE: &[(&str, &[&str])] = &[
     ("quote", &[]),
     ("value", &[]),
-    ("command", &["value"]),
+    ("limits", &[]),
+    ("command", &["limits", "value"]),
     ("address", &["adapter", "quote"]),
     ("adapter", &["command", "diff", "quote", "value"]),
     ("diff", &["adapter", "value"]),
@@ -37,9 +38,9 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("manifest", &["adapter", "address", "quote", "value"]),
     ("state", &["adapter", "address", "value"]),
     ("plan", &["adapter", "address", "command", "diff", "value"]),
-    ("store", &["journal", "state"]),
+    ("store", &["journal", "limits", "state"]),
     ("sandbox", &["command"]),
-    ("exec", &["command", "sandbox", "value"]),
+    ("exec", &["command", "quote", "sandbox", "value"]),
     (
         "engine",
         &[
