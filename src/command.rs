@@ -10,6 +10,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
+use crate::limits::check_json;
 use crate::value::{Digest, Value};
 
 /// The tools that `lkh` drives.
@@ -49,6 +50,9 @@ pub enum Effect {
 pub const READ_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long a write may take unless the adapter says otherwise.
 pub const WRITE_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// How the AWS CLI is told to read a document from standard input.
+const STDIN: &str = "file:///dev/stdin";
 
 /// One invocation of a tool.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -109,7 +113,7 @@ impl Command {
     /// A changing `aws` call whose whole input is one JSON document on
     /// standard input, so that no value is ever taken for a flag or a file.
     pub fn aws_write(service: &str, operation: &str, input: Value) -> Self {
-        let args = [service, operation, "--cli-input-json", "file:///dev/stdin"];
+        let args = [service, operation, "--cli-input-json", STDIN];
         Self { stdin: Some(input), ..Self::write(Tool::Aws, &args) }
     }
 
@@ -162,6 +166,39 @@ impl Command {
     pub fn with_login(mut self, login: Option<RegistryLogin>) -> Self {
         self.login = login;
         self
+    }
+
+    /// The first argument that the tool would not take as it stands but load
+    /// from a file or an address: the AWS CLI reads what `file://`, `fileb://`
+    /// and, in version 1, `http://` name, and what follows `@=` in its own
+    /// shorthand. The document on standard input is the one that `lkh` asks for.
+    pub fn loaded_argument(&self) -> Option<&str> {
+        const SCHEMES: [&str; 4] = ["file://", "fileb://", "http://", "https://"];
+        if self.tool != Tool::Aws {
+            return None;
+        }
+        let loads = |text: &str| {
+            let start = text.trim_start().to_ascii_lowercase();
+            SCHEMES.iter().any(|scheme| start.starts_with(scheme))
+        };
+        let mut before = "";
+        for arg in &self.args {
+            let expected = match before {
+                "--cli-input-json" => arg == STDIN,
+                // No parameter of a service: never loaded.
+                "--endpoint-url" => true,
+                _ => false,
+            };
+            let of_flag = arg.strip_prefix("--").and_then(|flag| flag.split_once('='));
+            let value = of_flag.map_or(arg.as_str(), |(_, value)| value);
+            let shorthand = arg.starts_with("Name=") && arg.contains("@=");
+            let global = of_flag.is_some_and(|(flag, _)| flag == "endpoint-url");
+            if !expected && !global && (loads(value) || shorthand) {
+                return Some(arg);
+            }
+            before = arg;
+        }
+        None
     }
 
     /// What tells this command from every other: the same key, the same read.
@@ -244,9 +281,11 @@ impl Answer {
     /// Standard output as one whole JSON document.
     ///
     /// # Errors
-    /// When it is not exactly one JSON document: an answer that is cut off or
-    /// mixed with other output tells nothing.
+    /// When it is not exactly one JSON document, or one beyond the limits: an
+    /// answer that is cut off or mixed with other output tells nothing.
     pub fn json(&self) -> Result<Json, String> {
+        check_json(self.stdout.as_bytes())
+            .map_err(|error| format!("the answer can't be taken in: {error}"))?;
         serde_json::from_str(&self.stdout)
             .map_err(|error| format!("the answer is not one JSON document: {error}"))
     }
@@ -299,6 +338,32 @@ mod tests {
         assert_eq!(command.args.last().unwrap(), "--role-name=-rf");
         assert!(command.is_known_read());
         assert!(!Command::write(Tool::Aws, &["iam", "delete-role"]).is_known_read());
+    }
+
+    #[test]
+    fn what_aws_would_load_is_found() {
+        let get = |value: &str| Command::read(Tool::Aws, &["iam", "get-role"]).flag("--x", value);
+        for value in ["file:///etc/passwd", "fileb://x", "http://x", "https://x", " FILE://x"] {
+            assert_eq!(get(value).loaded_argument(), Some(value));
+        }
+        for value in ["x", "arn:aws:iam::aws:policy/x", "xfile://", "@x", "-file://x"] {
+            assert_eq!(get(value).loaded_argument(), None, "{value}");
+        }
+        let bare = |arg: &str| Command::read(Tool::Aws, &["ec2", "describe-tags"]).arg(arg);
+        assert!(bare("--filters=file://x").loaded_argument().is_some());
+        assert!(bare("Name=vpc-id,Values@=file://x").loaded_argument().is_some());
+        assert_eq!(bare("Name=key,Values=a=b").loaded_argument(), None);
+        assert_eq!(Command::aws_write("iam", "tag-role", Value::Null).loaded_argument(), None);
+        let other = Command::write(Tool::Aws, &["iam", "tag-role", "--cli-input-json"]);
+        assert!(other.arg("file:///etc/passwd").loaded_argument().is_some());
+        let helm = Command::read(Tool::Helm, &["template", "x"]).flag("--repo", "https://x");
+        assert_eq!(helm.loaded_argument(), None);
+    }
+
+    #[test]
+    fn an_answer_beyond_the_limits_tells_nothing() {
+        let answer = Answer { stdout: "[".repeat(100_000), ..Answer::default() };
+        assert!(answer.json().unwrap_err().contains("nested more than 100 deep"));
     }
 
     #[test]

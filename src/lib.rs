@@ -20,6 +20,7 @@ pub mod engine;
 pub mod exec;
 pub mod graph;
 pub mod journal;
+pub mod limits;
 pub mod manifest;
 pub mod plan;
 pub mod quote;

@@ -5,6 +5,8 @@
 //! message, a plan or a log line passes it through here. This module must not
 //! decide what is shown.
 
+use std::borrow::Cow;
+
 /// A text in backticks, on one line, cut where it is long, with every character
 /// that is not seen or that steers a terminal written as its escape.
 pub fn quote(text: &str) -> String {
@@ -32,6 +34,36 @@ pub fn plain(text: &str) -> String {
         word.chars().for_each(|c| push(&mut shown, c));
     }
     shown
+}
+
+/// A text on one line as it stands: what is not seen is written as an escape,
+/// line breaks among it. For names and titles, where every space counts.
+pub fn line(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\n' => shown.push_str("\\n"),
+            _ => push(&mut shown, c),
+        }
+    }
+    shown
+}
+
+/// A text with what is not seen replaced by signs that take the same number of
+/// bytes, so that places in it stay what they are; line breaks stay.
+pub fn same_length(text: &str) -> Cow<'_, str> {
+    let stays = |c: char| matches!(c, '\n' | '\r' | '\t') || !is_unseen(c);
+    if text.chars().all(stays) {
+        return Cow::Borrowed(text);
+    }
+    let shown = text.chars().map(|c| match c.len_utf8() {
+        _ if stays(c) => c,
+        1 => '?',
+        2 => '\u{b7}',
+        3 => '\u{fffd}',
+        _ => '\u{10101}',
+    });
+    Cow::Owned(shown.collect())
 }
 
 /// A text with its lines, the characters that are not seen written as escapes.
@@ -80,6 +112,11 @@ mod tests {
         assert_eq!(quote("a\u{1b}[31m\u{202e}b"), "`a\\u{1b}[31m\\u{202e}b`");
         assert_eq!(quote(&"x".repeat(100)).chars().count(), 83);
         assert_eq!(plain(" a\n\u{7}b  c "), "a \\u{7}b c");
+        assert_eq!(line(" a\nb\u{1b}\u{202e}"), " a\\nb\\u{1b}\\u{202e}");
+        let hidden = "a\u{1b}\u{ad}\u{200b}\u{e0041}b\n";
+        assert_eq!(same_length(hidden), "a?\u{b7}\u{fffd}\u{10101}b\n");
+        assert_eq!(same_length(hidden).len(), hidden.len());
+        assert!(matches!(same_length("a b\n"), Cow::Borrowed(_)));
         assert_eq!(printable("a\r\n\u{200b}b"), "a\\u{d}\n\\u{200b}b");
     }
 }

@@ -29,7 +29,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("quote", &[]),
     ("seeded", &[]),
     ("value", &[]),
-    ("command", &["value"]),
+    ("limits", &[]),
+    ("command", &["limits", "value"]),
     ("address", &["adapter", "quote"]),
     ("adapter", &["command", "diff", "quote", "value"]),
     ("diff", &["adapter", "seeded", "value"]),
@@ -38,9 +39,9 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("manifest", &["adapter", "address", "quote", "value"]),
     ("state", &["adapter", "address", "seeded", "value"]),
     ("plan", &["adapter", "address", "command", "diff", "seeded", "value"]),
-    ("store", &["journal", "seeded", "state"]),
+    ("store", &["journal", "limits", "seeded", "state"]),
     ("sandbox", &["command"]),
-    ("exec", &["command", "sandbox", "seeded", "value"]),
+    ("exec", &["command", "quote", "sandbox", "seeded", "value"]),
     (
         "engine",
         &[

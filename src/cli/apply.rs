@@ -50,8 +50,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
 }
 
 fn saved(args: &Args, path: &Path) -> anyhow::Result<u8> {
-    let bytes =
-        std::fs::read(path).with_context(|| format!("can't read the plan {}", path.display()))?;
+    let bytes = crate::store::bounded::read(path)
+        .with_context(|| format!("can't read the plan {}", path.display()))?;
     let plan = file::from_bytes(&bytes)
         .with_context(|| format!("can't use the plan {}", path.display()))?;
     let Some(stack) = load_for(&args.stack, args.access.region.as_deref(), &plan)? else {

@@ -439,7 +439,7 @@ impl Applier {
                 let why = gateway.show(&detail(&answer, "the command failed"));
                 let next = explanation.map_or_else(
                     || format!("run `lkh plan --target {address}` to see what is left to do"),
-                    |explanation| explanation.fix,
+                    |explanation| gateway.show(&explanation.fix),
                 );
                 (Outcome::Failed { code: answer.code, why: why.clone() }, Some((why, next)))
             }
@@ -453,6 +453,7 @@ impl Applier {
                     ExecError::ToolMissing { .. }
                     | ExecError::Docker { .. }
                     | ExecError::NotARead
+                    | ExecError::Loads { .. }
                     | ExecError::InputUnknown => Outcome::Failed { code: -1, why: why.clone() },
                 };
                 (outcome, Some((why, error.next())))

@@ -163,8 +163,8 @@ fn unreadable(gateway: &Gateway, command: &Command, answer: &Answer, why: &str) 
     match explain::explain(answer) {
         Some(explanation) => Unreadable {
             command: command.to_string(),
-            why: explanation.cause,
-            next: explanation.fix,
+            why: gateway.show(&explanation.cause),
+            next: gateway.show(&explanation.fix),
         },
         None => Unreadable {
             command: command.to_string(),

@@ -12,6 +12,7 @@ use tokio::sync::{OnceCell, Semaphore};
 use tokio::time::{Instant, sleep};
 
 use crate::command::{Answer, Command, Effect, Password, RegistryLogin, Tool};
+use crate::quote::quote;
 use crate::seeded::{self, Bug};
 use crate::value::Value;
 
@@ -134,8 +135,8 @@ impl Gateway {
     /// answer proves that nothing happened.
     ///
     /// # Errors
-    /// As [`Exec::run`]. After any error but `ToolMissing`, `Docker`, `NotARead`
-    /// and `InputUnknown` the outcome is unknown: read what is there.
+    /// As [`Exec::run`]. After any error but `ToolMissing`, `Docker`, `NotARead`,
+    /// `Loads` and `InputUnknown` the outcome is unknown: read what is there.
     pub async fn write(&self, command: &Command) -> Outcome {
         let outcome = self.repeat(command, For::Engine).await;
         if retry::is_create(command) && outcome.as_ref().is_ok_and(Answer::succeeded) {
@@ -226,6 +227,9 @@ impl Gateway {
     }
 
     async fn run(&self, command: &Command, asks: For) -> Outcome {
+        if let Some(argument) = command.loaded_argument() {
+            return Err(ExecError::Loads { argument: quote(argument) });
+        }
         // What the session needs waits for nobody: others wait for it.
         let _permit = match asks {
             For::Engine => Some(self.permits.acquire().await.map_err(ExecError::failed)?),

@@ -168,6 +168,13 @@ pub enum ExecError {
     /// A command that says it reads is not on the list of reads.
     #[error("refused: the command is not known to only read")]
     NotARead,
+    /// The tool would read an argument from a file instead of taking it as it
+    /// stands.
+    #[error("refused: `aws` would load {argument} instead of taking it as a text")]
+    Loads {
+        /// The argument, quoted.
+        argument: String,
+    },
     /// The document for standard input has parts that are not known yet.
     #[error("refused: the command's input is not wholly known yet")]
     InputUnknown,
@@ -209,6 +216,9 @@ impl ExecError {
                 "run `lkh plan`: it reads what came of it".to_owned()
             }
             Self::Failed { .. } => "see the cause, then run `lkh plan`".to_owned(),
+            Self::Loads { .. } => {
+                "give it a name that does not begin with file://, fileb:// or http://".to_owned()
+            }
             Self::NotARead | Self::InputUnknown => "report this: it is a mistake in lkh".to_owned(),
         }
     }

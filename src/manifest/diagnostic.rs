@@ -14,7 +14,7 @@ use serde::Serialize;
 use serde_json::{Value as Json, json};
 
 use super::source::{Sources, Span};
-use crate::quote::{is_unseen, printable};
+use crate::quote::{is_unseen, line, same_length};
 
 /// One thing that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,7 +91,7 @@ impl Diagnostic {
         let texts = [&mut self.summary].into_iter().chain(&mut self.label).chain(&mut self.help);
         for text in texts.chain(related) {
             if text.contains(|c: char| is_unseen(c)) {
-                *text = printable(text);
+                *text = line(text);
             }
         }
     }
@@ -213,21 +213,22 @@ impl Diagnostics {
         let begin = text.get(..first).and_then(|text| text.rfind('\n')).map_or(0, |at| at + 1);
         let end =
             text.get(last..).and_then(|text| text.find('\n')).map_or(text.len(), |at| last + at);
-        let line = self.sources.position(Span {
+        let first = self.sources.position(Span {
             file,
             start: u32::try_from(begin).unwrap_or(u32::MAX),
             len: 0,
         });
-        let shown = text.get(begin..end).unwrap_or("");
+        let shown = same_length(text.get(begin..end).unwrap_or(""));
+        let length = shown.len();
         let annotations = marks.iter().map(|(kind, span, label)| {
             let span = self.sources.first_line(*span);
-            let start = (span.start as usize).saturating_sub(begin).min(shown.len());
-            let stop = (span.end() as usize).saturating_sub(begin).clamp(start, shown.len());
+            let start = (span.start as usize).saturating_sub(begin).min(length);
+            let stop = (span.end() as usize).saturating_sub(begin).clamp(start, length);
             kind.span(start..stop).label(*label)
         });
         Snippet::source(shown)
             .path(self.sources.name(file))
-            .line_start(line.line)
+            .line_start(first.line)
             .annotations(annotations)
     }
 

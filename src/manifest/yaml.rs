@@ -54,7 +54,9 @@ pub fn parse(sources: &Sources, file: FileId) -> Parsed {
     options.block_nesting_limit = MAX_DEPTH;
     options.set_emit_comments(false);
     let mut parser = Parser::new_from_str_with_options(text, options);
-    let mut reader = Reader { text, file, parsed: Parsed::default(), nodes: 0, repeated: 0 };
+    let hidden = sources.is_hidden(file);
+    let mut reader =
+        Reader { text, file, hidden, parsed: Parsed::default(), nodes: 0, repeated: 0 };
     loop {
         let fatal = match reader.document(&mut parser) {
             Ok(true) => continue,
@@ -79,6 +81,9 @@ type Fatal = Box<Diagnostic>;
 struct Reader<'a> {
     text: &'a str,
     file: FileId,
+    /// Whether the text may hold secrets: no message repeats a part of it. Keys
+    /// are names, and are told.
+    hidden: bool,
     parsed: Parsed,
     nodes: usize,
     repeated: usize,
@@ -207,7 +212,11 @@ impl Reader<'_> {
                             .label("no anchor of this name stands before it in this document")
                             .help(format!(
                                 "write {} before the value to repeat, or quote the text",
-                                quote(&format!("&{name}"))
+                                if self.hidden {
+                                    "its anchor".to_owned()
+                                } else {
+                                    quote(&format!("&{name}"))
+                                }
                             )),
                     )?;
                     (Node { span, content: Content::Broken }, 0)
@@ -291,7 +300,10 @@ impl Reader<'_> {
             let help = match node.content {
                 Content::Bool(_) | Content::Number(_) | Content::Null => {
                     let written = self.text.get(span.start as usize..span.end() as usize);
-                    format!("quote it: \"{}\"", plain(written.unwrap_or("")))
+                    match written.filter(|_| !self.hidden) {
+                        Some(written) => format!("quote it: \"{}\"", plain(written)),
+                        None => "quote it".to_owned(),
+                    }
                 }
                 Content::Text(_) | Content::List(_) | Content::Map(_) | Content::Broken => {
                     "a text that begins with `{`, `[` or `*` must be quoted".into()
@@ -396,7 +408,11 @@ impl Reader<'_> {
             "!Ref" | "!Sub" | "!GetAtt" => "write a reference instead: ${Kind.name.attribute}",
             _ => "remove it; a text that begins with `!` must be quoted",
         };
-        let summary = format!("the tag {} is not supported here", quote(written));
+        let summary = if self.hidden {
+            "a tag that is not supported here".to_owned()
+        } else {
+            format!("the tag {} is not supported here", quote(written))
+        };
         self.problem(Diagnostic::at(span, summary).help(help))
     }
 

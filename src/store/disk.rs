@@ -31,10 +31,10 @@ pub trait Disk: Debug + Send + Sync {
     /// What the operating system says.
     fn look(&self, path: &Path) -> io::Result<Found>;
 
-    /// Reads a whole file.
+    /// Reads a whole file, within the limits of [`super::bounded`].
     ///
     /// # Errors
-    /// What the operating system says.
+    /// What the operating system says, or why the file is not to be trusted.
     fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
 
     /// Makes a directory and those above it, if they are not there.
@@ -134,7 +134,7 @@ impl Disk for OsDisk {
     }
 
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-        fs::read(path)
+        super::bounded::read(path)
     }
 
     fn create_directory(&self, path: &Path) -> io::Result<()> {

@@ -4,6 +4,7 @@
 //! One writer at a time: whoever writes holds the lock. This module must not
 //! decide what is written.
 
+pub mod bounded;
 pub mod disk;
 pub mod local;
 

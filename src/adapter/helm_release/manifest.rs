@@ -22,8 +22,8 @@ pub fn objects(text: &str) -> Result<Vec<Json>, String> {
     // nodes than the default budget allows.
     let options = serde_yaml::options! {
         budget: serde_yaml::budget! {
-            max_events: 20_000_000,
-            max_nodes: 10_000_000,
+            max_events: 4_000_000,
+            max_nodes: 2_000_000,
             max_documents: 100_000,
             max_depth: 200,
         },

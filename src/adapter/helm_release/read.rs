@@ -7,6 +7,7 @@ use super::commands::{Release, get_objects, get_pods, show_chart};
 use super::manifest;
 use super::objects::Objects;
 use super::settings::Settings;
+use super::spec::{is_dns_label, is_release_name};
 use super::values::{
     canonical, canonical_version, hide, hide_texts, same_version, sensitive_texts,
 };
@@ -14,7 +15,7 @@ use crate::adapter::workload::Obstacle;
 use crate::adapter::{
     Adapter, Answers, Blocker, Desired, Health, Live, Object, Questions, ReadError, Reading, Subject,
 };
-use crate::command::{Answer, Command};
+use crate::command::{Answer, Command, Tool};
 use crate::diff::keep_ignored;
 use crate::diff::kubernetes::project_tree;
 use crate::value::{Map, Path, Value};
@@ -30,6 +31,12 @@ pub fn fact<'o>(object: Option<&'o Object>, name: &str) -> Option<&'o Value> {
 /// What could not be read.
 pub fn read(subject: &Subject<'_>, answers: &Answers) -> Result<Reading, ReadError> {
     let release = Release::of(subject.identity);
+    if !is_release_name(release.name) || !is_dns_label(release.namespace) {
+        // A state that someone edited: Helm would take some names for flags.
+        let why = "the state's name for the release can't be one";
+        let never_run = Command::read(Tool::Helm, &["status"]);
+        return Err(ReadError::new(never_run, &Answer::default(), why));
+    }
     let mut questions = Questions::new(answers);
     let status = questions.ask(release.status());
     let metadata = questions.ask(release.metadata());

@@ -8,6 +8,7 @@ use serde_json::Value as Json;
 
 use super::settings::{Settings, SettingsBuilder};
 use crate::adapter::{Context, Desired, Identity, Problem};
+use crate::quote::quote;
 use crate::value::{Map, Path, Value, is_sensitive_text};
 
 /// A Helm release: a chart in a version, with values, in a namespace. It is done
@@ -244,6 +245,14 @@ fn chart(
         return;
     };
     let local = chart.starts_with(['.', '/']);
+    if local && chart.split('/').any(|part| part == "..") {
+        problems.add(
+            "chart",
+            format!("{} leads out of the directory of the manifests", quote(chart)),
+            "put the chart beside the manifests, or write its whole path",
+        );
+        return;
+    }
     let name = match chart.strip_prefix("oci://") {
         Some(rest) => match rest.rsplit_once('/') {
             Some((host, name)) if !host.is_empty() && is_chart_name(name) => name,
@@ -376,11 +385,13 @@ fn login(
 }
 
 /// Helm's rule for names of releases.
-fn is_release_name(name: &str) -> bool {
+/// Whether Helm takes a name for a release.
+pub fn is_release_name(name: &str) -> bool {
     name.len() <= 53 && name.split('.').all(is_dns_label)
 }
 
-fn is_dns_label(name: &str) -> bool {
+/// Whether a name is one for a namespace.
+pub fn is_dns_label(name: &str) -> bool {
     let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     (1..=63).contains(&name.len())
         && name.chars().all(inner)
