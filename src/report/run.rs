@@ -101,15 +101,15 @@ pub fn text(report: &Report) -> String {
     text
 }
 
-/// That a saved plan was refused and nothing was changed, for machines: in the
-/// shape of [`json`], with what moved since the plan was made.
-pub fn refused(moved: &[String], code: u8) -> serde_json::Value {
+/// That a plan was refused and nothing was changed, for machines: in the shape
+/// of [`json`], with what moved since the plan was made.
+pub fn refused(why: &str, moved: &[String], code: u8) -> serde_json::Value {
     serde_json::json!({
         "resources": [],
         "interrupted": false,
         "exitCode": code,
         "refused": {
-            "why": "the saved plan is no longer what would be done; nothing was changed",
+            "why": why,
             "moved": moved,
             "next": "plan again, and review",
         },

@@ -57,6 +57,7 @@ fn no_node_for_the_pods_then_nodes() {
 
     Plan: 0 to add, 0 to change, 0 to destroy, 1 to repair.
     8 resources as declared.
+    Plan hash: sha256:[digest]
     ");
 
     environment.run("sandbox nodes 2").expect(0);
@@ -72,6 +73,7 @@ fn no_node_for_the_pods_then_nodes() {
 
     Plan: 0 to add, 0 to change, 0 to destroy, 1 to repair.
     8 resources as declared.
+    Plan hash: sha256:[digest]
     --- exit code 2
     ");
     let repaired = environment.apply();
@@ -242,6 +244,7 @@ fn a_release_that_was_interrupted_is_repaired() {
 
     Plan: 0 to add, 0 to change, 0 to destroy, 1 to repair.
     8 resources as declared.
+    Plan hash: sha256:[digest]
     --- exit code 2
     ");
     let plan = environment.plan();
@@ -361,6 +364,7 @@ fn a_cluster_that_is_missing() {
     5 resources blocked or not ready: see above.
     Plan: 4 to add, 0 to change, 0 to destroy.
     1 resource as declared.
+    Plan hash: sha256:[digest]
     --- exit code 1
     "#);
     let output = environment.run("apply --var cluster=elsewhere --auto-approve");
