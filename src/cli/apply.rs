@@ -159,13 +159,13 @@ async fn under_lock(
         && let Some((run, at)) = session.engine.applied_by(plan).await?
     {
         let moved = [format!("this plan was applied by run {run} at {at}")];
-        return refuse(MOVED, &moved, json);
+        return refuse(MOVED, &moved, None, json);
     }
     let mut planned = session.engine.plan(mode, &session.targets).await?;
     if let Approval::Saved { plan, .. } = approval {
         let moved = file::moved(plan, &planned.plan);
         if !moved.is_empty() {
-            return refuse(MOVED, &moved, json);
+            return refuse(MOVED, &moved, None, json);
         }
         // What the log is to remember as carried out.
         planned.plan.after.clone_from(&plan.after);
@@ -177,7 +177,7 @@ async fn under_lock(
                 print(&report::plan::text(&planned.plan, show.show()));
             }
             let moved = [format!("the plan hash {hash} was approved, and it is {meaning} now")];
-            return refuse(NOT_APPROVED, &moved, json);
+            return refuse(NOT_APPROVED, &moved, Some(&planned.plan), json);
         }
     }
     if matches!(approval, Approval::Hash(_) | Approval::Saved { .. }) {
@@ -202,15 +202,15 @@ async fn under_lock(
 const MOVED: &str = "the saved plan is no longer what would be done; nothing was changed";
 const NOT_APPROVED: &str = "what would be done now is not what was approved; nothing was changed";
 
-/// Says that nothing was changed, and why.
-fn refuse(why: &str, moved: &[String], json: bool) -> anyhow::Result<u8> {
+/// Says that nothing was changed, and why; as data with what is planned now.
+fn refuse(why: &str, moved: &[String], now: Option<&Plan>, json: bool) -> anyhow::Result<u8> {
     complain(why);
     for what in moved {
         tell(&format!("  - {}", crate::quote::printable(what)));
     }
     tell("next: plan again, and review");
     if json {
-        super::print_json(&report::run::refused(why, moved, code::MOVED))?;
+        super::print_json(&report::run::refused(why, moved, now, code::MOVED))?;
     }
     Ok(code::MOVED)
 }

@@ -191,7 +191,8 @@ impl Engine {
         targets: &Targets,
         keep_all: bool,
     ) -> Result<Planned, EngineError> {
-        let log = self.store.read_log().await?;
+        // An apply refuses a broken log, and says so. A plan only remembers less.
+        let log = self.store.read_log().await.unwrap_or_default();
         let after = runs(&log).last().map(|(run, ..)| run.to_owned());
         let state = self.store.load().await?;
         let all = entries(&self.stack, state.as_ref(), mode);

@@ -9,7 +9,7 @@ fn no_node_for_the_pods_then_nodes() {
     environment.run("sandbox nodes 0").expect(0);
     let output = environment.run("apply --auto-approve");
     assert_eq!(output.code, 1);
-    let report = output.stdout.split("as declared.\n").last().unwrap();
+    let report = output.stdout.split_once("Plan hash: ").unwrap().1.split_once('\n').unwrap().1;
     insta::assert_snapshot!(report, @r"
     HelmRelease.karpenter: failed
       could not install release karpenter in kube-system: oci://public.ecr.aws/karpenter/karpenter 1.8.3
