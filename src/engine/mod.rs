@@ -219,7 +219,12 @@ impl Engine {
         };
         let chosen: BTreeMap<_, _> =
             all.into_iter().filter(|(address, _)| chosen.contains(address)).collect();
-        let survey = Arc::new(Survey::of(self, mode, chosen, keep_all));
+        let recent = if self.gateway.is_consistent() {
+            BTreeMap::new()
+        } else {
+            survey::recent::recent(state.as_ref(), &log, self.clock.now())
+        };
+        let survey = Arc::new(Survey::of(self, mode, chosen, keep_all, recent));
         // The resources hold what is needed of it; its evidence would be half of
         // what a large plan keeps.
         let origin = state.map(Origin::of);
