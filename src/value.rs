@@ -6,6 +6,7 @@
 //! it, and only `reveal` hands it out, for the standard input of a command.
 //! This module must not know kinds, commands or files.
 
+pub mod encoding;
 mod map;
 
 use std::fmt;

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use schemars::{JsonSchema, Schema, schema_for};
 use serde::Deserialize;
 
-use super::eks::{check_tags, list_value, member, problem, tags_value, text, typed};
+use super::eks::{self, check_tags, list_value, problem, tags_value, text, typed};
 use super::{
     Adapter, Answers, Attribute, Blocker, Context, Desired, Identity, Live, Object, OnChange,
     Operation, Prior, Problem, Questions, ReadError, Reading, Rule, Step, Subject, Verb,
@@ -167,8 +167,7 @@ impl Adapter for Ec2Tags {
         }
         let mut found = Pairs::new();
         for (command, answer) in commands.into_iter().zip(answers) {
-            let tags = member(&command, answer, "Tags")?;
-            for tag in tags.as_array().into_iter().flatten() {
+            for tag in &eks::list(&command, answer, "Tags")? {
                 let (Some(id), Some(key)) = (text(tag, "/ResourceId"), text(tag, "/Key")) else {
                     let why = "the answer has a tag without resource or key";
                     return Err(ReadError::new(command, answer, why));

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 
-use super::{Blocker, Object, Problem, ReadError, Step};
+use super::{Blocker, Object, Problem, ReadError, Step, is_cut_off};
 use crate::command::{Answer, Command};
 use crate::diff::FieldChange;
 use crate::value::{Map, Path, Value, is_unknown_text};
@@ -199,7 +199,7 @@ pub(super) fn member(command: &Command, answer: &Answer, key: &str) -> Result<Js
     }
     let error = |why: String| ReadError::new(command.clone(), answer, why);
     let mut json = answer.json().map_err(error)?;
-    if ["nextToken", "NextToken"].iter().any(|token| json.get(token).is_some_and(is_token)) {
+    if is_cut_off(&json) {
         return Err(error("the answer is incomplete: more pages follow".to_owned()));
     }
     match json.get_mut(key) {
@@ -208,8 +208,19 @@ pub(super) fn member(command: &Command, answer: &Answer, key: &str) -> Result<Js
     }
 }
 
-fn is_token(json: &Json) -> bool {
-    json.as_str().is_some_and(|token| !token.is_empty())
+/// The list of an answer that succeeded.
+///
+/// # Errors
+/// As [`member`], and when it is no list: then nothing is known of what it
+/// should hold.
+pub(super) fn list(command: &Command, answer: &Answer, key: &str) -> Result<Vec<Json>, ReadError> {
+    match member(command, answer, key)? {
+        Json::Array(list) => Ok(list),
+        _ => {
+            let why = format!("`{key}` of the answer is not a list");
+            Err(ReadError::new(command.clone(), answer, why))
+        }
+    }
 }
 
 /// A text in an answer; `None` if it is missing or empty, which the service

@@ -11,7 +11,7 @@ use schemars::{JsonSchema, Schema, schema_for};
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
-use super::eks::{
+use super::eks::{self, 
     IamArn, account_of, check_cluster_name, check_tags, cluster_is_absent, list_value,
     member, problem, tags_of, tags_value, text, texts, typed,
 };
@@ -464,13 +464,13 @@ fn absence(
 }
 
 fn live_policies(list: &Command, answer: &Answer) -> Result<Map, ReadError> {
-    let policies = member(list, answer, "associatedAccessPolicies")?;
+    let policies = eks::list(list, answer, "associatedAccessPolicies")?;
     let policy = |policy: &Json| {
         let scope_type = text(policy, "/accessScope/type")?;
         let namespaces = texts(policy, "/accessScope/namespaces");
         Some((text(policy, "/policyArn")?.to_owned(), scope(scope_type, namespaces)))
     };
-    policies.as_array().into_iter().flatten().map(policy).collect::<Option<_>>().ok_or_else(|| {
+    policies.iter().map(policy).collect::<Option<_>>().ok_or_else(|| {
         ReadError::new(list.clone(), answer, "the answer has a policy without ARN or scope")
     })
 }

@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
-use super::{Context, Identity, ReadError, Step};
+use super::{Context, Identity, ReadError, Step, is_cut_off};
 use crate::command::{Answer, Command, Tool};
 use crate::diff::FieldChange;
 use crate::value::{Map, Value};
@@ -155,9 +155,11 @@ pub fn whole(command: &Command, answer: &Answer) -> Result<Json, ReadError> {
         Ok(json) => json,
         Err(why) => return fail(why),
     };
-    let cut_off = json.get("IsTruncated") == Some(&Json::Bool(true))
-        || ["NextToken", "Marker"].iter().any(|key| json.get(key).is_some_and(|t| !t.is_null()));
-    if cut_off { fail("the list is cut off: there is more than was read".into()) } else { Ok(json) }
+    if is_cut_off(&json) {
+        fail("the list is cut off: there is more than was read".into())
+    } else {
+        Ok(json)
+    }
 }
 
 /// One answer, for taking fields out of it.
@@ -197,7 +199,12 @@ impl Source<'_> {
     /// The object's tags, without those that AWS keeps itself.
     pub fn tags(&self, object: &Json) -> Result<Value, ReadError> {
         let mut tags = Map::new();
-        for tag in object.get("Tags").and_then(Json::as_array).into_iter().flatten() {
+        // IAM leaves out an empty list.
+        let listed = match object.get("Tags") {
+            None | Some(Json::Null) => &[][..],
+            Some(_) => self.list(object, "Tags")?,
+        };
+        for tag in listed {
             let key = self.text(tag, "Key")?;
             let value = self.text(tag, "Value")?;
             if !is_aws_tag(&key) {

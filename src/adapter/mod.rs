@@ -28,6 +28,7 @@ mod identity;
 mod reading;
 
 pub use identity::{CLUSTER_NAME, Identity};
+use reading::is_cut_off;
 pub use reading::{Answers, Health, Live, Object, Prior, Questions, ReadError, Reading, Subject};
 
 /// Declares the closed list of kinds: `Kind => adapter`.

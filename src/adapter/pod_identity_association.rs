@@ -10,7 +10,7 @@ use schemars::{JsonSchema, Schema, schema_for};
 use serde::Deserialize;
 use serde_json::Value as Json;
 
-use super::eks::{
+use super::eks::{self, 
     check_cluster_name, check_role_arn, check_tags, cluster_is_absent, member, problem,
     tag_steps, tags_of, tags_value, text, typed,
 };
@@ -137,12 +137,12 @@ impl Adapter for PodIdentityAssociation {
             let why = format!("the cluster {} does not exist", part("clusterName"));
             return Err(ReadError::new(list, answer, why));
         }
-        let associations = member(&list, answer, "associations")?;
+        let associations = eks::list(&list, answer, "associations")?;
         let ours = |association: &&Json| {
             text(association, "/namespace") == Some(part("namespace"))
                 && text(association, "/serviceAccount") == Some(part("serviceAccount"))
         };
-        let mut ours = associations.as_array().into_iter().flatten().filter(ours);
+        let mut ours = associations.iter().filter(ours);
         let Some(association) = ours.next() else { return absent };
         if ours.next().is_some() {
             let why = "the answer has more than one association for the service account";

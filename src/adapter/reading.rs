@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
 
 use super::{Desired, Identity};
 use crate::command::{Answer, Command};
@@ -143,6 +144,21 @@ pub enum Health {
     Outdated(String),
     /// It is in the middle of a change by someone else; wait.
     Busy(String),
+}
+
+/// Whether an answer says itself that it is only a part of the whole: AWS
+/// names the next page, or says that the list is truncated; the Kubernetes API
+/// says where to continue. What such an answer lacks may be on another page, so
+/// it proves nothing absent.
+pub fn is_cut_off(answer: &Json) -> bool {
+    let holds = |at: Option<&Json>| match at {
+        None | Some(Json::Null | Json::Bool(false)) => false,
+        Some(Json::String(text)) => !text.is_empty(),
+        Some(_) => true,
+    };
+    const SIGNS: &[&str] =
+        &["/NextToken", "/nextToken", "/Marker", "/IsTruncated", "/metadata/continue"];
+    SIGNS.iter().any(|sign| holds(answer.pointer(sign)))
 }
 
 /// Why a read told nothing.

@@ -11,6 +11,7 @@ use super::plan::{ShowOptions, present};
 use super::session::{Session, load, load_for};
 use super::{code, complain, print, tell};
 use crate::engine::Report;
+use crate::plan::meaning::ApprovedHash;
 use crate::plan::{Mode, Plan, file};
 use crate::report;
 use crate::store::Lock;
@@ -27,11 +28,34 @@ pub(crate) struct Args {
     stack: StackOptions,
     #[command(flatten)]
     access: AccessOptions,
+    #[command(flatten)]
+    approval: ApprovalOptions,
+    #[command(flatten)]
+    show: ShowOptions,
+}
+
+/// What approves a plan without anyone at the terminal.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct ApprovalOptions {
     /// Do not ask: the plan is approved whatever it is
     #[arg(long)]
     auto_approve: bool,
-    #[command(flatten)]
-    show: ShowOptions,
+    /// Do not ask: the plan is approved if its hash is this one, as `lkh plan`
+    /// printed it (at least 16 digits); else nothing is changed and the exit
+    /// code is 3
+    #[arg(long, value_name = "HASH", conflicts_with = "auto_approve")]
+    approved: Option<ApprovedHash>,
+}
+
+impl ApprovalOptions {
+    /// What lets the plan be carried out.
+    pub(crate) fn approval(&self) -> Approval {
+        match &self.approved {
+            Some(hash) => Approval::Hash(hash.clone()),
+            None if self.auto_approve => Approval::Given,
+            None => Approval::Ask,
+        }
+    }
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
@@ -43,8 +67,13 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
                 return Ok(code::ERROR);
             };
             let session = Session::new(stack, &args.stack, &args.access)?;
-            let approval = if args.auto_approve { Approval::Given } else { Approval::Ask };
-            carry_out(&session, Mode::Apply, &approval, args.stack.output.json, args.show)
+            carry_out(
+                &session,
+                Mode::Apply,
+                &args.approval.approval(),
+                args.stack.output.json,
+                args.show,
+            )
         }
     }
 }
@@ -64,7 +93,8 @@ fn saved(args: &Args, path: &Path) -> anyhow::Result<u8> {
     };
     let session = Session::new(stack, &args.stack, &access)?;
     let mode = plan.mode;
-    let approval = Approval::Saved(Box::new(plan));
+    let hash = args.approval.approved.clone();
+    let approval = Approval::Saved { plan: Box::new(plan), hash };
     carry_out(&session, mode, &approval, args.stack.output.json, args.show)
 }
 
@@ -74,8 +104,26 @@ pub(crate) enum Approval {
     Given,
     /// Someone at the terminal.
     Ask,
+    /// The hash of what the plan means.
+    Hash(ApprovedHash),
     /// A saved plan, if it is what would be planned now.
-    Saved(Box<Plan>),
+    Saved {
+        /// The plan.
+        plan: Box<Plan>,
+        /// The hash that it must have, too.
+        hash: Option<ApprovedHash>,
+    },
+}
+
+impl Approval {
+    /// The hash that the plan must have.
+    fn hash(&self) -> Option<&ApprovedHash> {
+        match self {
+            Self::Hash(hash) => Some(hash),
+            Self::Saved { hash, .. } => hash.as_ref(),
+            Self::Given | Self::Ask => None,
+        }
+    }
 }
 
 /// Plans under the lock, gets the approval, applies and reports.
@@ -107,20 +155,33 @@ async fn under_lock(
     show: ShowOptions,
 ) -> anyhow::Result<u8> {
     session.tell_interrupted_run().await?;
-    let planned = session.engine.plan(mode, &session.targets).await?;
-    if let Approval::Saved(saved) = approval {
-        let moved = file::moved(saved, &planned.plan);
+    if let Approval::Saved { plan, .. } = approval
+        && let Some((run, at)) = session.engine.applied_by(plan).await?
+    {
+        let moved = [format!("this plan was applied by run {run} at {at}")];
+        return refuse(MOVED, &moved, None, json);
+    }
+    let mut planned = session.engine.plan(mode, &session.targets).await?;
+    if let Approval::Saved { plan, .. } = approval {
+        let moved = file::moved(plan, &planned.plan);
         if !moved.is_empty() {
-            complain("the saved plan is no longer what would be done; nothing was changed");
-            for what in &moved {
-                tell(&format!("  - {}", crate::quote::printable(what)));
-            }
-            tell("next: plan again, and review");
-            if json {
-                super::print_json(&report::run::refused(&moved, code::MOVED))?;
-            }
-            return Ok(code::MOVED);
+            return refuse(MOVED, &moved, None, json);
         }
+        // What the log is to remember as carried out.
+        planned.plan.after.clone_from(&plan.after);
+    }
+    if let Some(hash) = approval.hash() {
+        let meaning = planned.plan.meaning();
+        if !hash.is_of(&meaning) {
+            if !json {
+                print(&report::plan::text(&planned.plan, show.show()));
+            }
+            let moved = [format!("the plan hash {hash} was approved, and it is {meaning} now")];
+            return refuse(NOT_APPROVED, &moved, Some(&planned.plan), json);
+        }
+    }
+    if matches!(approval, Approval::Hash(_) | Approval::Saved { .. }) {
+        tell_of_sensitive(&planned.plan);
     }
     if !json {
         present(&planned, false, show)?;
@@ -137,6 +198,39 @@ async fn under_lock(
     finish(&report, json)
 }
 
+/// Why a plan is not carried out.
+const MOVED: &str = "the saved plan is no longer what would be done; nothing was changed";
+const NOT_APPROVED: &str = "what would be done now is not what was approved; nothing was changed";
+
+/// Says that nothing was changed, and why; as data with what is planned now.
+fn refuse(why: &str, moved: &[String], now: Option<&Plan>, json: bool) -> anyhow::Result<u8> {
+    complain(why);
+    for what in moved {
+        tell(&format!("  - {}", crate::quote::printable(what)));
+    }
+    tell("next: plan again, and review");
+    if json {
+        super::print_json(&report::run::refused(why, moved, now, code::MOVED))?;
+    }
+    Ok(code::MOVED)
+}
+
+/// Says what no review of the plan could cover.
+fn tell_of_sensitive(plan: &Plan) {
+    if plan.has_sensitive() {
+        let names: Vec<_> = plan
+            .variables
+            .iter()
+            .filter(|(_, value)| value.has_sensitive())
+            .map(|(name, _)| name.as_str())
+            .collect();
+        tell(&format!(
+            "note: no plan holds sensitive values; this run uses those that it was given ({})",
+            names.join(", ")
+        ));
+    }
+}
+
 fn finish(report: &Report, json: bool) -> anyhow::Result<u8> {
     if json {
         super::print_json(&report::run::json(report))?;
@@ -149,10 +243,11 @@ fn finish(report: &Report, json: bool) -> anyhow::Result<u8> {
 
 async fn approved(approval: &Approval) -> anyhow::Result<bool> {
     match approval {
-        Approval::Given | Approval::Saved(_) => Ok(true),
+        Approval::Given | Approval::Hash(_) | Approval::Saved { .. } => Ok(true),
         Approval::Ask if !std::io::stdin().is_terminal() => anyhow::bail!(
             "this needs approval, and there is no terminal to ask on: review the plan and use \
-             --auto-approve, or save it (lkh plan --out FILE) and use lkh apply FILE"
+             --approved HASH (lkh plan prints the hash), or save it (lkh plan --out FILE) and use \
+             lkh apply FILE; --auto-approve approves whatever it is"
         ),
         Approval::Ask => {
             tell("\nCarry this out? Only `yes` approves:");

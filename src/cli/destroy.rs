@@ -1,6 +1,6 @@
 //! `lkh destroy`
 
-use super::apply::{Approval, carry_out};
+use super::apply::{ApprovalOptions, carry_out};
 use super::code;
 use super::options::{AccessOptions, StackOptions};
 use super::plan::ShowOptions;
@@ -16,9 +16,8 @@ pub(crate) struct Args {
     stack: StackOptions,
     #[command(flatten)]
     access: AccessOptions,
-    /// Do not ask: the plan is approved whatever it is
-    #[arg(long)]
-    auto_approve: bool,
+    #[command(flatten)]
+    approval: ApprovalOptions,
     #[command(flatten)]
     show: ShowOptions,
 }
@@ -29,6 +28,5 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
         return Ok(code::ERROR);
     };
     let session = Session::new(stack, &args.stack, &args.access)?;
-    let approval = if args.auto_approve { Approval::Given } else { Approval::Ask };
-    carry_out(&session, Mode::Destroy, &approval, args.stack.output.json, args.show)
+    carry_out(&session, Mode::Destroy, &args.approval.approval(), args.stack.output.json, args.show)
 }

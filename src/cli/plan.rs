@@ -77,7 +77,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
 /// Prints a plan.
 pub(crate) fn present(planned: &Planned, json: bool, show: ShowOptions) -> anyhow::Result<()> {
     if json {
-        super::print_json(&serde_json::to_value(&planned.plan)?)
+        super::print_json(&report::plan::json(&planned.plan)?)
     } else {
         print(&report::plan::text(&planned.plan, show.show()));
         Ok(())

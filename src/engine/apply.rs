@@ -33,7 +33,7 @@ use crate::plan::{Action, Change, Plan};
 use crate::seeded::{self, Bug};
 use crate::store::StoreError;
 use crate::value::Map;
-pub use verify::evidence;
+pub use verify::{EXISTS, evidence};
 
 /// How the work on one resource ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -312,8 +312,25 @@ impl Applier {
         }
     }
 
-    /// Reads the object again and decides again.
+    /// Reads the object again and decides again, on reads that show what was
+    /// done a moment ago.
     async fn look_again(
+        &self,
+        address: &Address,
+        adapter: &'static dyn Adapter,
+    ) -> Result<(Option<Desired>, Decision), Unreadable> {
+        let mut found = self.look_once(address, adapter).await?;
+        let Some((recent, mut patience)) = self.survey.patience(address) else { return Ok(found) };
+        if recent.doubts(&found.1) {
+            self.survey.tell_of_pause(address);
+        }
+        while recent.doubts(&found.1) && patience.wait().await {
+            found = Box::pin(self.look_once(address, adapter)).await?;
+        }
+        Ok(found)
+    }
+
+    async fn look_once(
         &self,
         address: &Address,
         adapter: &'static dyn Adapter,
@@ -339,14 +356,14 @@ impl Applier {
         let live = match (&desired, prior) {
             (Some(desired), prior) => {
                 let prior = prior.filter(|prior| prior.identity.is_same(&desired.identity));
-                Some(self.look(address, adapter, Some(desired), prior).await?.live)
+                Some(self.look_sure(address, adapter, Some(desired), prior).await?.live)
             }
-            (None, Some(_)) => Some(self.look(address, adapter, None, prior).await?.live),
+            (None, Some(_)) => Some(self.look_sure(address, adapter, None, prior).await?.live),
             (None, None) => None,
         };
         let old = match (&desired, prior) {
             (Some(desired), Some(prior)) if !desired.identity.is_same(&prior.identity) => {
-                Some(self.look(address, adapter, None, Some(prior)).await?.live)
+                Some(self.look_sure(address, adapter, None, Some(prior)).await?.live)
             }
             _ => None,
         };
@@ -402,6 +419,18 @@ impl Applier {
         let entry = self.survey.entries.get(address);
         let ignore = entry.map(|entry| entry.ignore.as_slice()).unwrap_or_default();
         self.survey.read(adapter, desired, prior, ignore, Freshness::Fresh).await
+    }
+
+    /// As [`Self::look`], where absence a moment after a change is not believed.
+    async fn look_sure(
+        &self,
+        address: &Address,
+        adapter: &'static dyn Adapter,
+        desired: Option<&Desired>,
+        prior: Option<&Prior>,
+    ) -> Result<Sighting, Unreadable> {
+        let sighting = self.look(address, adapter, desired, prior).await?;
+        self.survey.assure(address, adapter, (desired, prior), sighting).await
     }
 
     /// Runs one changing command between its intent and its outcome.

@@ -17,6 +17,7 @@ pub mod survey;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use tokio::sync::watch;
 
 use self::apply::{Applier, Ending, Finished};
@@ -36,7 +37,7 @@ use crate::plan::{Action, Change, FORMAT_VERSION, Mode, Plan, PlannedCommand};
 use crate::seeded::{self, Bug};
 use crate::state::{Record, State, Status};
 use crate::store::{Lock, Store, StoreError};
-use crate::value::Path;
+use crate::value::{Digest, Path};
 
 /// Why the engine could not do its work at all.
 #[derive(Debug, thiserror::Error)]
@@ -195,6 +196,9 @@ impl Engine {
         targets: &Targets,
         keep_all: bool,
     ) -> Result<Planned, EngineError> {
+        // An apply refuses a broken log, and says so. A plan only remembers less.
+        let log = self.store.read_log().await.unwrap_or_default();
+        let after = runs(&log).last().map(|(run, ..)| run.to_owned());
         let state = self.store.load().await?;
         let all = entries(&self.stack, state.as_ref(), mode);
         let whole = graph(&all);
@@ -220,7 +224,12 @@ impl Engine {
         };
         let chosen: BTreeMap<_, _> =
             all.into_iter().filter(|(address, _)| chosen.contains(address)).collect();
-        let survey = Arc::new(Survey::of(self, mode, chosen, keep_all));
+        let recent = if self.gateway.is_consistent() {
+            BTreeMap::new()
+        } else {
+            survey::recent::recent(state.as_ref(), &log, self.clock.now())
+        };
+        let survey = Arc::new(Survey::of(self, mode, chosen, keep_all, recent));
         // The resources hold what is needed of it; its evidence would be half of
         // what a large plan keeps.
         let origin = state.map(Origin::of);
@@ -240,6 +249,7 @@ impl Engine {
             region: self.region.clone(),
             lineage: origin.as_ref().map(|origin| origin.lineage.clone()),
             serial: origin.as_ref().map_or(0, |origin| origin.serial),
+            after,
             manifests: self.stack.digest.clone(),
             variables: self.stack.variables.clone(),
             targets: targets.0.clone(),
@@ -271,7 +281,7 @@ impl Engine {
             journal::Event::RunStarted {
                 format_version: journal::FORMAT_VERSION,
                 run: run.to_owned(),
-                plan: plan.digest(),
+                plan: plan.binding(),
             },
         )
         .await?;
@@ -303,6 +313,20 @@ impl Engine {
         let report = Report { resources, interrupted: *stop.borrow() };
         applier.end(run, report.exit_code()).await?;
         Ok(report)
+    }
+
+    /// The run that began to carry out a saved plan, if one did, and when.
+    ///
+    /// # Errors
+    /// When the log can't be read.
+    pub async fn applied_by(
+        &self,
+        plan: &Plan,
+    ) -> Result<Option<(String, Timestamp)>, EngineError> {
+        let binding = plan.binding();
+        let log = self.store.read_log().await?;
+        let found = runs(&log).find(|(_, carried_out, _)| **carried_out == binding);
+        Ok(found.map(|(run, _, at)| (run.to_owned(), at)))
     }
 
     /// Reads everything that the state knows and brings its records up to date:
@@ -399,13 +423,22 @@ impl Engine {
     }
 }
 
+/// The runs that a log holds, oldest first: the name, the binding of the plan,
+/// the beginning.
+fn runs(log: &journal::Journal) -> impl Iterator<Item = (&str, &Digest, Timestamp)> {
+    log.entries.iter().filter_map(|entry| match &entry.event {
+        journal::Event::RunStarted { run, plan, .. } => Some((run.as_str(), plan, entry.at)),
+        _ => None,
+    })
+}
+
 /// Brings a record up to date with what was read.
 fn look_at(
     address: &Address,
     record: &mut Record,
     settled: &Settled,
     ignore: &[Path],
-    now: jiff::Timestamp,
+    now: Timestamp,
 ) {
     let adapter = address.kind.adapter();
     let named = settled.desired.as_ref().map(|desired| &desired.identity);
@@ -469,6 +502,7 @@ fn change(address: &Address, survey: &Survey, settled: &Settled) -> Change {
         notes: decision.notes.clone(),
         commands: decision.steps.iter().map(PlannedCommand::of).collect(),
         depends_on: subject.map(|subject| subject.dependencies.clone()).unwrap_or_default(),
+        prevent_destroy: subject.is_some_and(|subject| subject.prevent_destroy),
         blockers: decision.blockers.clone(),
     }
 }

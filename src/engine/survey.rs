@@ -7,6 +7,7 @@
 //! here only reads.
 
 mod cluster;
+pub mod recent;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use std::sync::Arc;
 use tokio::sync::SetOnce;
 use tokio::task::JoinSet;
 
+use self::recent::Recent;
 use super::Engine;
 use super::clock::Clock;
 use super::entry::Entry;
@@ -73,6 +75,8 @@ pub struct Survey {
     pub(super) observer: ObserverBox,
     /// What time it is.
     pub clock: Clock,
+    /// What was done a moment ago; empty where reads are never behind.
+    recent: BTreeMap<Address, Recent>,
 }
 
 /// An observer without a `Debug` of its own.
@@ -91,6 +95,7 @@ impl Survey {
         mode: Mode,
         entries: BTreeMap<Address, Entry>,
         keep_all: bool,
+        recent: BTreeMap<Address, Recent>,
     ) -> Self {
         let settled = entries.keys().map(|address| (address.clone(), SetOnce::new())).collect();
         let is_cluster = |address: &&Address| address.kind == Kind::EksCluster;
@@ -107,6 +112,7 @@ impl Survey {
             clusters,
             observer: ObserverBox(Arc::clone(&engine.observer)),
             clock: engine.clock.clone(),
+            recent,
         }
     }
 
@@ -228,13 +234,13 @@ impl Survey {
         Box::pin(self.decide(address, subject, adapter, account, early_read)).await
     }
 
-    /// Decides what is done with one resource, after what it depends on.
-    pub(super) async fn decide(
+    /// Decides on what is read once.
+    async fn decide_once(
         &self,
         address: &Address,
         subject: &Entry,
         adapter: &'static dyn Adapter,
-        account: &str,
+        (account, freshness): (&str, Freshness),
         early: Option<(Desired, Sighting)>,
     ) -> Settled {
         let external = subject.external;
@@ -260,7 +266,8 @@ impl Survey {
         }
         let mut evidence = Vec::new();
         let look = async |desired: Option<&Desired>, prior: Option<&Prior>| {
-            self.read(adapter, desired, prior, &subject.ignore, Freshness::Shared).await.map(Some)
+            let sighting = self.read(adapter, desired, prior, &subject.ignore, freshness).await?;
+            self.assure(address, adapter, (desired, prior), sighting).await.map(Some)
         };
         let live = match (&desired, prior) {
             (Some(desired), _) if !desired.identity.is_known() => Ok(None),
@@ -271,7 +278,9 @@ impl Survey {
                         && same.identity == desired.identity
                         && same.settings == desired.settings =>
                 {
-                    Ok(Some(sighting))
+                    let prior = prior.filter(|prior| prior.identity.is_same(&desired.identity));
+                    let of = (Some(desired), prior);
+                    self.assure(address, adapter, of, sighting).await.map(Some)
                 }
                 _ => {
                     let prior = prior.filter(|prior| prior.identity.is_same(&desired.identity));

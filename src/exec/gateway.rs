@@ -162,6 +162,11 @@ impl Gateway {
         self.own_kubeconfig
     }
 
+    /// Whether a read always shows what was done before it.
+    pub fn is_consistent(&self) -> bool {
+        self.exec.is_consistent()
+    }
+
     /// Hides every sensitive part of a value in what [`Gateway::show`] shows.
     /// The standard inputs of commands are protected already.
     pub fn protect(&self, value: &Value) {

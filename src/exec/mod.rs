@@ -85,6 +85,12 @@ pub trait Exec: Send + Sync {
         true
     }
 
+    /// Whether a read always shows what was done before it. AWS promises no
+    /// such thing; a simulated account may.
+    fn is_consistent(&self) -> bool {
+        false
+    }
+
     /// Ends what the run has started (containers, private files).
     fn close(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
         Box::pin(async {})

@@ -54,4 +54,8 @@ impl Exec for SandboxExec {
     fn needs_access(&self) -> bool {
         false
     }
+
+    fn is_consistent(&self) -> bool {
+        true
+    }
 }

@@ -25,6 +25,7 @@ use super::yaml;
 use crate::adapter::Problem;
 use crate::address::{Address, Reference, is_name};
 use crate::quote::quote;
+use crate::value::encoding::encode;
 use crate::value::{Digest, Map, Path, Value};
 
 /// A directory of manifests, read and checked.
@@ -412,39 +413,6 @@ pub(super) fn digest(stack: &Stack) -> Digest {
         "resources": resources,
     });
     Digest::of(meaning.to_string().as_bytes())
-}
-
-/// Writes a value so that different values have different bytes. What is
-/// sensitive is only marked as such.
-fn encode(value: &Value, bytes: &mut Vec<u8>) {
-    fn text(mark: u8, text: &str, bytes: &mut Vec<u8>) {
-        bytes.push(mark);
-        bytes.extend((text.len() as u64).to_le_bytes());
-        bytes.extend(text.as_bytes());
-    }
-    match value {
-        Value::Null => bytes.push(b'0'),
-        Value::Bool(truth) => bytes.push(if *truth { b't' } else { b'f' }),
-        Value::Number(number) => text(b'n', &number.to_string(), bytes),
-        Value::String(string) => text(b's', string, bytes),
-        Value::Unknown(expression) => text(b'u', expression, bytes),
-        Value::Sensitive(_) => bytes.push(b'x'),
-        Value::List(list) => {
-            bytes.push(b'[');
-            for member in list {
-                encode(member, bytes);
-            }
-            bytes.push(b']');
-        }
-        Value::Map(map) => {
-            bytes.push(b'{');
-            for (key, value) in map {
-                text(b'k', key, bytes);
-                encode(value, bytes);
-            }
-            bytes.push(b'}');
-        }
-    }
 }
 
 /// The error for a phase that is not declared.

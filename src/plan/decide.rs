@@ -76,14 +76,15 @@ impl Decision {
     }
 
     /// Whether another decision is the same as far as the apply goes: a note or
-    /// what others own may differ.
+    /// what others own may differ. The planned change is one that this run made
+    /// itself, so sensitive values are compared as well.
     pub fn same_effect(&self, planned: &super::Change) -> bool {
         self.action == planned.action
             && self.fields.len() <= planned.fields.len()
             && self.fields.iter().all(|found| {
                 planned.fields.iter().any(|seen| {
                     (seen.path == found.path || was_unknown_member(seen, found))
-                        && redacted(seen.before.as_ref()) == redacted(found.before.as_ref())
+                        && seen.before == found.before
                         && match (&seen.after, &found.after) {
                             (Some(seen), Some(found)) => super::covers(seen, found),
                             (None, None) => true,
@@ -108,10 +109,6 @@ fn was_unknown_member(seen: &FieldChange, found: &FieldChange) -> bool {
         (Some((name, set)), Some((_, of))) => name == expression && set == of,
         _ => false,
     }
-}
-
-fn redacted(value: Option<&Value>) -> Option<serde_json::Value> {
-    value.map(Value::redacted_json)
 }
 
 /// Compares the sides of an object that exists, with what only the tools can

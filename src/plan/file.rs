@@ -14,6 +14,8 @@ use crate::value::Digest;
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Sealed {
     plan: Plan,
+    /// For people and scripts: what is approved.
+    meaning: Digest,
     digest: Digest,
 }
 
@@ -37,7 +39,7 @@ pub enum PlanFileError {
 /// When the plan can't be written as JSON.
 pub fn to_bytes(plan: &Plan) -> Result<Vec<u8>, PlanFileError> {
     let malformed = |error: serde_json::Error| PlanFileError::Malformed(error.to_string());
-    let sealed = Sealed { digest: plan.digest(), plan: plan.clone() };
+    let sealed = Sealed { digest: plan.digest(), meaning: plan.meaning(), plan: plan.clone() };
     let json = serde_json::to_value(&sealed).map_err(malformed)?;
     let mut bytes = serde_json::to_vec_pretty(&json).map_err(malformed)?;
     bytes.push(b'\n');
@@ -60,7 +62,7 @@ pub fn from_bytes(bytes: &[u8]) -> Result<Plan, PlanFileError> {
         None => return Err(PlanFileError::Malformed("it has no formatVersion".into())),
     }
     let sealed: Sealed = serde_json::from_value(json).map_err(malformed)?;
-    if sealed.plan.digest() != sealed.digest {
+    if sealed.plan.digest() != sealed.digest || sealed.plan.meaning() != sealed.meaning {
         return Err(PlanFileError::Edited);
     }
     Ok(sealed.plan)
@@ -115,6 +117,9 @@ pub fn moved(saved: &Plan, now: &Plan) -> Vec<String> {
             Some(other) if other.depends_on != change.depends_on => {
                 moved.push(format!("{} depends on other resources now", change.address));
             }
+            Some(other) if other.prevent_destroy != change.prevent_destroy => {
+                moved.push(format!("the protection of {} is another now", change.address));
+            }
             Some(_) => {}
         }
     }
@@ -122,6 +127,10 @@ pub fn moved(saved: &Plan, now: &Plan) -> Vec<String> {
         if saved.change(&change.address).is_none() {
             moved.push(format!("{} {} now", change.address, change.action.phrase()));
         }
+    }
+    // Whatever else there may be: nothing is done that was not reviewed.
+    if moved.is_empty() && saved.meaning() != now.meaning() {
+        moved.push(format!("the plan hash was {} and is {}", saved.meaning(), now.meaning()));
     }
     moved
 }
@@ -149,6 +158,7 @@ mod tests {
             region: "us-east-2".into(),
             lineage: None,
             serial: 4,
+            after: None,
             manifests: Digest::of(b"m"),
             variables: Map::new(),
             targets: vec![],

@@ -7,6 +7,7 @@
 
 pub mod decide;
 pub mod file;
+pub mod meaning;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -39,6 +40,10 @@ pub struct Plan {
     pub lineage: Option<String>,
     /// The state's serial; 0 while there is no state.
     pub serial: u64,
+    /// The last run that the apply log held; `None` while it holds none. A plan
+    /// that is made again after a run that changed nothing is another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
     /// The digest of what the manifests mean.
     pub manifests: Digest,
     /// The variables, the sensitive ones without their value.
@@ -85,6 +90,9 @@ pub struct Change {
     pub commands: Vec<PlannedCommand>,
     /// What must be done before.
     pub depends_on: BTreeSet<Address>,
+    /// Whether it must never be destroyed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub prevent_destroy: bool,
     /// Why it can't be carried out, or is not ready though nothing differs.
     pub blockers: Vec<Blocker>,
 }
@@ -126,12 +134,15 @@ impl PlannedCommand {
     }
 }
 
-/// Whether `actual` is `planned` with its unknown parts filled in. Sensitive
-/// parts are not compared: a plan does not hold them.
+/// Whether `actual` is `planned` with its unknown parts filled in. The plan is
+/// one that this run made itself: it holds the sensitive parts that no file
+/// holds, and they are compared as well.
 pub fn covers(planned: &Value, actual: &Value) -> bool {
     match (planned, actual) {
         (Value::Unknown(_), _) => true,
-        (Value::Sensitive(_), actual) => matches!(actual, Value::Sensitive(_)),
+        (Value::Sensitive(planned), actual) => {
+            matches!(actual, Value::Sensitive(actual) if covers(planned, actual))
+        }
         (Value::List(planned), Value::List(actual)) => {
             planned.len() == actual.len()
                 && planned.iter().zip(actual).all(|(planned, actual)| covers(planned, actual))

@@ -17,6 +17,17 @@ fn a_planned_command_allows_itself_and_what_was_unknown() {
 }
 
 #[test]
+fn a_command_with_another_secret_is_another_command() {
+    let step = |secret: &str| {
+        let secret = Value::Sensitive(Box::new(secret.into()));
+        let input = Value::Map(Map::from([("password".into(), secret)]));
+        Step::new("create", Command::aws_write("eks", "create-access-entry", input))
+    };
+    assert!(PlannedCommand::of(&step("one")).allows(&step("one")));
+    assert!(!PlannedCommand::of(&step("one")).allows(&step("two")));
+}
+
+#[test]
 fn what_is_replaced_because_of_drift_is_drift() {
     let change = |name: &str, reason: Reason| Change {
         address: name.parse().unwrap(),
@@ -29,6 +40,7 @@ fn what_is_replaced_because_of_drift_is_drift() {
         notes: vec![],
         commands: vec![],
         depends_on: BTreeSet::new(),
+        prevent_destroy: false,
         blockers: vec![],
     };
     let bound = |name: &str| Reason::BoundTo { address: name.parse().unwrap() };
@@ -40,6 +52,7 @@ fn what_is_replaced_because_of_drift_is_drift() {
         region: String::new(),
         lineage: Some("l".into()),
         serial: 1,
+        after: None,
         manifests: Digest::of(b"m"),
         variables: Map::new(),
         targets: vec![],

@@ -14,6 +14,18 @@ use crate::diff::{FieldChange, Origin};
 use crate::plan::{Action, Change, Mode, Plan, PlannedCommand};
 use crate::quote::printable;
 
+/// The plan for machines: as it is saved, with the hash that is approved.
+///
+/// # Errors
+/// When the plan can't be written as JSON.
+pub fn json(plan: &Plan) -> serde_json::Result<serde_json::Value> {
+    let mut json = serde_json::to_value(plan)?;
+    if let Some(map) = json.as_object_mut() {
+        map.insert("meaning".into(), plan.meaning().as_str().into());
+    }
+    Ok(json)
+}
+
 /// What of a plan is shown.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Show {
@@ -227,6 +239,7 @@ fn write_end(text: &mut String, plan: &Plan) {
     if plan.has_changes() {
         let _ = writeln!(text, "{}", styled(BOLD, plan.summary()));
         let _ = writeln!(text, "{} as declared.", count(unchanged, "resource"));
+        let _ = writeln!(text, "Plan hash: {}", plan.meaning());
     } else if blocked == 0 {
         let what = match plan.mode {
             Mode::Apply => "No changes. Everything is as declared",

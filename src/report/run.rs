@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::{BAD, BOLD, GOOD, count, short, styled, write_blockers};
 use crate::engine::Report;
 use crate::engine::apply::{Ending, Failure};
-use crate::plan::Action;
+use crate::plan::{Action, Plan};
 use crate::quote::printable;
 
 /// What an apply came to, for people: the failures first in full, then one
@@ -101,18 +101,23 @@ pub fn text(report: &Report) -> String {
     text
 }
 
-/// That a saved plan was refused and nothing was changed, for machines: in the
-/// shape of [`json`], with what moved since the plan was made.
-pub fn refused(moved: &[String], code: u8) -> serde_json::Value {
+/// That a plan was refused and nothing was changed, for machines: in the shape
+/// of [`json`], with what moved since the plan was made and, where it is given,
+/// what is planned now.
+pub fn refused(why: &str, moved: &[String], now: Option<&Plan>, code: u8) -> serde_json::Value {
+    let mut refused = serde_json::json!({
+        "why": why,
+        "moved": moved,
+        "next": "plan again, and review",
+    });
+    if let (Some(map), Some(Ok(plan))) = (refused.as_object_mut(), now.map(super::plan::json)) {
+        map.insert("plan".into(), plan);
+    }
     serde_json::json!({
         "resources": [],
         "interrupted": false,
         "exitCode": code,
-        "refused": {
-            "why": "the saved plan is no longer what would be done; nothing was changed",
-            "moved": moved,
-            "next": "plan again, and review",
-        },
+        "refused": refused,
     })
 }
 

@@ -37,6 +37,7 @@ fn a_policy_is_detached() {
     Drift: 1 resource changed outside of lkh since the last apply; this plan undoes it.
     Plan: 0 to add, 1 to change, 0 to destroy.
     8 resources as declared.
+    Plan hash: sha256:[digest]
     --- exit code 2
     "#);
     found_and_undone(
@@ -74,6 +75,7 @@ fn a_trust_policy_is_edited() {
     Drift: 1 resource changed outside of lkh since the last apply; this plan undoes it.
     Plan: 0 to add, 1 to change, 0 to destroy.
     8 resources as declared.
+    Plan hash: sha256:[digest]
     --- exit code 2
     "#);
     found_and_undone(
@@ -164,6 +166,7 @@ fn a_role_is_deleted() {
     Drift: 2 resources changed outside of lkh since the last apply; this plan undoes it.
     Plan: 2 to add, 0 to change, 1 to destroy.
     7 resources as declared.
+    Plan hash: sha256:[digest]
     --- exit code 2
     "#);
     let intents = environment.intents().len();
@@ -199,6 +202,7 @@ fn a_role_is_deleted_and_made_anew() {
     Drift: 1 resource changed outside of lkh since the last apply; this plan undoes it.
     Plan: 1 to add, 0 to change, 1 to destroy.
     8 resources as declared.
+    Plan hash: sha256:[digest]
     --- exit code 2
     ");
     found_and_undone(
@@ -245,6 +249,7 @@ fn the_values_of_a_release_are_changed() {
     Drift: 1 resource changed outside of lkh since the last apply; this plan undoes it.
     Plan: 0 to add, 1 to change, 0 to destroy.
     8 resources as declared.
+    Plan hash: sha256:[digest]
     --- exit code 2
     "#);
     found_and_undone(
@@ -275,6 +280,7 @@ fn a_deployment_is_scaled() {
     Drift: 1 resource changed outside of lkh since the last apply; this plan undoes it.
     Plan: 0 to add, 1 to change, 0 to destroy.
     8 resources as declared.
+    Plan hash: sha256:[digest]
     --- exit code 2
     "#);
     found_and_undone(
@@ -451,5 +457,6 @@ fn another_spelling_of_a_policy_is_not_shown_beside_its_difference() {
     Drift: 1 resource changed outside of lkh since the last apply; this plan undoes it.
     Plan: 0 to add, 1 to change, 0 to destroy.
     8 resources as declared.
+    Plan hash: sha256:[digest]
     "#);
 }

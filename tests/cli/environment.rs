@@ -232,6 +232,17 @@ impl TestEnvironment {
         self.write(name, text.replace(from, to));
     }
 
+    /// Edits the plan in a file and seals it again, as one does who knows how
+    /// that is done.
+    pub(crate) fn edit_plan(&self, name: &str, edit: impl FnOnce(&mut Json)) {
+        let mut sealed: Json = serde_json::from_str(&self.read(name)).unwrap();
+        let before = sealed["plan"].clone();
+        edit(&mut sealed["plan"]);
+        assert_ne!(sealed["plan"], before, "nothing was edited");
+        let plan: lkh::plan::Plan = serde_json::from_value(sealed["plan"].take()).unwrap();
+        self.write(name, lkh::plan::file::to_bytes(&plan).unwrap());
+    }
+
     /// Removes a file.
     pub(crate) fn remove(&self, name: &str) {
         fs::remove_file(self.path(name)).unwrap();

@@ -156,6 +156,7 @@ fn a_new_value_is_a_change_and_not_drift() {
 
     Plan: 0 to add, 1 to change, 0 to destroy.
     8 resources as declared.
+    Plan hash: sha256:[digest]
     --- exit code 2
     "#);
     environment.edit("manifests/node.yaml", "AmazonEKS_CNI_Policy", "AmazonS3ReadOnlyAccess");
@@ -187,6 +188,7 @@ fn a_new_value_is_a_change_and_not_drift() {
 
     Plan: 0 to add, 2 to change, 0 to destroy.
     7 resources as declared.
+    Plan hash: sha256:[digest]
     "#);
 }
 
@@ -222,6 +224,7 @@ fn drift_and_change_of_one_field_are_both() {
     Drift: 1 resource changed outside of lkh since the last apply; this plan undoes it.
     Plan: 0 to add, 2 to change, 0 to destroy.
     7 resources as declared.
+    Plan hash: sha256:[digest]
     "#);
 }
 
@@ -265,6 +268,7 @@ fn a_field_that_cannot_change_replaces_the_object() {
 
     Plan: 2 to add, 1 to change, 2 to destroy.
     6 resources as declared.
+    Plan hash: sha256:[digest]
     "#);
     environment.apply();
     environment.is_clean();
@@ -312,6 +316,7 @@ fn another_name_is_another_object() {
 
     Plan: 1 to add, 1 to change, 1 to destroy.
     7 resources as declared.
+    Plan hash: sha256:[digest]
     "#);
     environment.apply();
     environment.is_clean();

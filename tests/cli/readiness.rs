@@ -9,7 +9,7 @@ fn no_node_for_the_pods_then_nodes() {
     environment.run("sandbox nodes 0").expect(0);
     let output = environment.run("apply --auto-approve");
     assert_eq!(output.code, 1);
-    let report = output.stdout.split("as declared.\n").last().unwrap();
+    let report = output.stdout.split_once("Plan hash: ").unwrap().1.split_once('\n').unwrap().1;
     insta::assert_snapshot!(report, @r"
     HelmRelease.karpenter: failed
       could not install release karpenter in kube-system: oci://public.ecr.aws/karpenter/karpenter 1.8.3
@@ -57,6 +57,7 @@ fn no_node_for_the_pods_then_nodes() {
 
     Plan: 0 to add, 0 to change, 0 to destroy, 1 to repair.
     8 resources as declared.
+    Plan hash: sha256:[digest]
     ");
 
     environment.run("sandbox nodes 2").expect(0);
@@ -72,6 +73,7 @@ fn no_node_for_the_pods_then_nodes() {
 
     Plan: 0 to add, 0 to change, 0 to destroy, 1 to repair.
     8 resources as declared.
+    Plan hash: sha256:[digest]
     --- exit code 2
     ");
     let repaired = environment.apply();
@@ -242,6 +244,7 @@ fn a_release_that_was_interrupted_is_repaired() {
 
     Plan: 0 to add, 0 to change, 0 to destroy, 1 to repair.
     8 resources as declared.
+    Plan hash: sha256:[digest]
     --- exit code 2
     ");
     let plan = environment.plan();
@@ -361,6 +364,7 @@ fn a_cluster_that_is_missing() {
     5 resources blocked or not ready: see above.
     Plan: 4 to add, 0 to change, 0 to destroy.
     1 resource as declared.
+    Plan hash: sha256:[digest]
     --- exit code 1
     "#);
     let output = environment.run("apply --var cluster=elsewhere --auto-approve");

@@ -45,6 +45,7 @@ fn a_destroy_removes_what_was_applied_and_leaves_the_rest() {
 
     Plan: 0 to add, 0 to change, 7 to destroy, 1 to forget.
     1 resource as declared.
+    Plan hash: sha256:[digest]
     --- exit code 2
     ");
     let before = environment.intents().len();
@@ -127,6 +128,7 @@ fn a_role_that_no_manifest_declares_is_deleted() {
 
     Plan: 0 to add, 1 to change, 2 to destroy.
     6 resources as declared.
+    Plan hash: sha256:[digest]
     --- exit code 2
     "#);
     environment.apply();
@@ -184,6 +186,7 @@ fn a_service_linked_role_is_only_forgotten() {
 
     Plan: 0 to add, 0 to change, 0 to destroy, 1 to forget.
     8 resources as declared.
+    Plan hash: sha256:[digest]
     --- exit code 2
     ");
     let intents = environment.intents();
@@ -294,6 +297,7 @@ fn what_must_not_be_destroyed_is_not() {
     1 resource blocked or not ready: see above.
     Plan: 0 to add, 0 to change, 1 to destroy.
     0 resources as declared.
+    Plan hash: sha256:[digest]
     IamRole.keep: blocked
       [PreventDestroy] the change would destroy the object, and lifecycle.preventDestroy forbids that
         next: undo the change, or set lifecycle.preventDestroy to false and apply that first
@@ -320,6 +324,7 @@ fn what_is_declared_external_is_read_and_never_changed() {
 
     Plan: 0 to add, 0 to change, 0 to destroy, 1 to forget.
     8 resources as declared.
+    Plan hash: sha256:[digest]
     --- exit code 2
     ");
     environment.apply();
@@ -454,6 +459,7 @@ fn what_was_in_a_deleted_cluster_is_gone_with_it() {
 
     Plan: 0 to add, 0 to change, 4 to destroy, 4 to forget.
     1 resource as declared.
+    Plan hash: sha256:[digest]
     Complete: 0 added, 0 changed, 4 destroyed, 0 adopted, 0 repaired. 5 resources verified by a read.
     ");
     let plan = environment.run("plan --destroy --detailed-exitcode").expect(0);
@@ -500,6 +506,7 @@ fn a_release_in_another_cluster_is_not_taken_for_the_one_here() {
         1 resource blocked or not ready: see above.
         Plan: 2 to add, 0 to change, 2 to destroy.
         4 resources as declared.
+        Plan hash: sha256:[digest]
         --- exit code 1
         "#
     );

@@ -1,5 +1,7 @@
 //! A saved plan is carried out as it is, or not at all.
 
+use serde_json::{Value as Json, json};
+
 use crate::environment::{CNI_POLICY, NODE_ROLE, TestEnvironment};
 
 #[test]
@@ -15,16 +17,7 @@ fn it_is_carried_out_once() {
     $ lkh apply first.plan
     --- stderr
     error: the saved plan is no longer what would be done; nothing was changed
-      - the state's lineage was none and is [lineage]
-      - the state's serial was [n] and is [n]
-      - Ec2Tags.discovery stays as it is now, because it is as declared
-      - IamRole.node stays as it is now, because it is as declared
-      - IamPolicy.controller stays as it is now, because it is as declared
-      - IamRole.controller stays as it is now, because it is as declared
-      - EksAccessEntry.node stays as it is now, because it is as declared
-      - ServiceLinkedRole.spot stays as it is now, because it is as declared
-      - PodIdentityAssociation.karpenter stays as it is now, because it is as declared
-      - HelmRelease.karpenter stays as it is now, because it is as declared
+      - this plan was applied by run [run] at [time]
     next: plan again, and review
     --- exit code 3
     ");
@@ -172,4 +165,198 @@ fn a_refusal_is_data_too() {
     next: plan again, and review
     --- exit code 3
     "#);
+}
+
+#[test]
+fn it_is_applied_once_also_where_nothing_else_moved() {
+    let environment = TestEnvironment::new();
+    environment.run("plan --out it.plan").expect(0);
+    environment.run("apply it.plan").expect(0);
+    // As if that run had come to nothing: only the apply log remembers it.
+    environment.remove("state/sandbox/small.json");
+    environment.remove("state/sandbox/world.jsonl");
+    let refused = environment.run("apply it.plan");
+    insta::assert_snapshot!(refused, @r"
+    $ lkh apply it.plan
+    --- stderr
+    error: the saved plan is no longer what would be done; nothing was changed
+      - this plan was applied by run [run] at [time]
+    next: plan again, and review
+    --- exit code 3
+    ");
+    // Nor where only the wording is another.
+    environment.edit_plan("it.plan", |plan| plan["changes"][1]["notes"] = json!(["reviewed"]));
+    assert_eq!(environment.run("apply it.plan").code, 3);
+    assert!(environment.state().is_none());
+    // The same plan, made again, is another one.
+    environment.run("plan --out it.plan").expect(0);
+    environment.run("apply it.plan").expect(0);
+    environment.is_clean();
+}
+
+/// The change of a plan that brings a resource about.
+fn change<'a>(plan: &'a mut Json, address: &str) -> &'a mut Json {
+    let changes = plan["changes"].as_array_mut().unwrap();
+    changes.iter_mut().find(|change| change["address"] == address).unwrap()
+}
+
+#[test]
+fn an_edited_plan_is_refused_though_it_is_sealed_again() {
+    type Edit = fn(&mut Json);
+    let edits: [(&str, Edit, &str); 18] = [
+        (
+            "a removed line",
+            |plan| {
+                plan["changes"].as_array_mut().unwrap().retain(|c| c["address"] != "IamRole.node")
+            },
+            "IamRole.node will be updated in-place now",
+        ),
+        (
+            "a relabelled action",
+            |plan| change(plan, "IamRole.node")["action"] = json!("no-op"),
+            "IamRole.node will be updated in-place now",
+        ),
+        (
+            "an action that does more",
+            |plan| change(plan, "IamRole.node")["action"] = json!("replace"),
+            "IamRole.node will be updated in-place now",
+        ),
+        (
+            "a new argument",
+            |plan| {
+                let argv = &mut change(plan, "IamRole.node")["commands"][0]["argv"];
+                argv.as_array_mut().unwrap().push("--endpoint-url".into());
+            },
+            "IamRole.node would take other commands",
+        ),
+        (
+            "another document",
+            |plan| {
+                let command = &mut change(plan, "IamRole.node")["commands"][0];
+                command["input"]["PolicyArn"] =
+                    json!("arn:aws:iam::aws:policy/AdministratorAccess");
+            },
+            "IamRole.node would take other commands",
+        ),
+        (
+            "a removed command",
+            |plan| change(plan, "IamRole.node")["commands"] = json!([]),
+            "IamRole.node would take other commands",
+        ),
+        (
+            "a changed field",
+            |plan| {
+                change(plan, "IamRole.node")["fields"][0]["after"] =
+                    json!("arn:aws:iam::aws:policy/AdministratorAccess");
+            },
+            "the fields of IamRole.node differ",
+        ),
+        (
+            "a field that was seen otherwise",
+            |plan| change(plan, "HelmRelease.karpenter")["fields"][0]["before"] = json!(7),
+            "the fields of HelmRelease.karpenter differ",
+        ),
+        (
+            "a removed field",
+            |plan| change(plan, "IamRole.node")["fields"] = json!([]),
+            "the fields of IamRole.node differ",
+        ),
+        (
+            "an added change",
+            |plan| {
+                let mut added = change(plan, "IamRole.node").clone();
+                added["address"] = json!("IamRole.second");
+                plan["changes"].as_array_mut().unwrap().push(added);
+            },
+            "IamRole.second is not planned any more",
+        ),
+        (
+            "a change that is there twice",
+            |plan| {
+                let twice = change(plan, "IamRole.node").clone();
+                plan["changes"].as_array_mut().unwrap().push(twice);
+            },
+            "the plan hash was",
+        ),
+        (
+            "another dependency",
+            |plan| change(plan, "IamRole.node")["dependsOn"] = json!(["IamRole.controller"]),
+            "IamRole.node depends on other resources now",
+        ),
+        (
+            "another object",
+            |plan| change(plan, "IamRole.node")["identity"]["roleName"] = json!("OtherRole"),
+            "IamRole.node stands for",
+        ),
+        (
+            "protection that is not declared",
+            |plan| change(plan, "IamRole.node")["preventDestroy"] = json!(true),
+            "the protection of IamRole.node is another now",
+        ),
+        (
+            "other targets",
+            |plan| plan["targets"] = json!(["IamRole.controller"]),
+            "is not planned any more",
+        ),
+        ("another mode", |plan| plan["mode"] = json!("destroy"), "will be destroyed now"),
+        (
+            "another variable",
+            |plan| plan["variables"]["replicas"] = json!(3),
+            "the manifests or variables changed",
+        ),
+        ("another serial", |plan| plan["serial"] = json!(1), "the state's serial was"),
+    ];
+    let environment = TestEnvironment::applied();
+    environment.behind(&format!(
+        "aws iam detach-role-policy --role-name {NODE_ROLE} --policy-arn {CNI_POLICY}"
+    ));
+    environment.run("plan --out whole.plan --var replicas=2").expect(0);
+    let whole = environment.read("whole.plan");
+    let files = || {
+        let mut files = environment.files();
+        // What was asked leaves its trace there.
+        let kept = |path: &std::path::Path| !path.ends_with("world.jsonl");
+        files.retain(|path, _| path.extension().is_none_or(|e| e != "lock") && kept(path));
+        files
+    };
+    let before = files();
+    for (what, edit, why) in edits {
+        environment.write("it.plan", &whole);
+        environment.edit_plan("it.plan", edit);
+        let refused = environment.run("apply it.plan");
+        assert_eq!(refused.code, 3, "{what}: {refused}");
+        assert!(refused.stderr.contains(why), "{what}: {refused}");
+        assert_eq!(files(), before, "{what}");
+    }
+    // Neither the order of a file nor its wording is what was reviewed.
+    environment.edit_plan("whole.plan", |plan| {
+        plan["changes"].as_array_mut().unwrap().reverse();
+        change(plan, "IamRole.node")["notes"] = json!(["reviewed"]);
+        change(plan, "IamRole.node")["reason"] = json!({"code": "removedOutside"});
+    });
+    environment.run("apply whole.plan").expect(0);
+}
+
+#[test]
+fn what_no_plan_holds_is_told() {
+    let environment = TestEnvironment::new();
+    environment.edit(
+        "manifests/stack.yaml",
+        "  variables:\n",
+        "  variables:\n    token:\n      description: A secret.\n      sensitive: true\n",
+    );
+    environment.edit(
+        "manifests/karpenter.yaml",
+        "  values:\n",
+        "  values:\n    additionalAnnotations:\n      webhook: https://example.invalid/${var.token}\n",
+    );
+    environment.run("plan --out it.plan --var token=one").expect(0);
+    let applied = environment.run("apply it.plan --var token=two");
+    assert!(
+        applied.stderr.contains(
+            "note: no plan holds sensitive values; this run uses those that it was given (token)"
+        ),
+        "{applied}"
+    );
+    applied.expect(0);
 }

@@ -57,6 +57,7 @@ fn lost_it_loses_no_resource() {
 
     Plan: 0 to add, 0 to change, 0 to destroy, 8 to adopt.
     1 resource as declared.
+    Plan hash: sha256:[digest]
     --- exit code 2
     ");
     let intents = environment.intents();
@@ -85,6 +86,7 @@ fn lost_together_with_a_difference() {
 
     Plan: 0 to add, 0 to change, 0 to destroy, 1 to adopt.
     0 resources as declared.
+    Plan hash: sha256:[digest]
     "#);
     environment.apply();
     environment.is_clean();
@@ -254,6 +256,7 @@ fn a_refresh_records_what_it_reads_and_changes_nothing() {
     Drift: 2 resources changed outside of lkh since the last apply; this plan undoes it.
     Plan: 1 to add, 1 to change, 0 to destroy.
     7 resources as declared.
+    Plan hash: sha256:[digest]
     "#);
     environment.apply();
     environment.is_clean();

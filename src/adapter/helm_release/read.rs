@@ -13,7 +13,7 @@ use super::values::{
 };
 use crate::adapter::workload::Obstacle;
 use crate::adapter::{
-    Adapter, Answers, Blocker, Desired, Health, Live, Object, Questions, ReadError, Reading, Subject,
+    Adapter, Answers, Blocker, Desired, Health, Live, Object, Questions, ReadError, Reading, Subject, is_cut_off,
 };
 use crate::command::{Answer, Command, Tool};
 use crate::diff::keep_ignored;
@@ -430,7 +430,11 @@ fn document(command: &Command, answer: &Answer) -> Result<Json, ReadError> {
     if !answer.succeeded() {
         return Err(error(failure(answer)));
     }
-    answer.json().map_err(error)
+    let json = answer.json().map_err(error)?;
+    if is_cut_off(&json) {
+        return Err(error("the list is cut off: there is more than was read".into()));
+    }
+    Ok(json)
 }
 
 /// What `kubectl get` printed: nothing, if nothing was found.
@@ -438,7 +442,13 @@ fn printed(command: &Command, answer: &Answer) -> Result<Json, ReadError> {
     if answer.succeeded() && answer.stdout.trim().is_empty() {
         return Ok(Json::Null);
     }
-    document(command, answer)
+    let json = document(command, answer)?;
+    let is_list = matches!(json["kind"].as_str(), Some("List" | "PodList"));
+    if json["items"].is_array() || (json["kind"].is_string() && !is_list) {
+        return Ok(json);
+    }
+    let why = "the answer is neither an object nor a whole list";
+    Err(ReadError::new(command.clone(), answer, why))
 }
 
 /// Those of the objects asked for that exist. Objects of kinds that the

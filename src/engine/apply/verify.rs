@@ -309,10 +309,13 @@ impl Applier {
     }
 }
 
+/// What the evidence of an object that was there says.
+pub const EXISTS: &str = "exists, and this is what was read of it";
+
 /// What a read proves, command by command.
 pub fn evidence(sighting: &Sighting, at: jiff::Timestamp) -> Vec<Evidence> {
     let claim = match &sighting.live {
-        Live::Present(_) => "exists, and this is what was read of it",
+        Live::Present(_) => EXISTS,
         Live::Absent => "does not exist",
     };
     let mut evidence: Vec<_> = sighting

@@ -64,6 +64,7 @@ fn a_member_may_become_known_after_the_plan() {
             notes: Vec::new(),
             commands: Vec::new(),
             depends_on: BTreeSet::new(),
+            prevent_destroy: false,
             blockers: Vec::new(),
         }
     };

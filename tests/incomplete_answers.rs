@@ -1,0 +1,223 @@
+//! An answer that is not whole proves nothing absent: whatever is cut off,
+//! broken or refused, every kind says that it could not be read.
+//!
+//! The answers are those of the sandbox for a stack that is applied, each
+//! damaged in turn.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that can't go on fails"
+)]
+
+#[path = "support/account.rs"]
+#[allow(dead_code, reason = "each test uses a part of it")]
+mod account;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use account::Account;
+use lkh::adapter::{Adapter, Answers, Desired, Kind, Live, Prior, ReadError, Reading, Subject};
+use lkh::command::{Answer, Command, Tool};
+use lkh::sandbox::Sandbox;
+use serde_json::{Value as Json, json};
+
+/// The entry of people, whose access policies are a list.
+const PEOPLE: &str = r#"
+apiVersion: lkh/v1
+kind: IamRole
+metadata: {name: people}
+spec:
+  roleName: People
+  trustPolicy:
+    Version: "2012-10-17"
+    Statement:
+      - Effect: Allow
+        Principal: {Service: ec2.amazonaws.com}
+        Action: sts:AssumeRole
+---
+apiVersion: lkh/v1
+kind: EksAccessEntry
+metadata: {name: people}
+spec:
+  clusterName: ${EksCluster.main.name}
+  principalArn: ${IamRole.people.arn}
+  type: STANDARD
+  accessPolicies:
+    - policyArn: arn:aws:eks::aws:cluster-access-policy/AmazonEKSViewPolicy
+      scope: {type: cluster}
+"#;
+
+/// What the sandbox answers.
+fn answer(sandbox: &Sandbox, at: &Path, command: &Command) -> Answer {
+    let stdin = command.stdin.as_ref().map(|document| match document.reveal().unwrap() {
+        Json::String(text) => text,
+        other => other.to_string(),
+    });
+    let stdin = stdin.unwrap_or_default();
+    let output = sandbox.run(command.tool, &command.args, stdin.as_bytes(), at).unwrap();
+    Answer {
+        code: output.code,
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+/// Reads an object, with some answers replaced. Returns the commands asked.
+fn read(
+    adapter: &dyn Adapter,
+    subject: &Subject<'_>,
+    ask: &dyn Fn(&Command) -> Answer,
+    asked: &mut Vec<(Command, Answer)>,
+) -> Result<Live, Box<ReadError>> {
+    let mut answers = Answers::default();
+    for _ in 0..12 {
+        match adapter.read(subject, &answers)? {
+            Reading::Live(live) => return Ok(live),
+            Reading::Ask(commands) => {
+                for command in commands {
+                    let answer = ask(&command);
+                    answers.insert(&command, answer.clone());
+                    asked.push((command, answer));
+                }
+            }
+        }
+    }
+    panic!("the reading does not come to an end")
+}
+
+/// Where the list of an answer is, if it is one.
+fn list_of(command: &Command, answer: &Json) -> Option<&'static str> {
+    let operation = command.args.get(1).map_or("", String::as_str);
+    let key = match (command.tool, operation) {
+        (Tool::Aws, "list-attached-role-policies") => "AttachedPolicies",
+        (Tool::Aws, "list-role-policies") => "PolicyNames",
+        (Tool::Aws, "list-instance-profiles-for-role") => "InstanceProfiles",
+        (Tool::Aws, "list-policy-versions") => "Versions",
+        (Tool::Aws, "list-roles") => "Roles",
+        (Tool::Aws, "list-pod-identity-associations") => "associations",
+        (Tool::Aws, "list-associated-access-policies") => "associatedAccessPolicies",
+        (Tool::Aws, "describe-tags") => "Tags",
+        (Tool::Aws, "describe-subnets") => "Subnets",
+        (Tool::Kubectl, _) if answer["items"].is_array() => "items",
+        (Tool::Aws, other) if other.starts_with("list-") => panic!("{other} has no line here"),
+        _ => return None,
+    };
+    Some(key)
+}
+
+/// The ways in which the answer to a list may not be whole.
+fn damaged(whole: &Answer, key: &str) -> Vec<(&'static str, Answer)> {
+    let json: Json = serde_json::from_str(&whole.stdout).unwrap();
+    let with = |edit: &dyn Fn(&mut Json)| {
+        let mut json = json.clone();
+        edit(&mut json);
+        Answer { stdout: json.to_string(), ..whole.clone() }
+    };
+    let mut ways = vec![
+        ("NextToken", with(&|json| json["NextToken"] = json!("more"))),
+        ("nextToken", with(&|json| json["nextToken"] = json!("more"))),
+        ("Marker", with(&|json| json["Marker"] = json!("more"))),
+        ("IsTruncated", with(&|json| json["IsTruncated"] = json!(true))),
+        ("a token of another shape", with(&|json| json["NextToken"] = json!({"a": 1}))),
+        ("continue", with(&|json| json["metadata"] = json!({"continue": "more"}))),
+        ("no list", with(&|json| drop(json.as_object_mut().unwrap().remove(key)))),
+        ("null", with(&|json| json[key] = Json::Null)),
+        ("a text", with(&|json| json[key] = json!("x"))),
+        ("a map", with(&|json| json[key] = json!({}))),
+        ("another document", Answer { stdout: "[]".into(), ..whole.clone() }),
+        ("two documents", Answer { stdout: format!("{0}{0}", json), ..whole.clone() }),
+        ("a failure", Answer { code: 255, stderr: "broken pipe".into(), ..whole.clone() }),
+        (
+            "throttled",
+            Answer {
+                code: 254,
+                stdout: String::new(),
+                stderr: "An error occurred (ThrottlingException) when calling the X operation: \
+                         Rate exceeded"
+                    .into(),
+            },
+        ),
+    ];
+    let text = whole.stdout.trim_end();
+    for (what, end) in [("cut in the middle", text.len() / 2), ("cut at its end", text.len() - 1)] {
+        let end = (0..=end).rev().find(|&end| text.is_char_boundary(end)).unwrap();
+        ways.push((what, Answer { stdout: text[..end].to_owned(), ..whole.clone() }));
+    }
+    ways
+}
+
+#[test]
+fn no_part_of_a_list_is_taken_for_the_whole() {
+    let stack = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cli/stack");
+    let account = Account::with(&stack);
+    account.write("people.yaml", PEOPLE);
+    assert!(account.apply().is_good());
+    let sandbox = account.sandbox();
+    let manifests = account.manifests();
+    let state = account.state().unwrap();
+
+    let mut subjects: Vec<(Kind, Prior)> = state
+        .resources
+        .iter()
+        .map(|(address, record)| (address.kind, record.applied.as_ref().clone()))
+        .collect();
+    // The cluster is external, so no state holds it.
+    let cluster = lkh::adapter::Identity::new([("name", "testskillcluster".into())]);
+    subjects.push((Kind::EksCluster, Prior { identity: cluster, ..Prior::default() }));
+    let kinds: BTreeSet<Kind> = subjects.iter().map(|(kind, _)| *kind).collect();
+    assert_eq!(kinds, Kind::ALL.iter().copied().collect(), "every kind is tried");
+
+    let mut tried: BTreeMap<String, BTreeSet<Kind>> = BTreeMap::new();
+    for (kind, prior) in &subjects {
+        let adapter = kind.adapter();
+        let same = Desired {
+            identity: prior.identity.clone(),
+            attributes: prior.attributes.clone(),
+            settings: prior.settings.clone(),
+            ..Desired::default()
+        };
+        // As declared, with nothing declared but the name, and on its way out.
+        let bare = Desired { identity: prior.identity.clone(), ..Desired::default() };
+        for desired in [Some(&same), Some(&bare), None] {
+            let subject =
+                Subject { identity: &prior.identity, desired, prior: Some(prior), ignore: &[] };
+            let whole = |command: &Command| {
+                let mut answer = answer(&sandbox, &manifests, command);
+                // Helm 3 does not tell of the objects: then they are asked for.
+                if command.tool == Tool::Helm && command.args[0] == "status" && answer.code == 0 {
+                    let mut json: Json = serde_json::from_str(&answer.stdout).unwrap();
+                    json["info"].as_object_mut().unwrap().remove("resources");
+                    answer.stdout = json.to_string();
+                }
+                answer
+            };
+            let mut asked = Vec::new();
+            let live = read(adapter, &subject, &whole, &mut asked);
+            if desired == Some(&bare) && live.is_err() {
+                continue;
+            }
+            assert!(matches!(live, Ok(Live::Present(_))), "{kind}: {live:?}");
+            for (command, answered) in asked {
+                let Ok(json) = answered.json() else { continue };
+                let Some(key) = list_of(&command, &json) else { continue };
+                let name = format!("{} {}", command.tool.program(), command.args[..2].join(" "));
+                tried.entry(name).or_default().insert(*kind);
+                for (what, broken) in damaged(&answered, key) {
+                    let ask = |other: &Command| {
+                        if other.key() == command.key() { broken.clone() } else { whole(other) }
+                    };
+                    let live = read(adapter, &subject, &ask, &mut Vec::new());
+                    assert!(live.is_err(), "{kind}, `{command}`, {what}: {live:?}");
+                }
+            }
+        }
+    }
+    let kinds: BTreeSet<Kind> = tried.values().flatten().copied().collect();
+    assert!(
+        kinds.len() == Kind::ALL.len() && tried.len() >= 10,
+        "the lists that were damaged: {tried:?}, of {kinds:?}"
+    );
+}
