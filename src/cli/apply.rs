@@ -30,6 +30,10 @@ pub(crate) struct Args {
     /// Do not ask: the plan is approved whatever it is
     #[arg(long)]
     auto_approve: bool,
+    /// Begin a new apply log, when the old one is damaged or lost; it is kept
+    /// beside the new one
+    #[arg(long, conflicts_with = "file")]
+    new_log: bool,
     #[command(flatten)]
     show: ShowOptions,
 }
@@ -43,6 +47,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
                 return Ok(code::ERROR);
             };
             let session = Session::new(stack, &args.stack, &args.access)?;
+            if args.new_log {
+                session.begin_log("apply")?;
+            }
             let approval = if args.auto_approve { Approval::Given } else { Approval::Ask };
             carry_out(&session, Mode::Apply, &approval, args.stack.output.json, args.show)
         }

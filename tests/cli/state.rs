@@ -175,6 +175,32 @@ fn a_broken_log_is_told_and_nothing_is_applied() {
 }
 
 #[test]
+fn a_log_that_lost_its_end_is_told_and_can_be_done_without() {
+    let environment = TestEnvironment::applied();
+    let log = "state/sandbox/small.log.jsonl";
+    let text = environment.read(log);
+    let lines: Vec<_> = text.lines().collect();
+    environment.write(log, lines[..lines.len() - 1].join("\n") + "\n");
+    insta::assert_snapshot!(environment.run("apply --auto-approve"), @"");
+    environment.remove(log);
+    insta::assert_snapshot!(environment.run("destroy --auto-approve"), @"");
+    insta::assert_snapshot!(environment.run("apply --auto-approve --new-log"), @"");
+    environment.apply();
+    // One that is damaged is kept.
+    environment.edit(log, "\"line\":1", "\"line\":8");
+    insta::assert_snapshot!(environment.run("destroy --auto-approve --new-log").complaints(), @"");
+    assert!(environment.read("state/sandbox/small.log.1.jsonl").contains("\"line\":8"));
+}
+
+#[test]
+fn a_lost_state_needs_no_new_log() {
+    let environment = TestEnvironment::applied();
+    environment.remove(STATE);
+    environment.apply();
+    environment.is_clean();
+}
+
+#[test]
 fn a_run_that_was_cut_off_is_told_and_gone_on_with() {
     let environment = TestEnvironment::applied();
     let log = "state/sandbox/small.log.jsonl";
@@ -182,7 +208,8 @@ fn a_run_that_was_cut_off_is_told_and_gone_on_with() {
     let text = environment.read(log);
     let lines: Vec<_> = text.lines().collect();
     let last = lines.iter().rposition(|line| line.contains("\"intended\"")).unwrap();
-    environment.write(log, lines[..=last].join("\n") + "\n{\"line\":99,\"at\":\"20");
+    environment
+        .write(log, lines[..=last].join("\n") + &format!("\n{{\"line\":{},\"at\":\"20", last + 2));
     let output = environment.run("apply --auto-approve");
     insta::assert_snapshot!(output, @r"
     $ lkh apply --auto-approve
