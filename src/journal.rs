@@ -2,9 +2,11 @@
 //!
 //! An intent is written and synced before a changing command runs, its outcome
 //! after. An intent without an outcome means: read before anything else. Each
-//! line holds the hash of the one before, so that an edit anywhere shows. This
-//! module is the log's model, its legal order and its replay; it does no I/O
-//! (`store` appends the lines) and reads no clock.
+//! line holds its own digest and that of the line before, so that an edit
+//! anywhere shows; that lines are missing at the end, only someone can tell who
+//! remembers a line (the state does: [`Journal::holds`]). This module is the
+//! log's model, its legal order and its replay; it does no I/O (`store` appends
+//! the lines) and reads no clock.
 
 use std::collections::BTreeMap;
 
@@ -90,7 +92,7 @@ pub enum Outcome {
     },
 }
 
-/// One line of the log.
+/// One line of the log, without its digest, which stands last in the line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Entry {
@@ -98,7 +100,7 @@ pub struct Entry {
     pub line: u64,
     /// When it was written.
     pub at: Timestamp,
-    /// The hash of the line before; of nothing for the first.
+    /// The digest of the line before; of nothing for the first.
     pub previous: Digest,
     /// What happened.
     #[serde(flatten)]
@@ -113,8 +115,30 @@ pub struct Journal {
     last: Digest,
     open: BTreeMap<u64, Address>,
     operations: u64,
-    torn: bool,
+    tail: Tail,
 }
+
+/// How the log's file ends: what a writer does before it appends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Tail {
+    /// With a whole line.
+    #[default]
+    Whole,
+    /// With a whole line without its newline: it counts, the newline is to be
+    /// written.
+    Unended,
+    /// With a part of a line, which its writer never relied on: the file is to
+    /// lose so many bytes at its end.
+    Torn {
+        /// The bytes of that part.
+        left: u64,
+    },
+}
+
+/// How a line's digest begins, and how long that is with the digest and the
+/// end of the line.
+const DIGEST: &str = ",\"digest\":\"";
+const DIGEST_LENGTH: usize = DIGEST.len() + "sha256:".len() + 64 + "\"}".len();
 
 /// The first line of the log that is broken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -133,7 +157,7 @@ impl Default for Journal {
             last: Digest::of(b""),
             open: BTreeMap::new(),
             operations: 0,
-            torn: false,
+            tail: Tail::Whole,
         }
     }
 }
@@ -145,25 +169,68 @@ impl Journal {
     /// The first line that is broken anywhere else.
     pub fn parse(bytes: &[u8]) -> Result<Self, Broken> {
         let mut journal = Self::default();
+        journal.read_on(bytes)?;
+        Ok(journal)
+    }
+
+    /// Reads what follows the whole lines that were read already.
+    ///
+    /// # Errors
+    /// The first line that is broken; those before it are taken in.
+    pub fn read_on(&mut self, bytes: &[u8]) -> Result<(), Broken> {
         let mut rest = bytes;
-        let mut number = 0;
         while !rest.is_empty() {
-            number += 1;
+            let number = self.entries.len() + 1;
+            let broken = |why| Broken { line: number, why };
             let Some(end) = rest.iter().position(|&byte| byte == b'\n') else {
-                journal.torn = true;
+                self.tail = if self.is_begun(rest) {
+                    Tail::Torn { left: rest.len() as u64 }
+                } else {
+                    self.accept(rest).map_err(broken)?;
+                    Tail::Unended
+                };
                 break;
             };
             let (line, after) = (&rest[..end], &rest[end + 1..]);
-            journal.accept(line).map_err(|why| Broken { line: number, why })?;
+            self.accept(line).map_err(broken)?;
             rest = after;
         }
-        Ok(journal)
+        Ok(())
+    }
+
+    /// How the file ends.
+    pub fn tail(&self) -> Tail {
+        self.tail
     }
 
     /// Whether the last line was not written whole. Its writer must cut it off
     /// before it appends.
     pub fn is_torn(&self) -> bool {
-        self.torn
+        matches!(self.tail, Tail::Torn { .. })
+    }
+
+    /// Whether bytes without a newline are a part of the line that would come
+    /// next, as a writer leaves it that dies.
+    fn is_begun(&self, tail: &[u8]) -> bool {
+        let head = format!("{{\"line\":{},\"at\":\"", self.entries.len() + 1);
+        let length = head.len().min(tail.len());
+        let begins_so = tail.get(..length) == head.as_bytes().get(..length);
+        begins_so && serde_json::from_slice::<Json>(tail).is_err_and(|error| error.is_eof())
+    }
+
+    /// The number of the last line and its digest; `None` for an empty log.
+    pub fn end(&self) -> Option<(u64, &Digest)> {
+        self.entries.last().map(|entry| (entry.line, &self.last))
+    }
+
+    /// Whether the log has a line with this digest under this number.
+    pub fn holds(&self, line: u64, digest: &Digest) -> bool {
+        let Ok(index) = usize::try_from(line) else { return false };
+        match self.entries.get(index) {
+            // The line after it says what it was.
+            Some(next) => line > 0 && next.previous == *digest,
+            None => self.end() == Some((line, digest)),
+        }
     }
 
     /// The intents without an outcome: what must be read before anything else.
@@ -183,18 +250,29 @@ impl Journal {
     pub fn append(&mut self, at: Timestamp, event: Event) -> Result<String, String> {
         let entry =
             Entry { line: self.entries.len() as u64 + 1, at, previous: self.last.clone(), event };
-        let line = serde_json::to_string(&entry).map_err(|error| error.to_string())?;
+        let mut line = serde_json::to_string(&entry).map_err(|error| error.to_string())?;
+        let digest = Digest::of(line.as_bytes());
+        line.truncate(line.len() - 1);
+        line.push_str(DIGEST);
+        line.push_str(digest.as_str());
+        line.push_str("\"}");
         self.accept(line.as_bytes())?;
         Ok(line + "\n")
     }
 
     fn accept(&mut self, line: &[u8]) -> Result<(), String> {
-        let json: Json = serde_json::from_slice(line).map_err(|error| error.to_string())?;
+        let split = line.split_at_checked(line.len().wrapping_sub(DIGEST_LENGTH));
+        let (begin, end) = split.ok_or("it is too short to be a line")?;
+        let body = [begin, b"}"].concat();
+        let digest = Digest::of(&body);
+        if end != format!("{DIGEST}{}\"}}", digest.as_str()).as_bytes() {
+            return Err("its digest does not match its content".into());
+        }
+        let json: Json = serde_json::from_slice(&body).map_err(|error| error.to_string())?;
         let entry: Entry = serde_json::from_value(json).map_err(|error| error.to_string())?;
-        // Only the bytes that this program writes hash to what the next line
-        // holds, so a line must be exactly those.
+        // What this program does not know, it must not take for checked.
         let written = serde_json::to_string(&entry).map_err(|error| error.to_string())?;
-        if written.as_bytes() != line {
+        if written.as_bytes() != body {
             return Err("it is not as it was written".into());
         }
         if entry.previous != self.last && !seeded::is(Bug::ChainUnchecked) {
@@ -204,7 +282,7 @@ impl Journal {
             return Err(format!("it says it is line {}", entry.line));
         }
         self.order(&entry.event)?;
-        self.last = Digest::of(line);
+        self.last = digest;
         self.entries.push(entry);
         Ok(())
     }
@@ -279,22 +357,56 @@ mod tests {
         let bytes = log();
         for end in 0..bytes.len() {
             let journal = Journal::parse(&bytes[..end]).unwrap();
-            let whole = bytes[..end].split(|&byte| byte == b'\n').count() - 1;
+            let mut whole = bytes[..end].split(|&byte| byte == b'\n').count() - 1;
+            if bytes[end] == b'\n' {
+                // Only the newline is missing.
+                whole += 1;
+                assert_eq!(journal.tail(), Tail::Unended);
+            } else {
+                assert_eq!(journal.is_torn(), end > 0 && bytes[end - 1] != b'\n');
+            }
             assert_eq!(journal.entries.len(), whole);
         }
     }
 
     #[test]
-    fn every_flipped_bit_before_the_last_line_is_found() {
+    fn every_flipped_bit_is_found() {
         let bytes = log();
-        let last = bytes[..bytes.len() - 1].iter().rposition(|&byte| byte == b'\n').unwrap();
-        for index in 0..last {
+        for index in 0..bytes.len() {
             for bit in 0..8 {
                 let mut broken = bytes.clone();
                 broken[index] ^= 1 << bit;
                 assert!(Journal::parse(&broken).is_err(), "byte {index} bit {bit}");
             }
         }
+    }
+
+    #[test]
+    fn a_line_that_someone_remembers_is_missed() {
+        let bytes = log();
+        let whole = Journal::parse(&bytes).unwrap();
+        let (line, digest) = whole.end().map(|(line, digest)| (line, digest.clone())).unwrap();
+        assert_eq!(line, 5);
+        assert!(whole.holds(5, &digest) && whole.holds(4, &whole.entries[4].previous));
+        assert!(!whole.holds(4, &digest) && !whole.holds(6, &digest));
+        assert!(!whole.holds(0, &whole.entries[0].previous) && !whole.holds(u64::MAX, &digest));
+        let lines: Vec<_> = bytes.split_inclusive(|&byte| byte == b'\n').collect();
+        let shorter = Journal::parse(&lines[..4].concat()).unwrap();
+        assert!(!shorter.holds(5, &digest) && !Journal::default().holds(5, &digest));
+    }
+
+    #[test]
+    fn what_no_crash_leaves_at_the_end_is_broken() {
+        let bytes = log();
+        let broken = |tail: &[u8]| Journal::parse(&[&bytes, tail].concat()).unwrap_err().line;
+        for tail in
+            [&b"x"[..], b"{\"line\":7,\"at\":\"2", b"{\"line\":6,\"at\":\"\\x", b"\0\0", b"{} "]
+        {
+            assert_eq!(broken(tail), 6);
+        }
+        assert!(
+            Journal::parse(&[&bytes[..], b"{\"line\":6,\"at\":\"20"].concat()).unwrap().is_torn()
+        );
     }
 
     #[test]

@@ -45,6 +45,10 @@ pub(crate) struct ApprovalOptions {
     /// code is 3
     #[arg(long, value_name = "HASH", conflicts_with = "auto_approve")]
     approved: Option<ApprovedHash>,
+    /// Begin a new apply log, when the old one is damaged or lost; it is kept
+    /// beside the new one
+    #[arg(long)]
+    pub(crate) new_log: bool,
 }
 
 impl ApprovalOptions {
@@ -67,6 +71,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
                 return Ok(code::ERROR);
             };
             let session = Session::new(stack, &args.stack, &args.access)?;
+            if args.approval.new_log {
+                session.begin_log("apply")?;
+            }
             carry_out(
                 &session,
                 Mode::Apply,
@@ -79,6 +86,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
 }
 
 fn saved(args: &Args, path: &Path) -> anyhow::Result<u8> {
+    anyhow::ensure!(
+        !args.approval.new_log,
+        "--new-log is not for a saved plan: whether it was applied before, only the log tells; \
+         run `lkh apply --new-log`, or plan again after it"
+    );
     let bytes = crate::store::bounded::read(path)
         .with_context(|| format!("can't read the plan {}", path.display()))?;
     let plan = file::from_bytes(&bytes)

@@ -28,5 +28,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
         return Ok(code::ERROR);
     };
     let session = Session::new(stack, &args.stack, &args.access)?;
+    if args.approval.new_log {
+        session.begin_log("destroy")?;
+    }
     carry_out(&session, Mode::Destroy, &args.approval.approval(), args.stack.output.json, args.show)
 }

@@ -311,12 +311,35 @@ impl Session {
         }
     }
 
+    /// Begins a new apply log, as a person asked for, and says where the old
+    /// one is.
+    ///
+    /// # Errors
+    /// When another run holds the lock, or files can't be read or written.
+    pub(crate) fn begin_log(&self, operation: &str) -> anyhow::Result<()> {
+        self.runtime.block_on(async {
+            let lock = self.lock(operation).await?;
+            let begun = self.engine.store.begin_log(&lock).await;
+            self.release(lock).await?;
+            match begun? {
+                Some(aside) => tell(&format!(
+                    "note: a new apply log begins; the old one is {} now",
+                    aside.display()
+                )),
+                None => tell("note: a new apply log begins; there was none"),
+            }
+            Ok(())
+        })
+    }
+
     /// Says so when the run before did not come to its end.
     ///
     /// # Errors
-    /// When the log can't be read.
+    /// When state or log can't be read, or the log is not that of the state.
     pub(crate) async fn tell_interrupted_run(&self) -> anyhow::Result<()> {
         let journal = self.engine.store.read_log().await?;
+        let state = self.engine.store.load().await?;
+        self.engine.store.check_log(state.as_ref(), &journal)?;
         for (operation, address) in journal.open_intents() {
             tell(&format!(
                 "note: the last run ended in the middle of operation {operation} on {address}; \

@@ -189,7 +189,7 @@ impl Applier {
     /// When the log can't be written.
     pub async fn end(&self, run: &str, code: u8) -> Result<(), StoreError> {
         let ended = crate::journal::Event::RunEnded { run: run.to_owned(), code };
-        let _ = self.keeper.note(ended).await;
+        let _ = self.keeper.end(ended).await;
         self.keeper.result().await
     }
 

@@ -70,6 +70,15 @@ impl Keeper {
         }
     }
 
+    /// Logs the end of the run. A state that the run has written is written
+    /// once more, so that it names the log's last line.
+    pub async fn end(&self, event: Event) -> Result<(), Stopped> {
+        let mut inner = self.inner.lock().await;
+        self.append(&mut inner, event).await?;
+        inner.dirty |= inner.saved.is_some();
+        self.flush(&mut inner).await
+    }
+
     /// Logs an event of the run itself.
     pub async fn note(&self, event: Event) -> Result<(), Stopped> {
         let mut inner = self.inner.lock().await;
@@ -201,6 +210,7 @@ impl Keeper {
             return Ok(());
         }
         inner.state.serial += u64::from(!seeded::is(Bug::SerialKept));
+        inner.state.log = inner.log.mark();
         let start = Instant::now();
         if let Err(error) = inner.store.save(&inner.lock, &inner.state).await {
             return Err(self.stop(inner, error));

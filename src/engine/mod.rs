@@ -274,8 +274,8 @@ impl Engine {
             .state_of(&plan)
             .await?
             .unwrap_or_else(|| State::new(&self.stack.name, new_lineage(), &account, &self.region));
+        let mut log = self.store.open_log(lock, Some(&state)).await?;
         self.store.back_up(lock).await?;
-        let mut log = self.store.open_log(lock).await?;
         log.append(
             self.clock.now(),
             journal::Event::RunStarted {

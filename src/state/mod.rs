@@ -39,8 +39,22 @@ pub struct State {
     pub account: String,
     /// The AWS region.
     pub region: String,
+    /// How far the apply log was when this was written: a log without that
+    /// line is not the log of this state, or was cut off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log: Option<LogMark>,
     /// The resources by address.
     pub resources: BTreeMap<Address, Record>,
+}
+
+/// A line of the apply log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct LogMark {
+    /// Its number, from 1.
+    pub line: u64,
+    /// Its digest.
+    pub digest: Digest,
 }
 
 /// How the line of the checksum looks without it.
@@ -157,6 +171,7 @@ impl State {
             serial: 0,
             account: account.to_owned(),
             region: region.to_owned(),
+            log: None,
             resources: BTreeMap::new(),
         }
     }

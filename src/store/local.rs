@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use super::disk::{Disk, Found, Handle, OsDisk, replace};
 use super::{LockInfo, StoreError};
+use crate::journal::Tail;
 use crate::seeded::{self, Bug};
 
 /// The files of one stack in a local directory.
@@ -114,20 +115,48 @@ impl LocalStore {
         serde_json::from_slice(&bytes).ok()
     }
 
-    /// Opens the log for appending, after so many bytes that are whole.
-    pub(super) fn open_log(&self, whole: u64, torn: bool) -> Result<LocalLog, StoreError> {
+    /// Opens the log for appending, and mends its end.
+    pub(super) fn open_log(&self, tail: Tail) -> Result<LocalLog, StoreError> {
         self.prepare()?;
         let path = self.log_path();
         self.check(&path)?;
         let mut file = self.disk.open(&path).map_err(failed("open", &path))?;
-        if torn {
-            file.cut(whole).map_err(failed("cut the torn line of", &path))?;
+        match tail {
+            Tail::Whole => {}
+            Tail::Unended => {
+                file.append(b"\n").map_err(failed("end the last line of", &path))?;
+            }
+            Tail::Torn { left } => {
+                let length = self.disk.read(&path).map_err(failed("read", &path))?.len() as u64;
+                file.cut(length.saturating_sub(left))
+                    .map_err(failed("cut the torn line of", &path))?;
+            }
         }
         file.sync().map_err(failed("sync", &path))?;
         self.disk
             .sync_directory(&self.directory)
             .map_err(failed("sync the directory of", &path))?;
         Ok(LocalLog { file, path })
+    }
+
+    /// Gives the log another name, if there is one. Returns that name.
+    pub(super) fn set_log_aside(&self) -> Result<Option<PathBuf>, StoreError> {
+        let path = self.log_path();
+        if self.disk.look(&path).map_err(failed("look at", &path))? == Found::Nothing {
+            return Ok(None);
+        }
+        let mut number = 1;
+        loop {
+            let aside = self.directory.join(format!("{}.log.{number}.jsonl", self.stack));
+            if self.disk.look(&aside).map_err(failed("look at", &aside))? == Found::Nothing {
+                self.disk.rename(&path, &aside).map_err(failed("set aside", &path))?;
+                self.disk
+                    .sync_directory(&self.directory)
+                    .map_err(failed("sync the directory of", &path))?;
+                return Ok(Some(aside));
+            }
+            number += 1;
+        }
     }
 
     fn check(&self, path: &Path) -> Result<(), StoreError> {

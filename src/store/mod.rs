@@ -7,6 +7,7 @@
 pub mod bounded;
 pub mod disk;
 pub mod local;
+mod mark;
 
 use std::path::{Path, PathBuf};
 
@@ -41,12 +42,23 @@ pub enum StoreError {
         source: StateError,
     },
     /// The apply log can't be used.
-    #[error("{}: {source}; move the log aside, and the next apply begins a new one", path.display())]
+    #[error("{path}: {source}; put an undamaged copy in its place, or {NEW_LOG}", path = path.display())]
     Log {
         /// The file.
         path: PathBuf,
         /// The cause.
         source: Broken,
+    },
+    /// The apply log is not the one that the state was saved with, or lost its
+    /// end.
+    #[error("the state was saved at line {line} of the apply log, and {} {found}: it was cut off, lost, or is of another time than the state; put the right log back, or {NEW_LOG}", path.display())]
+    LogCut {
+        /// The log.
+        path: PathBuf,
+        /// The line that the state names.
+        line: u64,
+        /// What is there.
+        found: String,
     },
     /// An event that the log's order does not allow: a mistake of ours.
     #[error("the apply log refused an event: {0}")]
@@ -64,6 +76,10 @@ pub enum StoreError {
         holder: Option<Box<LockInfo>>,
     },
 }
+
+/// The way to go on without a log.
+const NEW_LOG: &str = "begin a new one with --new-log (the old one is kept beside it, and \
+                       everything is read before anything is changed)";
 
 /// Who holds a lock.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -223,14 +239,14 @@ impl Store {
     /// Opens the apply log for appending.
     ///
     /// # Errors
-    /// When it can't be read, is broken, or can't be opened.
-    pub async fn open_log(&self, _lock: &Lock) -> Result<Log, StoreError> {
+    /// When it can't be read, is broken, lacks a line that the state names, or
+    /// can't be opened.
+    pub async fn open_log(&self, _lock: &Lock, state: Option<&State>) -> Result<Log, StoreError> {
         match self {
             Self::Local(local) => {
                 let journal = self.read_log().await?;
-                let bytes = local.read(&local.log_path())?.unwrap_or_default();
-                let whole = bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1);
-                let file = local.open_log(whole as u64, journal.is_torn())?;
+                self.check_log(state, &journal)?;
+                let file = local.open_log(journal.tail())?;
                 Ok(Log { file: LogFile::Local(file), journal })
             }
         }

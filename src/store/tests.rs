@@ -84,12 +84,12 @@ async fn a_torn_line_is_cut_off() {
     let (local, store) = stores(directory.path());
     let lock = store.lock(&info("a")).await.unwrap();
     let event = || Event::RunEnded { run: "r".into(), code: 0 };
-    let mut log = store.open_log(&lock).await.unwrap();
+    let mut log = store.open_log(&lock, None).await.unwrap();
     log.append(Timestamp::UNIX_EPOCH, event()).await.unwrap();
     drop(log);
     let mut file = OpenOptions::new().append(true).open(local.log_path()).unwrap();
     file.write_all(b"{\"line\":2,\"at").unwrap();
-    let mut log = store.open_log(&lock).await.unwrap();
+    let mut log = store.open_log(&lock, None).await.unwrap();
     log.append(Timestamp::UNIX_EPOCH, event()).await.unwrap();
     assert_eq!(store.read_log().await.unwrap().entries.len(), 2);
 }

@@ -169,9 +169,44 @@ fn a_broken_log_is_told_and_nothing_is_applied() {
     let log = "state/sandbox/small.log.jsonl";
     environment.edit(log, "\"operation\":2", "\"operation\":3");
     environment.behind("kubectl scale deployment karpenter -n kube-system --replicas=0");
-    insta::assert_snapshot!(environment.run("apply --auto-approve").complaints(), @"error: state/sandbox/small.log.jsonl: line [n] of the apply log is broken: operation 3 is out of order; move the log aside, and the next apply begins a new one");
+    insta::assert_snapshot!(environment.run("apply --auto-approve").complaints(), @"error: state/sandbox/small.log.jsonl: line [n] of the apply log is broken: its digest does not match its content; put an undamaged copy in its place, or begin a new one with --new-log (the old one is kept beside it, and everything is read before anything is changed)");
     assert_eq!(actions(&environment.plan()), ["HelmRelease.karpenter update"]);
+    environment.run("apply --auto-approve --new-log").expect(0);
+    environment.is_clean();
+}
+
+#[test]
+fn a_log_that_lost_its_end_is_told_and_can_be_done_without() {
+    let environment = TestEnvironment::applied();
+    let log = "state/sandbox/small.log.jsonl";
+    let text = environment.read(log);
+    let lines: Vec<_> = text.lines().collect();
+    environment.write(log, lines[..lines.len() - 1].join("\n") + "\n");
+    let told = environment.run("apply --auto-approve");
+    assert_eq!((told.code, told.stdout.as_str()), (1, ""));
+    insta::assert_snapshot!(told.complaints(), @"error: the state was saved at line [n] of the apply log, and state/sandbox/small.log.jsonl ends at line 31: it was cut off, lost, or is of another time than the state; put the right log back, or begin a new one with --new-log (the old one is kept beside it, and everything is read before anything is changed)");
     environment.remove(log);
+    insta::assert_snapshot!(environment.run("destroy --auto-approve").complaints(), @"error: the state was saved at line [n] of the apply log, and state/sandbox/small.log.jsonl is empty or not there: it was cut off, lost, or is of another time than the state; put the right log back, or begin a new one with --new-log (the old one is kept beside it, and everything is read before anything is changed)");
+    insta::assert_snapshot!(environment.run("apply --auto-approve --new-log"), @r"
+    $ lkh apply --auto-approve --new-log
+    Stack small, account 111122223333, region us-east-2.
+
+    No changes. Everything is as declared (9 resources read).
+    Complete: 0 added, 0 changed, 0 destroyed, 0 adopted, 0 repaired. 9 resources verified by a read.
+    --- stderr
+    note: a new apply log begins; there was none
+    ");
+    environment.apply();
+    // One that is damaged is kept.
+    environment.edit(log, "\"line\":1", "\"line\":8");
+    insta::assert_snapshot!(environment.run("destroy --auto-approve --new-log").complaints(), @"note: a new apply log begins; the old one is state/sandbox/small.log.1.jsonl now");
+    assert!(environment.read("state/sandbox/small.log.1.jsonl").contains("\"line\":8"));
+}
+
+#[test]
+fn a_lost_state_needs_no_new_log() {
+    let environment = TestEnvironment::applied();
+    environment.remove(STATE);
     environment.apply();
     environment.is_clean();
 }
@@ -180,11 +215,14 @@ fn a_broken_log_is_told_and_nothing_is_applied() {
 fn a_run_that_was_cut_off_is_told_and_gone_on_with() {
     let environment = TestEnvironment::applied();
     let log = "state/sandbox/small.log.jsonl";
-    // As if the process had died in the middle of the last command.
+    // As if the process had died in the middle of the last command, before the
+    // state was written.
+    rewrite(&environment, |state| state.log = None);
     let text = environment.read(log);
     let lines: Vec<_> = text.lines().collect();
     let last = lines.iter().rposition(|line| line.contains("\"intended\"")).unwrap();
-    environment.write(log, lines[..=last].join("\n") + "\n{\"line\":99,\"at\":\"20");
+    environment
+        .write(log, lines[..=last].join("\n") + &format!("\n{{\"line\":{},\"at\":\"20", last + 2));
     let output = environment.run("apply --auto-approve");
     insta::assert_snapshot!(output, @r"
     $ lkh apply --auto-approve
