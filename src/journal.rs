@@ -67,6 +67,43 @@ pub enum Event {
         /// Its exit code.
         code: u8,
     },
+    /// Someone took a resource out of the state by hand and left its object.
+    Removed {
+        /// Who.
+        by: String,
+        /// The resource.
+        address: Address,
+    },
+    /// Someone gave a resource of the state another address by hand.
+    Moved {
+        /// Who.
+        by: String,
+        /// What it was called.
+        from: Address,
+        /// What it is called now.
+        to: Address,
+    },
+    /// Someone put a whole state in the place of the one that was there.
+    Pushed {
+        /// Who.
+        by: String,
+        /// Its serial.
+        serial: u64,
+    },
+    /// Someone put the backup back in the place of the state.
+    Restored {
+        /// Who.
+        by: String,
+        /// The serial that it has now.
+        serial: u64,
+    },
+    /// The lock of a run was taken away: it may write nothing any more.
+    Fenced {
+        /// The run.
+        run: String,
+        /// Who took it away.
+        by: String,
+    },
 }
 
 /// What came of a command.
@@ -104,11 +141,34 @@ pub struct Entry {
     pub event: Event,
 }
 
+/// Where a log goes on that is kept in several parts: what the lines before
+/// amount to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Position {
+    /// How many lines there are before.
+    pub lines: u64,
+    /// How many intents are in them.
+    pub operations: u64,
+    /// The hash of the last one; of nothing at the beginning.
+    pub last: Digest,
+    /// The intents without an outcome.
+    #[serde(default)]
+    pub open: BTreeMap<u64, Address>,
+}
+
+impl Default for Position {
+    fn default() -> Self {
+        Self { lines: 0, operations: 0, last: Digest::of(b""), open: BTreeMap::new() }
+    }
+}
+
 /// The log as far as it was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Journal {
     /// The lines.
     pub entries: Vec<Entry>,
+    before: u64,
     last: Digest,
     open: BTreeMap<u64, Address>,
     operations: u64,
@@ -127,23 +187,45 @@ pub struct Broken {
 
 impl Default for Journal {
     fn default() -> Self {
-        Self {
-            entries: Vec::new(),
-            last: Digest::of(b""),
-            open: BTreeMap::new(),
-            operations: 0,
-            torn: false,
-        }
+        Self::after(Position::default())
     }
 }
 
 impl Journal {
+    /// A log that goes on from a position, with nothing after it yet.
+    pub fn after(position: Position) -> Self {
+        let Position { lines, operations, last, open } = position;
+        Self { entries: Vec::new(), before: lines, last, open, operations, torn: false }
+    }
+
+    /// Where the log goes on.
+    pub fn position(&self) -> Position {
+        Position {
+            lines: self.lines(),
+            operations: self.operations,
+            last: self.last.clone(),
+            open: self.open.clone(),
+        }
+    }
+
+    fn lines(&self) -> u64 {
+        self.before + self.entries.len() as u64
+    }
+
     /// Reads a log. A last line that was not written whole is dropped.
     ///
     /// # Errors
     /// The first line that is broken anywhere else.
     pub fn parse(bytes: &[u8]) -> Result<Self, Broken> {
-        let mut journal = Self::default();
+        Self::parse_after(Position::default(), bytes)
+    }
+
+    /// Reads a part of a log, which goes on from a position.
+    ///
+    /// # Errors
+    /// The first line that is broken, counted from the beginning of the part.
+    pub fn parse_after(position: Position, bytes: &[u8]) -> Result<Self, Broken> {
+        let mut journal = Self::after(position);
         let mut rest = bytes;
         let mut number = 0;
         while !rest.is_empty() {
@@ -180,8 +262,7 @@ impl Journal {
     /// # Errors
     /// When the event is not legal here.
     pub fn append(&mut self, at: Timestamp, event: Event) -> Result<String, String> {
-        let entry =
-            Entry { line: self.entries.len() as u64 + 1, at, previous: self.last.clone(), event };
+        let entry = Entry { line: self.lines() + 1, at, previous: self.last.clone(), event };
         let line = serde_json::to_string(&entry).map_err(|error| error.to_string())?;
         self.accept(line.as_bytes())?;
         Ok(line + "\n")
@@ -199,7 +280,7 @@ impl Journal {
         if entry.previous != self.last {
             return Err("it does not follow the line before".into());
         }
-        if entry.line != self.entries.len() as u64 + 1 {
+        if entry.line != self.lines() + 1 {
             return Err(format!("it says it is line {}", entry.line));
         }
         self.order(&entry.event)?;
@@ -232,7 +313,13 @@ impl Journal {
                     return Err(format!("operation {operation} was not open"));
                 }
             }
-            Event::Settled { .. } | Event::RunEnded { .. } => {}
+            Event::Settled { .. }
+            | Event::RunEnded { .. }
+            | Event::Removed { .. }
+            | Event::Moved { .. }
+            | Event::Pushed { .. }
+            | Event::Restored { .. }
+            | Event::Fenced { .. } => {}
         }
         Ok(())
     }
