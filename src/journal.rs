@@ -70,6 +70,43 @@ pub enum Event {
         /// Its exit code.
         code: u8,
     },
+    /// Someone took a resource out of the state by hand and left its object.
+    Removed {
+        /// Who.
+        by: String,
+        /// The resource.
+        address: Address,
+    },
+    /// Someone gave a resource of the state another address by hand.
+    Moved {
+        /// Who.
+        by: String,
+        /// What it was called.
+        from: Address,
+        /// What it is called now.
+        to: Address,
+    },
+    /// Someone put a whole state in the place of the one that was there.
+    Pushed {
+        /// Who.
+        by: String,
+        /// Its serial.
+        serial: u64,
+    },
+    /// Someone put the backup back in the place of the state.
+    Restored {
+        /// Who.
+        by: String,
+        /// The serial that it has now.
+        serial: u64,
+    },
+    /// The lock of a run was taken away: it may write nothing any more.
+    Fenced {
+        /// The run.
+        run: String,
+        /// Who took it away.
+        by: String,
+    },
 }
 
 /// What came of a command.
@@ -107,11 +144,34 @@ pub struct Entry {
     pub event: Event,
 }
 
+/// Where a log goes on that is kept in several parts: what the lines before
+/// amount to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Position {
+    /// How many lines there are before.
+    pub lines: u64,
+    /// How many intents are in them.
+    pub operations: u64,
+    /// The hash of the last one; of nothing at the beginning.
+    pub last: Digest,
+    /// The intents without an outcome.
+    #[serde(default)]
+    pub open: BTreeMap<u64, Address>,
+}
+
+impl Default for Position {
+    fn default() -> Self {
+        Self { lines: 0, operations: 0, last: Digest::of(b""), open: BTreeMap::new() }
+    }
+}
+
 /// The log as far as it was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Journal {
     /// The lines.
     pub entries: Vec<Entry>,
+    before: u64,
     last: Digest,
     open: BTreeMap<u64, Address>,
     operations: u64,
@@ -152,23 +212,46 @@ pub struct Broken {
 
 impl Default for Journal {
     fn default() -> Self {
-        Self {
-            entries: Vec::new(),
-            last: Digest::of(b""),
-            open: BTreeMap::new(),
-            operations: 0,
-            tail: Tail::Whole,
-        }
+        Self::after(Position::default())
     }
 }
 
 impl Journal {
+    /// A log that goes on from a position, with nothing after it yet.
+    pub fn after(position: Position) -> Self {
+        let Position { lines, operations, last, open } = position;
+        Self { entries: Vec::new(), before: lines, last, open, operations, tail: Tail::Whole }
+    }
+
+    /// Where the log goes on.
+    pub fn position(&self) -> Position {
+        Position {
+            lines: self.lines(),
+            operations: self.operations,
+            last: self.last.clone(),
+            open: self.open.clone(),
+        }
+    }
+
+    fn lines(&self) -> u64 {
+        self.before + self.entries.len() as u64
+    }
+
     /// Reads a log. A last line that was not written whole is dropped.
     ///
     /// # Errors
     /// The first line that is broken anywhere else.
     pub fn parse(bytes: &[u8]) -> Result<Self, Broken> {
-        let mut journal = Self::default();
+        Self::parse_after(Position::default(), bytes)
+    }
+
+    /// Reads a part of a log, which goes on from a position.
+    ///
+    /// # Errors
+    /// The first line that is broken anywhere but at the end, counted from the
+    /// beginning of the part.
+    pub fn parse_after(position: Position, bytes: &[u8]) -> Result<Self, Broken> {
+        let mut journal = Self::after(position);
         journal.read_on(bytes)?;
         Ok(journal)
     }
@@ -212,7 +295,7 @@ impl Journal {
     /// Whether bytes without a newline are a part of the line that would come
     /// next, as a writer leaves it that dies.
     fn is_begun(&self, tail: &[u8]) -> bool {
-        let head = format!("{{\"line\":{},\"at\":\"", self.entries.len() + 1);
+        let head = format!("{{\"line\":{},\"at\":\"", self.lines() + 1);
         let length = head.len().min(tail.len());
         let begins_so = tail.get(..length) == head.as_bytes().get(..length);
         begins_so && serde_json::from_slice::<Json>(tail).is_err_and(|error| error.is_eof())
@@ -220,13 +303,13 @@ impl Journal {
 
     /// The number of the last line and its digest; `None` for an empty log.
     pub fn end(&self) -> Option<(u64, &Digest)> {
-        self.entries.last().map(|entry| (entry.line, &self.last))
+        (self.lines() > 0).then(|| (self.lines(), &self.last))
     }
 
     /// Whether the log has a line with this digest under this number.
     pub fn holds(&self, line: u64, digest: &Digest) -> bool {
-        let Ok(index) = usize::try_from(line) else { return false };
-        match self.entries.get(index) {
+        let index = line.checked_sub(self.before).and_then(|index| usize::try_from(index).ok());
+        match index.and_then(|index| self.entries.get(index)) {
             // The line after it says what it was.
             Some(next) => line > 0 && next.previous == *digest,
             None => self.end() == Some((line, digest)),
@@ -248,8 +331,7 @@ impl Journal {
     /// # Errors
     /// When the event is not legal here.
     pub fn append(&mut self, at: Timestamp, event: Event) -> Result<String, String> {
-        let entry =
-            Entry { line: self.entries.len() as u64 + 1, at, previous: self.last.clone(), event };
+        let entry = Entry { line: self.lines() + 1, at, previous: self.last.clone(), event };
         let mut line = serde_json::to_string(&entry).map_err(|error| error.to_string())?;
         let digest = Digest::of(line.as_bytes());
         line.truncate(line.len() - 1);
@@ -278,7 +360,7 @@ impl Journal {
         if entry.previous != self.last && !seeded::is(Bug::ChainUnchecked) {
             return Err("it does not follow the line before".into());
         }
-        if entry.line != self.entries.len() as u64 + 1 {
+        if entry.line != self.lines() + 1 {
             return Err(format!("it says it is line {}", entry.line));
         }
         self.order(&entry.event)?;
@@ -311,7 +393,13 @@ impl Journal {
                     return Err(format!("operation {operation} was not open"));
                 }
             }
-            Event::Settled { .. } | Event::RunEnded { .. } => {}
+            Event::Settled { .. }
+            | Event::RunEnded { .. }
+            | Event::Removed { .. }
+            | Event::Moved { .. }
+            | Event::Pushed { .. }
+            | Event::Restored { .. }
+            | Event::Fenced { .. } => {}
         }
         Ok(())
     }

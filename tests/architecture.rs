@@ -49,12 +49,15 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "plan", "seeded", "state", "store", "value",
         ],
     ),
-    ("report", &["adapter", "address", "diff", "engine", "plan", "quote", "state", "value"]),
+    (
+        "report",
+        &["adapter", "address", "diff", "engine", "journal", "plan", "quote", "state", "value"],
+    ),
     (
         "cli",
         &[
-            "adapter", "address", "command", "engine", "exec", "manifest", "plan", "quote",
-            "report", "sandbox", "state", "store", "value",
+            "adapter", "address", "command", "engine", "exec", "journal", "manifest", "plan",
+            "quote", "report", "sandbox", "state", "store", "value",
         ],
     ),
     // The entry: it calls the command line.

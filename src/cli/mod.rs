@@ -9,6 +9,7 @@ mod completions;
 mod destroy;
 mod explain;
 mod graph;
+mod log;
 mod options;
 mod plan;
 mod progress;
@@ -16,6 +17,9 @@ mod refresh;
 mod sandbox;
 mod session;
 mod show;
+mod state;
+mod storage;
+mod unlock;
 mod validate;
 
 use std::io::Write as _;
@@ -70,6 +74,12 @@ enum Command {
     Destroy(destroy::Args),
     /// Show the state, or one resource with its evidence
     Show(show::Args),
+    /// Print the apply log, or check that it is whole
+    Log(log::Args),
+    /// Look after the state: list, rm, mv, pull, push, restore
+    State(state::Args),
+    /// Take the lock away from a run that was taken for dead
+    Unlock(unlock::Args),
     /// Explain a kind: its fields, its equality, its outputs
     Explain(explain::Args),
     /// Print the resource graph
@@ -98,6 +108,9 @@ pub fn main() -> ExitCode {
         Command::Refresh(args) => refresh::run(&args),
         Command::Destroy(args) => destroy::run(&args),
         Command::Show(args) => show::run(&args),
+        Command::Log(args) => log::run(&args),
+        Command::State(args) => state::run(&args),
+        Command::Unlock(args) => unlock::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Graph(args) => graph::run(&args),
         Command::Sandbox(args) => sandbox::run(&args),

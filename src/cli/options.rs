@@ -71,6 +71,31 @@ pub(crate) struct AccessOptions {
     pub targets: Vec<String>,
 }
 
+impl AccessOptions {
+    /// With nothing but the way to AWS.
+    pub(crate) fn of(aws: &AwsOptions) -> Self {
+        Self {
+            profile: aws.profile.clone(),
+            region: aws.region.clone(),
+            kubeconfig: None,
+            kube_context: None,
+            parallelism: 4,
+            targets: Vec::new(),
+        }
+    }
+}
+
+/// How to reach AWS, for commands that only look after the state.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct AwsOptions {
+    /// The AWS profile, where the state is in S3
+    #[arg(long, value_name = "NAME")]
+    pub profile: Option<String>,
+    /// The AWS region
+    #[arg(long, value_name = "REGION")]
+    pub region: Option<String>,
+}
+
 /// How the tools are run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ExecMode {

@@ -122,15 +122,45 @@ fn mode(stack: &Stack, options: &StackOptions) -> ExecMode {
     })
 }
 
-/// Where the state of a stack lives. The sandbox's never mixes with that of a
-/// real account.
-pub(crate) fn store(stack: &Stack, options: &StackOptions) -> Store {
+/// Where the state of a stack lives, if that is on this machine. The sandbox's
+/// never mixes with that of a real account.
+pub(crate) fn local_store(stack: &Stack, options: &StackOptions) -> Option<LocalStore> {
     let directory = state_dir(stack, options);
     let directory = match mode(stack, options) {
         ExecMode::Sandbox => directory.join("sandbox"),
         ExecMode::Docker | ExecMode::Local => directory,
     };
-    Store::Local(LocalStore::new(directory, &stack.name))
+    Some(LocalStore::new(directory, &stack.name))
+}
+
+/// Takes the lock of a stack, and says so if its holder died with it.
+///
+/// # Errors
+/// When another run holds it, or nobody knows.
+pub(crate) async fn take_lock(store: &Store, me: &LockInfo) -> anyhow::Result<Lock> {
+    let lock = store.lock(me).await?;
+    if let Some(dead) = &lock.taken_over {
+        tell(&format!(
+            "note: took over the lock of `lkh {}` of {} since {}: its process {} ended without \
+             giving it back",
+            dead.operation, dead.who, dead.since, dead.pid
+        ));
+    }
+    Ok(lock)
+}
+
+/// What a lock says of a run.
+pub(crate) fn lock_info(run: &str, operation: &str) -> LockInfo {
+    let user = std::env::var("USER").or_else(|_| std::env::var("LOGNAME"));
+    let host = std::fs::read_to_string("/etc/hostname").unwrap_or_default();
+    let user = user.unwrap_or_else(|_| "someone".into());
+    LockInfo {
+        id: run.to_owned(),
+        operation: operation.to_owned(),
+        who: if host.trim().is_empty() { user } else { format!("{user}@{}", host.trim()) },
+        pid: std::process::id(),
+        since: Timestamp::now(),
+    }
 }
 
 /// Waits for work that needs no session.
@@ -220,7 +250,7 @@ impl Session {
             gateway.protect(value);
         }
         let engine = Engine {
-            store: store(&stack, options),
+            store: local_store(&stack, options).map(Store::Local).context("no place")?,
             clock: Clock::system(),
             stack,
             gateway: Arc::new(gateway),
@@ -275,14 +305,8 @@ impl Session {
     /// # Errors
     /// When another run holds it, or nobody knows.
     pub(crate) async fn lock(&self, operation: &str) -> anyhow::Result<Arc<Lock>> {
-        let lock = self.engine.store.lock(&self.lock_info(operation)).await?;
-        if let Some(dead) = &lock.taken_over {
-            tell(&format!(
-                "note: took over the lock of `lkh {}` of {} since {}: its process {} ended \
-                 without giving it back",
-                dead.operation, dead.who, dead.since, dead.pid
-            ));
-        }
+        let me = lock_info(&self.run, operation);
+        let lock = take_lock(&self.engine.store, &me).await?;
         Ok(Arc::new(lock))
     }
 
@@ -294,20 +318,6 @@ impl Session {
         match Arc::into_inner(lock) {
             Some(lock) => Ok(self.engine.store.release(lock).await?),
             None => Ok(()),
-        }
-    }
-
-    /// What the lock says of this run.
-    pub(crate) fn lock_info(&self, operation: &str) -> LockInfo {
-        let user = std::env::var("USER").or_else(|_| std::env::var("LOGNAME"));
-        let host = std::fs::read_to_string("/etc/hostname").unwrap_or_default();
-        let user = user.unwrap_or_else(|_| "someone".into());
-        LockInfo {
-            id: self.run.clone(),
-            operation: operation.to_owned(),
-            who: if host.trim().is_empty() { user } else { format!("{user}@{}", host.trim()) },
-            pid: std::process::id(),
-            since: Timestamp::now(),
         }
     }
 
@@ -430,8 +440,11 @@ fn environment() -> Vec<(String, String)> {
         .collect()
 }
 
-/// Names a run: its time and process.
-fn run_id() -> String {
+/// Names a run: its time, its process and 32 bits that the standard library's
+/// hasher draws at random, since machines may share the first two.
+pub(crate) fn run_id() -> String {
+    use std::hash::{BuildHasher as _, RandomState};
     let now = Timestamp::now().strftime("%Y%m%d%H%M%S").to_string();
-    format!("{now}-{:x}", std::process::id())
+    let random = RandomState::new().hash_one(0) >> 32;
+    format!("{now}-{:x}{random:08x}", std::process::id())
 }

@@ -2,8 +2,8 @@
 
 use anyhow::{Context as _, bail};
 
-use super::options::StackOptions;
-use super::session::{load, store};
+use super::options::{AwsOptions, StackOptions};
+use super::storage::Storage;
 use super::{code, print};
 use crate::address::Address;
 use crate::report;
@@ -17,14 +17,19 @@ pub(crate) struct Args {
     address: Option<String>,
     #[command(flatten)]
     stack: StackOptions,
+    #[command(flatten)]
+    aws: AwsOptions,
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
     args.stack.output.settle();
-    let Some(stack) = load(&args.stack, None)? else { return Ok(code::ERROR) };
-    let store = store(&stack, &args.stack);
-    let Some(state) = super::session::wait(store.load())?? else {
-        bail!("there is no state at {} yet: run lkh apply", store.place());
+    let Some(storage) = Storage::open(&args.stack, &args.aws)? else { return Ok(code::ERROR) };
+    storage.block_on(async |storage| show(args, storage).await)
+}
+
+async fn show(args: &Args, storage: &Storage) -> anyhow::Result<u8> {
+    let Some(state) = storage.store.load().await? else {
+        bail!("there is no state at {} yet: run lkh apply", storage.store.place());
     };
     let json = args.stack.output.json;
     match &args.address {

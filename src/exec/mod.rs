@@ -17,7 +17,7 @@ mod environment;
 pub mod explain;
 pub mod gateway;
 pub mod local;
-mod owner;
+pub mod owner;
 mod process;
 pub mod redact;
 pub mod retry;

@@ -1,32 +1,35 @@
-//! Who made a toolbox container or a private folder, and whether that process
-//! still lives: marks that a later run can read. When in doubt, it lives.
+//! Who made a toolbox container, a private folder or a lock, and whether that
+//! process still lives: marks that a later run can read. When in doubt, it
+//! lives.
 
 use std::fs;
+
+use serde::{Deserialize, Serialize};
 
 /// What the name of every private folder begins with.
 const FOLDER: &str = "lkh-run-";
 
 /// The process that something of a run's belongs to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Owner {
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Owner {
     /// The host's name, for people.
-    pub(super) host: String,
+    pub host: String,
     /// The host's boot: process ids mean nothing outside it.
-    pub(super) boot: String,
+    pub boot: String,
     /// The namespace of the process id.
-    pub(super) space: String,
+    pub space: String,
     /// The user: those of others may be hidden from this one.
-    pub(super) user: u32,
+    pub user: u32,
     /// The process id.
-    pub(super) pid: u32,
+    pub pid: u32,
     /// When that process started, in the kernel's ticks since boot: another
     /// process with the same id started at another time.
-    pub(super) started: String,
+    pub started: String,
 }
 
 impl Owner {
     /// This process.
-    pub(super) fn this() -> Self {
+    pub fn this() -> Self {
         let read = |path: &str| {
             fs::read_to_string(path).map(|text| text.trim().to_owned()).unwrap_or_default()
         };
@@ -44,7 +47,7 @@ impl Owner {
     }
 
     /// The labels of a container of this owner's, without the run.
-    pub(super) fn labels(&self) -> [(&'static str, String); 6] {
+    pub fn labels(&self) -> [(&'static str, String); 6] {
         [
             ("lkh.host", self.host.clone()),
             ("lkh.boot", self.boot.clone()),
@@ -56,7 +59,7 @@ impl Owner {
     }
 
     /// The beginning of the name of a folder of this owner's.
-    pub(super) fn folder_prefix(&self) -> String {
+    pub fn folder_prefix(&self) -> String {
         let digits = |text: &str| text.chars().filter(char::is_ascii_alphanumeric).collect();
         let (boot, space): (String, String) = (digits(&self.boot), digits(&self.space));
         format!("{FOLDER}{boot}-{space}-{}-{}-{}-", self.user, self.pid, self.started)
@@ -64,7 +67,7 @@ impl Owner {
 
     /// Whether a folder of this name belonged to a process of this user's that
     /// is proven to be gone, as seen by `self`, which is this process.
-    pub(super) fn outlived_folder(&self, name: &str) -> bool {
+    pub fn outlived_folder(&self, name: &str) -> bool {
         let Some(rest) = name.strip_prefix(FOLDER) else { return false };
         let [boot, space, user, pid, started, _] = rest.split('-').collect::<Vec<_>>()[..] else {
             return false;
@@ -78,7 +81,7 @@ impl Owner {
 
     /// Whether `self`, read from a container's labels, is proven to be gone,
     /// as seen by `this` process.
-    pub(super) fn is_gone(&self, this: &Owner) -> bool {
+    pub fn is_gone(&self, this: &Owner) -> bool {
         let comparable = !self.boot.is_empty()
             && !self.space.is_empty()
             && !self.started.is_empty()

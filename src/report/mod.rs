@@ -6,6 +6,7 @@
 
 pub mod explain;
 pub mod graph;
+pub mod log;
 pub mod plan;
 pub mod run;
 pub mod state;

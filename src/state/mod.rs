@@ -4,6 +4,8 @@
 //! It holds no secrets and has stable bytes, so that it may be committed. This
 //! module must not do I/O or read the clock: `store` keeps the file.
 
+pub mod edit;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
@@ -161,6 +163,17 @@ pub enum StateError {
     Inconsistent(String),
 }
 
+impl StateError {
+    /// Whether the state is damaged, rather than of a format that only a newer
+    /// program knows.
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Self::Newer { .. } => false,
+            Self::Malformed(_) | Self::Checksum | Self::Inconsistent(_) => true,
+        }
+    }
+}
+
 impl State {
     /// The state of a stack that has none yet.
     pub fn new(stack: &str, lineage: String, account: &str, region: &str) -> Self {
@@ -264,7 +277,7 @@ mod tests {
     use crate::adapter::{Identity, Kind};
     use crate::value::Value;
 
-    fn state() -> State {
+    pub(super) fn state() -> State {
         let mut state = State::new("lakehouse", "a-lineage".into(), "111122223333", "us-east-2");
         let identity = Identity::new([("roleName", Value::from("x"))]);
         state.resources.insert(

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use self::disk::OsDisk;
 pub use self::local::LocalStore;
 use self::local::{LocalLock, LocalLog};
-use crate::journal::{Broken, Event, Journal};
+use crate::journal::{Broken, Entry, Event, Journal, Position};
 use crate::state::{State, StateError};
 
 /// Why the store could not do its work.
@@ -75,6 +75,20 @@ pub enum StoreError {
         /// Who, as far as the lock says.
         holder: Option<Box<LockInfo>>,
     },
+    /// A lock that was to be taken away from a process that lives.
+    #[error(
+        "run {} is at work: `lkh {}` of {} since {}; a local lock ends with its process, so end process {} if it must go",
+        .0.id, .0.operation, .0.who, .0.since, .0.pid
+    )]
+    Alive(Box<LockInfo>),
+    /// A lock that was to be taken away from one run and is another's.
+    #[error("run {id} does not hold the lock; {}", held_by(holder))]
+    OtherHolder {
+        /// The run that was named.
+        id: String,
+        /// Who holds it.
+        holder: Box<LockInfo>,
+    },
 }
 
 /// The way to go on without a log.
@@ -107,6 +121,33 @@ fn at_work(holder: Option<&LockInfo>) -> String {
             )
         },
     )
+}
+
+fn held_by(holder: &LockInfo) -> String {
+    format!(
+        "run {} does: `lkh {}` of {} (process {}) since {}",
+        holder.id, holder.operation, holder.who, holder.pid, holder.since
+    )
+}
+
+/// What came of [`Store::unlock`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unlocked {
+    /// Nobody held the lock.
+    Free,
+    /// It was this run's, and is free now.
+    TakenFrom(LockInfo),
+}
+
+/// The whole apply log, as far as it is good.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Examined {
+    /// The lines before the first broken one.
+    pub entries: Vec<Entry>,
+    /// Whether the last line was not written whole.
+    pub torn: bool,
+    /// The first line that is broken, and where it is.
+    pub broken: Option<(String, Broken)>,
 }
 
 /// Where the state, the apply log and the lock of one stack are.
@@ -199,6 +240,85 @@ impl Store {
         }
     }
 
+    /// The state as it was before the last run that wrote; `None`: none is kept.
+    ///
+    /// # Errors
+    /// When it can't be read or is not a whole, known state.
+    pub async fn load_backup(&self) -> Result<Option<State>, StoreError> {
+        match self {
+            Self::Local(local) => {
+                let path = local.backup_path();
+                let Some(bytes) = local.read(&path)? else { return Ok(None) };
+                State::from_bytes(&bytes)
+                    .map(Some)
+                    .map_err(|source| StoreError::State { path, source })
+            }
+        }
+    }
+
+    /// Puts this state where [`Store::load_backup`] finds it.
+    ///
+    /// # Errors
+    /// As [`Store::save`].
+    pub async fn save_backup(&self, _lock: &Lock, state: &State) -> Result<(), StoreError> {
+        match self {
+            Self::Local(local) => {
+                let path = local.backup_path();
+                let bytes = state
+                    .to_bytes()
+                    .map_err(|source| StoreError::State { path: path.clone(), source })?;
+                local.replace(&path, &bytes)
+            }
+        }
+    }
+
+    /// The bytes of the state, whatever they are.
+    ///
+    /// # Errors
+    /// When they can't be read.
+    pub async fn raw(&self) -> Result<Option<Vec<u8>>, StoreError> {
+        match self {
+            Self::Local(local) => local.read(&local.state_path()),
+        }
+    }
+
+    /// Takes the lock away from a run that was taken for dead; `me` is who
+    /// does so.
+    ///
+    /// # Errors
+    /// When that run lives and can be told to, or does not hold the lock.
+    pub async fn unlock(&self, id: &str, me: &LockInfo) -> Result<Unlocked, StoreError> {
+        match self {
+            Self::Local(local) => match local.lock(me) {
+                Ok((_, Some(dead))) if dead.id == id => Ok(Unlocked::TakenFrom(dead)),
+                Ok(_) => Ok(Unlocked::Free),
+                Err(StoreError::Locked { holder: Some(holder) }) if holder.id == id => {
+                    Err(StoreError::Alive(holder))
+                }
+                Err(StoreError::Locked { holder: Some(holder) }) => {
+                    Err(StoreError::OtherHolder { id: id.to_owned(), holder })
+                }
+                Err(error) => Err(error),
+            },
+        }
+    }
+
+    /// Reads the whole apply log, as far as it is good.
+    ///
+    /// # Errors
+    /// When it can't be read.
+    pub async fn examine_log(&self) -> Result<Examined, StoreError> {
+        match self {
+            Self::Local(local) => {
+                let path = local.log_path();
+                let bytes = local.read(&path)?.unwrap_or_default();
+                let (journal, broken) = good_part(Position::default(), &bytes);
+                let broken = broken.map(|broken| (path.display().to_string(), broken));
+                Ok(Examined { torn: journal.is_torn(), entries: journal.entries, broken })
+            }
+        }
+    }
+
     /// Takes the lock, or says who holds it.
     ///
     /// # Errors
@@ -270,6 +390,18 @@ impl Log {
             LogFile::Local(file) => file.append(&line),
         }
     }
+}
+
+/// A part of a log up to its first broken line.
+fn good_part(position: Position, bytes: &[u8]) -> (Journal, Option<Broken>) {
+    let broken = match Journal::parse_after(position.clone(), bytes) {
+        Ok(journal) => return (journal, None),
+        Err(broken) => broken,
+    };
+    let good = bytes.split_inclusive(|&byte| byte == b'\n').take(broken.line.saturating_sub(1));
+    let length = good.map(<[u8]>::len).sum();
+    let journal = Journal::parse_after(position.clone(), bytes.get(..length).unwrap_or_default());
+    (journal.unwrap_or_else(|_| Journal::after(position)), Some(broken))
 }
 
 /// Writes a file that only this user may read, atomically.

@@ -27,6 +27,9 @@ fn of_every_command() {
             "refresh",
             "destroy",
             "show",
+            "log",
+            "state",
+            "unlock",
             "explain",
             "graph",
             "sandbox",
@@ -99,6 +102,9 @@ fn wrong_usage_is_an_error_and_not_a_pending_change() {
       refresh      Read everything and bring the state's records up to date
       destroy      Remove what was applied
       show         Show the state, or one resource with its evidence
+      log          Print the apply log, or check that it is whole
+      state        Look after the state: list, rm, mv, pull, push, restore
+      unlock       Take the lock away from a run that was taken for dead
       explain      Explain a kind: its fields, its equality, its outputs
       graph        Print the resource graph
       sandbox      Look after the simulated account of --exec sandbox

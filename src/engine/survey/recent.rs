@@ -75,7 +75,12 @@ pub fn recent(state: Option<&State>, log: &Journal, now: Timestamp) -> BTreeMap<
             }
             | journal::Event::Settled { .. }
             | journal::Event::RunStarted { .. }
-            | journal::Event::RunEnded { .. } => {}
+            | journal::Event::RunEnded { .. }
+            | journal::Event::Removed { .. }
+            | journal::Event::Moved { .. }
+            | journal::Event::Pushed { .. }
+            | journal::Event::Restored { .. }
+            | journal::Event::Fenced { .. } => {}
         }
     }
     for (address, command, at) in begun.into_values() {
