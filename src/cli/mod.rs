@@ -104,7 +104,8 @@ pub fn main() -> ExitCode {
         Command::Completions(args) => completions::run(&args),
     };
     ExitCode::from(result.unwrap_or_else(|error| {
-        complain(&sentence(&error));
+        // Parts of it may be a tool's words, or stand in a file of someone else's.
+        complain(&crate::quote::printable(&sentence(&error)));
         code::ERROR
     }))
 }
