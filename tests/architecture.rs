@@ -38,7 +38,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("manifest", &["adapter", "address", "quote", "value"]),
     ("state", &["adapter", "address", "value"]),
     ("plan", &["adapter", "address", "command", "diff", "value"]),
-    ("store", &["journal", "limits", "state"]),
+    ("store", &["journal", "limits", "quote", "state"]),
     ("sandbox", &["command"]),
     ("exec", &["command", "quote", "sandbox", "value"]),
     (

@@ -277,7 +277,7 @@ impl Session {
     pub(crate) async fn lock(&self, operation: &str) -> anyhow::Result<Arc<Lock>> {
         let lock = self.engine.store.lock(&self.lock_info(operation)).await?;
         if let Some(dead) = &lock.taken_over {
-            tell(&crate::quote::printable(&format!(
+            tell(&crate::quote::line(&format!(
                 "note: took over the lock of `lkh {}` of {} since {}: its process {} ended \
                  without giving it back",
                 dead.operation, dead.who, dead.since, dead.pid
