@@ -246,9 +246,7 @@ fn a_tool_that_tells_everything_is_not_repeated() {
         "case \"$1\" in\nstatus|get|history) echo 'Error: release: not found' >&2; exit 1;;\n\
          template) exit 0;;\nesac\nexit 1",
     );
-    for (name, text) in
-        [("a helm that fails at the end", helm.as_str()), ("one that always fails", &tool)]
-    {
+    for text in [helm, tool] {
         fs::write(place.path("bin/helm"), text).unwrap();
         for command in [
             "plan",
