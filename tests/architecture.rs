@@ -39,7 +39,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("manifest", &["adapter", "address", "quote", "value"]),
     ("state", &["adapter", "address", "seeded", "value"]),
     ("plan", &["adapter", "address", "command", "diff", "seeded", "value"]),
-    ("store", &["journal", "limits", "seeded", "state"]),
+    ("store", &["journal", "limits", "quote", "seeded", "state"]),
     ("sandbox", &["command"]),
     ("exec", &["command", "quote", "sandbox", "seeded", "value"]),
     (

@@ -117,7 +117,8 @@ pub fn main() -> ExitCode {
         Command::Completions(args) => completions::run(&args),
     };
     ExitCode::from(result.unwrap_or_else(|error| {
-        complain(&sentence(&error));
+        // Parts of it may be a tool's words, or stand in a file of someone else's.
+        complain(&indented(&crate::quote::printable(&sentence(&error))));
         code::ERROR
     }))
 }
@@ -134,6 +135,22 @@ fn sentence(error: &anyhow::Error) -> String {
         }
     }
     sentence
+}
+
+/// A text of which only the first line begins at the left: what a tool wrote
+/// never looks like a line of our own.
+fn indented(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for (index, line) in text.split('\n').enumerate() {
+        let margin = match (index, line.starts_with(' ') || line.is_empty()) {
+            (0, _) => "",
+            (_, true) => "\n",
+            (_, false) => "\n  ",
+        };
+        shown.push_str(margin);
+        shown.push_str(line);
+    }
+    shown
 }
 
 /// Prints data to standard output. A reader that went away is no error.

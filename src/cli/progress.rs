@@ -10,7 +10,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use crate::address::Address;
 use crate::engine::event::{Event, Observer};
-use crate::quote::printable;
+use crate::quote;
 use crate::report::{BAD, GOOD, styled};
 
 /// A progress display.
@@ -63,27 +63,27 @@ fn line(event: &Event) -> Option<String> {
     Some(match event {
         Event::ReadingStarted { .. } | Event::Read { .. } => return None,
         Event::Started { address, action } => format!("{address}: {} begins", verb(*action)),
-        Event::CommandStarted { address, title } => format!("{address}: {}", printable(title)),
+        Event::CommandStarted { address, title } => format!("{address}: {}", quote::line(title)),
         Event::CommandEnded { address, title, succeeded, took } => {
             if *succeeded {
                 return None;
             }
             format!(
                 "{address}: {} {} after {}",
-                printable(title),
+                quote::line(title),
                 styled(BAD, "failed"),
                 seconds(*took)
             )
         }
         Event::Waiting { address, blockers } => {
             let what = blockers.first().map_or("", |blocker| blocker.message.as_str());
-            format!("{address}: waiting: {}", printable(what))
+            format!("{address}: waiting: {}", quote::line(what))
         }
         Event::Ended { address, outcome, good, took, .. } => {
             let style = if *good { GOOD } else { BAD };
             format!("{address}: {} after {}", styled(style, outcome), seconds(*took))
         }
-        Event::Notice(text) => format!("note: {}", printable(text)),
+        Event::Notice(text) => format!("note: {}", quote::line(text)),
     })
 }
 

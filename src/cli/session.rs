@@ -140,11 +140,11 @@ pub(crate) fn local_store(stack: &Stack, options: &StackOptions) -> Option<Local
 pub(crate) async fn take_lock(store: &Store, me: &LockInfo) -> anyhow::Result<Lock> {
     let lock = store.lock(me).await?;
     if let Some(dead) = &lock.taken_over {
-        tell(&format!(
+        tell(&crate::quote::line(&format!(
             "note: took over the lock of `lkh {}` of {} since {}: its process {} ended without \
              giving it back",
             dead.operation, dead.who, dead.since, dead.pid
-        ));
+        )));
     }
     Ok(lock)
 }

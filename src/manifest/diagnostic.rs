@@ -13,7 +13,7 @@ use annotate_snippets::{AnnotationKind, Level, Origin, Renderer, Snippet};
 use serde::Serialize;
 use serde_json::{Value as Json, json};
 
-use super::source::{Sources, Span};
+use super::source::{FileId, Sources, Span};
 use crate::quote::{is_unseen, line, same_length};
 
 /// One thing that is wrong.
@@ -104,6 +104,14 @@ impl Diagnostic {
     }
 }
 
+/// So many mistakes of one resource are told: a list of a million wrong members
+/// is one mistake.
+pub(super) const MOST_TOLD: usize = 100;
+/// So many mistakes are told in all.
+const MOST_LISTED: usize = 1000;
+/// Lines longer than this, in bytes, are not shown with a mark.
+const LONGEST_SHOWN: usize = 8192;
+
 /// Everything that is wrong, with the texts to show it in.
 #[derive(Debug, Clone)]
 pub struct Diagnostics {
@@ -117,6 +125,10 @@ impl Diagnostics {
         list.iter_mut().for_each(Diagnostic::make_printable);
         list.sort_by(|a, b| (a.span, &a.summary, &a.label).cmp(&(b.span, &b.summary, &b.label)));
         list.dedup();
+        if let Some(more) = list.len().checked_sub(MOST_LISTED).filter(|more| *more > 0) {
+            list.truncate(MOST_LISTED);
+            list.push(Diagnostic::anywhere(format!("{more} more errors are not listed")));
+        }
         Self { sources, list }
     }
 
@@ -169,7 +181,7 @@ impl Diagnostics {
                 ));
                 let marks: Vec<_> = primary.into_iter().chain(related).collect();
                 let concealed = diagnostic.concealed && file == span.file;
-                if concealed || self.sources.is_hidden(file) {
+                if concealed || self.sources.is_hidden(file) || self.is_long(file, &marks) {
                     let position = self.sources.position(marks.first().map_or(span, |mark| mark.1));
                     group = group.element(
                         Origin::path(self.sources.name(file))
@@ -198,13 +210,19 @@ impl Diagnostics {
         lines.join("\n")
     }
 
-    /// The lines of a file that hold the marks, cut out so that a long file
-    /// costs no more than a short one.
-    fn snippet<'a>(
-        &'a self,
-        file: super::source::FileId,
-        marks: &[(AnnotationKind, Span, Option<&'a str>)],
-    ) -> Snippet<'a, annotate_snippets::Annotation<'a>> {
+    /// Whether the lines that hold the marks are too long to be of use: a
+    /// million numbers on one line, say. To lay them out would take long.
+    fn is_long(&self, file: FileId, marks: &[(AnnotationKind, Span, Option<&str>)]) -> bool {
+        let (begin, end) = self.lines(file, marks);
+        end - begin > LONGEST_SHOWN
+    }
+
+    /// From where to where the lines go that hold the marks.
+    fn lines(
+        &self,
+        file: FileId,
+        marks: &[(AnnotationKind, Span, Option<&str>)],
+    ) -> (usize, usize) {
         let text = self.sources.text(file);
         let spans = || marks.iter().map(|(_, span, _)| self.sources.first_line(*span));
         let first = spans().map(|span| span.start as usize).min().unwrap_or(0).min(text.len());
@@ -213,6 +231,18 @@ impl Diagnostics {
         let begin = text.get(..first).and_then(|text| text.rfind('\n')).map_or(0, |at| at + 1);
         let end =
             text.get(last..).and_then(|text| text.find('\n')).map_or(text.len(), |at| last + at);
+        (begin, end)
+    }
+
+    /// The lines of a file that hold the marks, cut out so that a long file
+    /// costs no more than a short one.
+    fn snippet<'a>(
+        &'a self,
+        file: FileId,
+        marks: &[(AnnotationKind, Span, Option<&'a str>)],
+    ) -> Snippet<'a, annotate_snippets::Annotation<'a>> {
+        let text = self.sources.text(file);
+        let (begin, end) = self.lines(file, marks);
         let first = self.sources.position(Span {
             file,
             start: u32::try_from(begin).unwrap_or(u32::MAX),
@@ -292,7 +322,6 @@ pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
 
 #[cfg(test)]
 mod tests {
-    use super::super::source::FileId;
     use super::*;
 
     fn span(sources: &Sources, file: FileId, needle: &str) -> Span {

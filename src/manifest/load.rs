@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path as FilePath;
 use std::sync::Arc;
 
-use super::diagnostic::{Diagnostic, Diagnostics, nearest};
+use super::diagnostic::{Diagnostic, Diagnostics, MOST_TOLD, nearest};
 use super::files::Files;
 use super::links::{Links, circles};
 use super::node::Node;
@@ -284,7 +284,8 @@ impl Assembly<'_> {
             let claims = match meant {
                 Ok(claims) => claims,
                 Err(found) => {
-                    problems.extend(found.into_iter().map(|problem| (&declared.resource, problem)));
+                    let told = found.into_iter().take(MOST_TOLD);
+                    problems.extend(told.map(|problem| (&declared.resource, problem)));
                     continue;
                 }
             };

@@ -11,7 +11,7 @@ use jsonschema::{JsonType, ValidationError, Validator};
 use schemars::Schema;
 use serde_json::Value as Json;
 
-use super::diagnostic::{Diagnostic, nearest};
+use super::diagnostic::{Diagnostic, MOST_TOLD, nearest};
 use super::node::Node;
 use super::source::{Sources, Span};
 use super::template::type_name;
@@ -75,7 +75,7 @@ impl SpecSchema {
             missing: Vec::new(),
             misspelt: BTreeSet::new(),
         };
-        for error in self.validator.iter_errors(&json) {
+        for error in self.validator.iter_errors(&json).take(MOST_TOLD) {
             explainer.explain(&error);
         }
         explainer.finish()

@@ -3,13 +3,15 @@
 //!
 //! This module must not know where values come from: it asks.
 
+use std::collections::BTreeMap;
+
 use super::diagnostic::Diagnostic;
 use super::node::{Content, Node};
 use super::source::{Sources, Span};
 use super::template::{Mistake, Part, Piece, Resolution, parse, resolve_text};
 use crate::address::Reference;
 use crate::quote::quote;
-use crate::value::{Map, Value};
+use crate::value::Value;
 
 /// The most parts that references may put into the manifests of one document.
 const MAX_PARTS: usize = 1_000_000;
@@ -53,7 +55,8 @@ impl<'a> Translator<'a> {
                 Value::List(members.iter().map(|member| self.value(member)).collect())
             }
             Content::Map(entries) => {
-                let mut map = Map::new();
+                // The entries stand in any order, and each goes to its place at once.
+                let mut map = BTreeMap::new();
                 for entry in entries {
                     let value = self.value(&entry.value);
                     if let Some(key) = self.key(&entry.key, entry.key_span)
@@ -68,7 +71,7 @@ impl<'a> Translator<'a> {
                         );
                     }
                 }
-                Value::Map(map)
+                Value::Map(map.into_iter().collect())
             }
         }
     }

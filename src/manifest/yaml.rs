@@ -25,7 +25,7 @@ mod syntax;
 /// The deepest nesting of lists and maps.
 pub const MAX_DEPTH: usize = 64;
 /// The most nodes of one file, aliases put in place.
-pub const MAX_NODES: usize = 1_000_000;
+pub const MAX_NODES: usize = 500_000;
 /// The most text that aliases may repeat, in bytes.
 const MAX_REPEATED_BYTES: usize = 16 * 1024 * 1024;
 /// So many errors of one file are told.

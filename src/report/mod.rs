@@ -17,7 +17,7 @@ use anstyle::{AnsiColor, Style};
 
 use crate::adapter::Blocker;
 use crate::plan::Action;
-use crate::quote::printable;
+use crate::quote::{line, printable};
 use crate::value::Value;
 
 pub(crate) const BOLD: Style = Style::new().bold();
@@ -45,7 +45,7 @@ pub(crate) fn styled(style: Style, text: impl std::fmt::Display) -> String {
 
 /// A value on one line.
 pub(crate) fn short(value: &Value) -> String {
-    printable(&value.to_string())
+    line(&value.to_string())
 }
 
 /// Whether a value is worth lines of its own.
@@ -68,7 +68,7 @@ fn write_pretty(value: &Value, depth: usize, text: &mut String) {
             text.push_str("{\n");
             for (index, (key, value)) in map.iter().enumerate() {
                 let key = serde_json::Value::String(key.clone());
-                let _ = write!(text, "{indent}{}: ", printable(&key.to_string()));
+                let _ = write!(text, "{indent}{}: ", line(&key.to_string()));
                 write_pretty(value, depth + 1, text);
                 text.push_str(if index + 1 < map.len() { ",\n" } else { "\n" });
             }
@@ -91,8 +91,13 @@ fn write_pretty(value: &Value, depth: usize, text: &mut String) {
 pub(crate) fn write_blockers(text: &mut String, indent: &str, blockers: &[Blocker]) {
     for blocker in blockers {
         let message = printable(&blocker.message).replace('\n', &format!("\n{indent}  "));
-        let _ = writeln!(text, "{indent}{} {message}", styled(BAD, format!("[{}]", blocker.code)));
-        let _ = writeln!(text, "{indent}  {} {}", styled(BOLD, "next:"), printable(&blocker.next));
+        let _ = writeln!(
+            text,
+            "{indent}{} {message}",
+            styled(BAD, format!("[{}]", line(&blocker.code)))
+        );
+        let next = printable(&blocker.next).replace('\n', &format!("\n{indent}  "));
+        let _ = writeln!(text, "{indent}  {} {next}", styled(BOLD, "next:"));
     }
 }
 

@@ -12,7 +12,7 @@ use crate::adapter::Rule;
 use crate::diff::policy::aligned;
 use crate::diff::{FieldChange, Origin};
 use crate::plan::{Action, Change, Mode, Plan, PlannedCommand};
-use crate::quote::printable;
+use crate::quote::{line, printable};
 
 /// The plan for machines: as it is saved, with the hash that is approved.
 ///
@@ -42,8 +42,8 @@ pub fn text(plan: &Plan, show: Show) -> String {
         text,
         "Stack {}, account {}, region {}.\n",
         styled(BOLD, &plan.stack),
-        plan.account,
-        plan.region
+        line(&plan.account),
+        line(&plan.region)
     );
     let mut phase = None;
     for change in &plan.changes {
@@ -78,7 +78,7 @@ fn write_change(text: &mut String, change: &Change, show: Show) {
         // No apply will tell.
         identity = identity.replace("(known after apply)", "(not known)");
     }
-    let _ = writeln!(text, "  {symbol} {}", printable(&identity));
+    let _ = writeln!(text, "  {symbol} {}", line(&identity));
     for field in &change.fields {
         match spelled_alike(change, field) {
             Some(alike) => write_field(text, &alike, change.action),
@@ -87,12 +87,12 @@ fn write_change(text: &mut String, change: &Change, show: Show) {
     }
     for foreign in &change.foreign {
         let value = foreign.value.as_ref().map(|value| format!(" = {}", short(value)));
-        let line = format!(
+        let told = format!(
             "      . {}{}  (not declared: left alone)",
-            printable(&foreign.path.to_string()),
+            line(&foreign.path.to_string()),
             value.unwrap_or_default()
         );
-        let _ = writeln!(text, "{}", styled(DIM, line));
+        let _ = writeln!(text, "{}", styled(DIM, told));
     }
     for note in &change.notes {
         let _ = writeln!(text, "      note: {}", printable(note).replace('\n', "\n        "));
@@ -121,7 +121,7 @@ fn spelled_alike(change: &Change, field: &FieldChange) -> Option<FieldChange> {
 }
 
 fn write_field(text: &mut String, field: &FieldChange, action: Action) {
-    let path = printable(&field.path.to_string());
+    let path = line(&field.path.to_string());
     let origin = origin(field, action);
     let (symbol, style) = match (&field.before, &field.after) {
         (None, _) => ("+", GOOD),
@@ -194,11 +194,8 @@ fn origin(field: &FieldChange, action: Action) -> String {
 
 fn write_command(text: &mut String, command: &PlannedCommand) {
     let argv = shell(&command.argv);
-    let _ = writeln!(
-        text,
-        "      $ {argv}  {}",
-        styled(DIM, format!("# {}", printable(&command.title)))
-    );
+    let _ =
+        writeln!(text, "      $ {argv}  {}", styled(DIM, format!("# {}", line(&command.title))));
     if let Some(input) = &command.input {
         for line in pretty(input).lines() {
             let _ = writeln!(text, "{}", styled(DIM, format!("        < {line}")));
@@ -215,7 +212,7 @@ fn shell(argv: &[String]) -> String {
             && word.chars().all(|c| c.is_ascii_alphanumeric() || "-_./:=@,+%".contains(c));
         if plain { word.clone() } else { format!("'{}'", word.replace('\'', r"'\''")) }
     });
-    printable(&std::iter::once(program).chain(quoted).collect::<Vec<_>>().join(" "))
+    line(&std::iter::once(program).chain(quoted).collect::<Vec<_>>().join(" "))
 }
 
 fn write_end(text: &mut String, plan: &Plan) {

@@ -6,7 +6,7 @@ use super::{BAD, BOLD, GOOD, count, short, styled, write_blockers};
 use crate::engine::Report;
 use crate::engine::apply::{Ending, Failure};
 use crate::plan::{Action, Plan};
-use crate::quote::printable;
+use crate::quote::{line, printable};
 
 /// What an apply came to, for people: the failures first in full, then one
 /// line of counts.
@@ -30,7 +30,7 @@ pub fn text(report: &Report) -> String {
             }
             Ending::Moved { now, why } => {
                 let _ = writeln!(text, "{}", title("moved since the plan; nothing was changed"));
-                let _ = writeln!(text, "  {}", printable(why));
+                let _ = writeln!(text, "  {}", printable(why).replace('\n', "\n    "));
                 for field in now {
                     let side = |value: &Option<crate::value::Value>| {
                         value.as_ref().map_or_else(|| "(nothing)".to_owned(), short)
@@ -38,7 +38,7 @@ pub fn text(report: &Report) -> String {
                     let _ = writeln!(
                         text,
                         "  ~ {}: {} -> {}",
-                        printable(&field.path.to_string()),
+                        line(&field.path.to_string()),
                         side(&field.before),
                         side(&field.after)
                     );
@@ -166,11 +166,11 @@ pub fn json(report: &Report) -> serde_json::Value {
 }
 
 fn write_failure(text: &mut String, failure: &Failure) {
-    let _ = writeln!(text, "  could not {}", printable(&failure.what));
+    let _ = writeln!(text, "  could not {}", line(&failure.what));
     if !failure.command.is_empty() {
-        let _ = writeln!(text, "  command: {}", printable(&failure.command));
+        let _ = writeln!(text, "  command: {}", line(&failure.command));
     }
     let _ = writeln!(text, "  cause: {}", printable(&failure.why).replace('\n', "\n    "));
-    let _ = writeln!(text, "  {} {}", styled(BOLD, "next:"), printable(&failure.next));
+    let _ = writeln!(text, "  {} {}", styled(BOLD, "next:"), line(&failure.next));
     write_blockers(text, "  ", &failure.blockers);
 }

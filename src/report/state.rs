@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::{BAD, BOLD, DIM, GOOD, pretty, styled, write_blockers};
 use crate::address::Address;
-use crate::quote::printable;
+use crate::quote::line;
 use crate::state::{Record, State, Status};
 use crate::value::Value;
 
@@ -14,11 +14,11 @@ pub fn text(state: &State) -> String {
     let _ = writeln!(
         text,
         "Stack {}, account {}, region {}; serial {}, lineage {}.\n",
-        styled(BOLD, &state.stack),
-        state.account,
-        state.region,
+        styled(BOLD, line(&state.stack)),
+        line(&state.account),
+        line(&state.region),
         state.serial,
-        state.lineage
+        line(&state.lineage)
     );
     let width = state.resources.keys().map(|a| a.to_string().len()).max().unwrap_or(0);
     for (address, record) in &state.resources {
@@ -27,7 +27,7 @@ pub fn text(state: &State) -> String {
             text,
             "{name:width$}  {}  {}",
             status(record.status),
-            styled(DIM, printable(&record.applied.identity.to_string()))
+            styled(DIM, line(&record.applied.identity.to_string()))
         );
         write_blockers(&mut text, "  ", &record.blockers);
     }
@@ -49,9 +49,9 @@ fn status(status: Status) -> String {
 pub fn resource(address: &Address, record: &Record) -> String {
     let mut text = String::new();
     let _ = writeln!(text, "{} is {}", styled(BOLD, address), status(record.status));
-    let _ = writeln!(text, "  identity: {}", printable(&record.applied.identity.to_string()));
+    let _ = writeln!(text, "  identity: {}", line(&record.applied.identity.to_string()));
     if let Some(phase) = &record.phase {
-        let _ = writeln!(text, "  phase: {phase}");
+        let _ = writeln!(text, "  phase: {}", line(phase));
     }
     for dependency in &record.dependencies {
         let _ = writeln!(text, "  depends on: {dependency}");
@@ -71,8 +71,8 @@ pub fn resource(address: &Address, record: &Record) -> String {
             text,
             "    {} {}\n      $ {}\n      {}",
             evidence.at,
-            printable(&evidence.claim),
-            printable(&evidence.command),
+            line(&evidence.claim),
+            line(&evidence.command),
             styled(DIM, &evidence.digest)
         );
     }

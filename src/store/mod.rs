@@ -18,6 +18,7 @@ use self::disk::OsDisk;
 pub use self::local::LocalStore;
 use self::local::{LocalLock, LocalLog};
 use crate::journal::{Broken, Entry, Event, Journal, Position};
+use crate::quote::line;
 use crate::state::{State, StateError};
 
 /// Why the store could not do its work.
@@ -117,7 +118,10 @@ fn at_work(holder: Option<&LockInfo>) -> String {
         |info| {
             format!(
                 "`lkh {}` of {} (process {}) since {}; wait for it to end",
-                info.operation, info.who, info.pid, info.since
+                line(&info.operation),
+                line(&info.who),
+                info.pid,
+                info.since
             )
         },
     )
@@ -385,9 +389,9 @@ impl Log {
     /// # Errors
     /// When it is not: then the run must stop.
     pub async fn append(&mut self, at: Timestamp, event: Event) -> Result<(), StoreError> {
-        let line = self.journal.append(at, event).map_err(StoreError::Order)?;
+        let text = self.journal.append(at, event).map_err(StoreError::Order)?;
         match &mut self.file {
-            LogFile::Local(file) => file.append(&line),
+            LogFile::Local(file) => file.append(&text),
         }
     }
 }

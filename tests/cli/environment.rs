@@ -166,7 +166,8 @@ impl TestEnvironment {
         }));
     }
 
-    fn change_world(&self, line: &Json) {
+    /// Appends a line to the file of the simulated account.
+    pub(crate) fn change_world(&self, line: &Json) {
         let path = self.path("state/sandbox/world.jsonl");
         let mut file = fs::OpenOptions::new().append(true).open(path).unwrap();
         writeln!(file, "{line}").unwrap();

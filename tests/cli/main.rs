@@ -19,6 +19,7 @@ mod bad_input;
 mod drift;
 mod environment;
 mod help;
+mod hostile_live;
 mod keeping;
 mod plan;
 mod readiness;
