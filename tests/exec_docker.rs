@@ -36,6 +36,13 @@ const CASES: &[(&str, Case)] = &[
     ("what_a_dead_run_left_is_removed", what_a_dead_run_left_is_removed),
     ("a_removed_container_is_told", a_removed_container_is_told),
     ("memory_that_runs_out_is_told", memory_that_runs_out_is_told),
+    ("memory_that_runs_out_beside_the_tool_is_told", memory_that_runs_out_beside_the_tool_is_told),
+    ("a_killed_client_leaves_no_command_running", a_killed_client_leaves_no_command_running),
+    ("a_part_of_a_document_reaches_no_tool", a_part_of_a_document_reaches_no_tool),
+    (
+        "the_command_of_a_dead_run_ends_before_the_next",
+        the_command_of_a_dead_run_ends_before_the_next,
+    ),
     ("a_dropped_executor_removes_its_container", a_dropped_executor_removes_its_container),
 ];
 
@@ -44,6 +51,8 @@ const WITHOUT_ENGINE: &[(&str, Case)] = &[
     ("a_missing_client_is_told", a_missing_client_is_told),
     ("an_engine_that_does_not_answer_is_told", an_engine_that_does_not_answer_is_told),
     ("a_missing_image_is_told", a_missing_image_is_told),
+    ("an_orphan_that_stays_is_told", an_orphan_that_stays_is_told),
+    ("a_container_ended_for_want_of_memory_is_told", a_container_ended_for_want_of_memory_is_told),
 ];
 
 fn main() {
@@ -144,6 +153,22 @@ impl Fixture {
         let notices = Arc::clone(&self.notices);
         let notice = move |text: &str| notices.lock().unwrap().push(text.to_owned());
         Docker::new(self.surroundings(image), Arc::new(notice)).unwrap()
+    }
+
+    /// With a client that is a script: the arms of a `case` over its first
+    /// argument.
+    fn scripted_client(&self, arms: &str) -> Docker {
+        let folder = self.folder.path().join("bin");
+        fs::create_dir_all(&folder).unwrap();
+        let client = folder.join("docker");
+        fs::write(&client, format!("#!/bin/sh\ncase $1 in\n{arms}esac\n")).unwrap();
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        fs::set_permissions(&client, mode).unwrap();
+        let mut surroundings = self.surroundings(IMAGE);
+        surroundings.environment[0].1 = format!("{}:/usr/bin:/bin", folder.display());
+        let notices = Arc::clone(&self.notices);
+        let notice = move |text: &str| notices.lock().unwrap().push(text.to_owned());
+        Docker::new(surroundings, Arc::new(notice)).unwrap()
     }
 
     fn name(&self) -> String {
@@ -294,8 +319,15 @@ fn exit_codes_are_the_tools_own(fixture: &Fixture) {
             assert_eq!(answer.code, code);
             assert_eq!((answer.stdout.as_str(), answer.stderr.as_str()), ("out\n", "err\n"));
         }
+        // A shell can't tell these from signals; the outcome is unknown then,
+        // and the engine is not blamed.
+        for (code, signal) in [(130, 2), (137, 9), (143, 15)] {
+            let error = toolbox.run(&helm(&["exit", &code.to_string()])).await;
+            assert_eq!(error, Err(ExecError::Killed { signal }));
+        }
         let killed = toolbox.run(&shell("kill -9 $$")).await;
         assert_eq!(killed, Err(ExecError::Killed { signal: 9 }));
+        assert_eq!(fixture.notices(), Vec::<String>::new(), "no memory ran out");
         let missing = toolbox.run(&Command::read(Tool::Kubectl, &["get"])).await;
         assert_eq!(missing, Err(ExecError::ToolMissing { tool: Tool::Kubectl }));
         toolbox.close().await;
@@ -356,20 +388,15 @@ fn private_files_are_stored_privately(fixture: &Fixture) {
 }
 
 fn what_a_dead_run_left_is_removed(fixture: &Fixture) {
-    let mut dead = Process::new("true").spawn().unwrap();
-    let pid = format!("lkh.pid={}", dead.id());
-    dead.wait().unwrap();
-    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
-    let boot = format!("lkh.boot={}", boot.trim());
-    let space = format!("lkh.pidns={}", fs::read_link("/proc/self/ns/pid").unwrap().display());
-    let owner = fs::metadata("/proc/self").unwrap();
-    let user = format!("lkh.uid={}", std::os::unix::fs::MetadataExt::uid(&owner));
     let orphan = format!("{}-orphan", fixture.name());
     let foreign = format!("{}-foreign", fixture.name());
-    for (name, boot) in [(&orphan, boot.as_str()), (&foreign, "lkh.boot=another")] {
+    let labels = labels_of_the_dead();
+    for (name, boot) in [(&orphan, labels[0].as_str()), (&foreign, "lkh.boot=another")] {
         let mut args = vec!["run", "--detach", "--name", name, "--label", "lkh.run=x"];
-        args.extend(["--label", boot, "--label", &space, "--label", &pid, "--label", &user]);
-        args.extend(["--label", "lkh.started=5", "--entrypoint", "sleep", IMAGE, "600"]);
+        for label in std::iter::once(boot).chain(labels[1..].iter().map(String::as_str)) {
+            args.extend(["--label", label]);
+        }
+        args.extend(["--entrypoint", "sleep", IMAGE, "600"]);
         docker(&args).unwrap();
     }
     let toolbox = fixture.docker(SCRIPTED);
@@ -424,6 +451,197 @@ fn memory_that_runs_out_is_told(fixture: &Fixture) {
         assert!(fixture.notices().iter().any(|notice| notice.contains("memory")));
         toolbox.close().await;
     });
+}
+
+const EAT: &str = "python3 -c 'x = bytearray(200 << 20); print(len(x))'";
+
+fn limit_memory(fixture: &Fixture) {
+    let limits = ["update", "--memory", "32m", "--memory-swap", "32m"];
+    docker(&[&limits[..], &[fixture.name().as_str()]].concat()).unwrap();
+}
+
+fn memory_that_runs_out_beside_the_tool_is_told(fixture: &Fixture) {
+    let toolbox = fixture.docker(SCRIPTED);
+    wait(async {
+        toolbox.run(&shell("true")).await.unwrap();
+        limit_memory(fixture);
+        // The child is killed, and the tool says that all is well.
+        for end in ["exit 0", "echo done", "exit 3"] {
+            let error = toolbox.run(&shell(&format!("{EAT}; {end}"))).await;
+            assert_eq!(error, Err(ExecError::Killed { signal: 9 }), "{end}");
+        }
+        assert_eq!(fixture.notices().len(), 3, "{:?}", fixture.notices());
+        // What was killed before is not blamed on what comes after.
+        let answer = toolbox.run(&shell("echo fine")).await.unwrap();
+        assert_eq!((answer.code, answer.stdout.as_str()), (0, "fine\n"));
+        let killed = toolbox.run(&shell("kill -9 $$")).await;
+        assert_eq!(killed, Err(ExecError::Killed { signal: 9 }));
+        assert_eq!(fixture.notices().len(), 3);
+        toolbox.close().await;
+    });
+}
+
+/// The container itself is ended, and with it the shell that would tell.
+fn a_container_ended_for_want_of_memory_is_told(fixture: &Fixture) {
+    let toolbox = fixture.scripted_client(
+        "exec) exit 137 ;;\ninspect) [ \"$3\" = '{{.State.OOMKilled}}' ] && echo true ;;\n",
+    );
+    assert_eq!(wait(toolbox.run(&shell("true"))), Err(ExecError::Killed { signal: 9 }));
+    let told = |notice: &String| notice.contains("memory");
+    assert_eq!(fixture.notices().iter().filter(|notice| told(notice)).count(), 1);
+    wait(toolbox.close());
+}
+
+/// The process ids of the docker clients that run a command in the fixture's
+/// container.
+fn clients(fixture: &Fixture, word: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir("/proc").unwrap() {
+        let path = entry.unwrap().path();
+        let text = fs::read(path.join("cmdline")).unwrap_or_default();
+        let words: Vec<_> = text.split(|&byte| byte == 0).collect();
+        let has = |wanted: &str| words.contains(&wanted.as_bytes());
+        if has("exec") && has(&fixture.name()) && has(word) {
+            found.push(path.file_name().unwrap().to_str().unwrap().to_owned());
+        }
+    }
+    found
+}
+
+fn a_killed_client_leaves_no_command_running(fixture: &Fixture) {
+    let toolbox = fixture.docker(SCRIPTED);
+    wait(async {
+        toolbox.run(&shell("true")).await.unwrap();
+        let sleep = helm(&["sleep"]);
+        let (killed, ()) = tokio::join!(toolbox.run(&sleep), async {
+            for _ in 0..200 {
+                let running = docker(&["top", &fixture.name(), "-eo", "pid,args"]).unwrap();
+                if running.contains("sleep 300") {
+                    break;
+                }
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            let clients = clients(fixture, "sleep");
+            assert!(!clients.is_empty(), "the client was found");
+            for pid in clients {
+                Process::new("kill").args(["-9", &pid]).status().unwrap();
+            }
+        });
+        assert_eq!(killed, Err(ExecError::Killed { signal: 9 }));
+        let left = docker(&["top", &fixture.name(), "-eo", "pid,args"]).unwrap();
+        assert!(!left.contains("sleep 300"), "{left}");
+        toolbox.close().await;
+    });
+}
+
+fn a_part_of_a_document_reaches_no_tool(fixture: &Fixture) {
+    let toolbox = fixture.docker(SCRIPTED);
+    let marker = "/tmp/it-ran";
+    let command = shell(&format!("touch {marker}; cat")).with_stdin(Value::from("x".repeat(64)));
+    wait(async {
+        toolbox.run(&command).await.unwrap();
+        let seen = toolbox.run(&shell(&format!("ls {marker} && rm {marker}"))).await.unwrap();
+        assert!(seen.succeeded(), "{seen:?}");
+        // The client dies before all of it is there.
+        let script = script_of_a_command_with_input(fixture, &toolbox).await;
+        let mut args = vec!["exec", "--interactive"];
+        let name = fixture.name();
+        args.extend([name.as_str(), "sh", "-c", &script, "lkh", "t0k", "10", "64", "helm", "sh"]);
+        let touch = format!("touch {marker}");
+        args.push(&touch);
+        let mut child =
+            Process::new("docker").args(&args).stdin(std::process::Stdio::piped()).spawn().unwrap();
+        std::io::Write::write_all(child.stdin.as_mut().unwrap(), &[b'x'; 63]).unwrap();
+        assert_eq!(child.wait().unwrap().code(), Some(1));
+        let seen = toolbox.run(&shell(&format!("ls {marker}"))).await.unwrap();
+        assert!(!seen.succeeded(), "{seen:?}");
+        toolbox.close().await;
+    });
+}
+
+/// What a client is told to run for a command with a document.
+async fn script_of_a_command_with_input(fixture: &Fixture, toolbox: &Docker) -> String {
+    let sleep = shell("cat; sleep 1").with_stdin(Value::from("x"));
+    let (answer, script) = tokio::join!(toolbox.run(&sleep), async {
+        for _ in 0..100 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            if let Some(pid) = clients(fixture, "cat; sleep 1").first() {
+                let argv = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+                let argv = String::from_utf8(argv).unwrap();
+                let mut words = argv.split('\0').skip_while(|&word| word != "-c");
+                if let Some(script) = words.nth(1) {
+                    return script.to_owned();
+                }
+            }
+        }
+        panic!("no client was seen");
+    });
+    assert!(answer.unwrap().succeeded());
+    script
+}
+
+/// The labels by which a container belongs to a process of this user's that
+/// has ended.
+fn labels_of_the_dead() -> Vec<String> {
+    let mut dead = Process::new("true").spawn().unwrap();
+    let pid = dead.id();
+    dead.wait().unwrap();
+    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
+    let space = fs::read_link("/proc/self/ns/pid").unwrap();
+    let owner = fs::metadata("/proc/self").unwrap();
+    vec![
+        format!("lkh.boot={}", boot.trim()),
+        format!("lkh.pidns={}", space.display()),
+        format!("lkh.uid={}", std::os::unix::fs::MetadataExt::uid(&owner)),
+        format!("lkh.pid={pid}"),
+        "lkh.started=5".to_owned(),
+    ]
+}
+
+fn the_command_of_a_dead_run_ends_before_the_next(fixture: &Fixture) {
+    // It writes down that it lives, where the next run's first command looks.
+    let manifests = fixture.surroundings(SCRIPTED).manifests;
+    let mount = format!("type=bind,\"source={0}\",\"target={0}\"", manifests.display());
+    let orphan = format!("{}-orphan", fixture.name());
+    let beats = "while :; do date +%s%N >\"$0/beat\"; sleep 0.05; done";
+    let mut args = vec!["run".to_owned(), "--detach".into(), "--name".into(), orphan.clone()];
+    args.extend(["--label".into(), "lkh.run=x".into(), "--mount".into(), mount]);
+    for label in labels_of_the_dead() {
+        args.extend(["--label".into(), label]);
+    }
+    args.extend(["--entrypoint", "sh", IMAGE, "-c", beats].map(str::to_owned));
+    args.push(manifests.display().to_string());
+    docker(&args.iter().map(String::as_str).collect::<Vec<_>>()).unwrap();
+    let toolbox = fixture.docker(SCRIPTED);
+    wait(async {
+        let answer = toolbox.run(&shell("cat beat; sleep 1; echo; cat beat")).await.unwrap();
+        let beats: Vec<_> = answer.stdout.split_whitespace().collect();
+        assert_eq!(beats.len(), 2, "{answer:?}");
+        assert_eq!(beats[0], beats[1], "it still runs");
+        toolbox.close().await;
+    });
+    assert!(docker(&["inspect", &orphan]).is_err());
+}
+
+/// A client that knows of a container of a dead run and can't remove it.
+fn an_orphan_that_stays_is_told(fixture: &Fixture) {
+    let labels = labels_of_the_dead();
+    let columns: Vec<_> = labels.iter().map(|label| label.split_once('=').unwrap().1).collect();
+    let ran = fixture.folder.path().join("ran");
+    let toolbox = fixture.scripted_client(&format!(
+        "ps) printf 'c0ffee\\trunning\\tlkh-dead\\t{}\\n' ;;\n\
+         rm) if [ \"$4\" = c0ffee ]; then echo 'Error response from daemon: device busy' >&2; \
+         exit 1; fi ;;\ninspect) echo c0ffee ;;\nexec) echo ran >>'{}' ;;\n",
+        columns.join("\\t"),
+        ran.display()
+    ));
+    let error = wait(toolbox.run(&shell("true"))).unwrap_err();
+    assert!(matches!(error, ExecError::Docker { .. }), "{error}");
+    for part in ["may still run", "device busy", "docker rm --force lkh-dead"] {
+        assert!(error.to_string().contains(part), "{error}");
+    }
+    assert!(!ran.exists(), "a command ran beside it");
+    wait(toolbox.close());
 }
 
 fn a_dropped_executor_removes_its_container(fixture: &Fixture) {

@@ -128,7 +128,7 @@ fn damaged(whole: &Answer, key: &str) -> Vec<(&'static str, Answer)> {
         ("a text", with(&|json| json[key] = json!("x"))),
         ("a map", with(&|json| json[key] = json!({}))),
         ("another document", Answer { stdout: "[]".into(), ..whole.clone() }),
-        ("two documents", Answer { stdout: format!("{0}{0}", json), ..whole.clone() }),
+        ("two documents", Answer { stdout: format!("{json}{json}"), ..whole.clone() }),
         ("a failure", Answer { code: 255, stderr: "broken pipe".into(), ..whole.clone() }),
         (
             "throttled",

@@ -151,13 +151,13 @@ pub enum Health {
 /// says where to continue. What such an answer lacks may be on another page, so
 /// it proves nothing absent.
 pub fn is_cut_off(answer: &Json) -> bool {
+    const SIGNS: &[&str] =
+        &["/NextToken", "/nextToken", "/Marker", "/IsTruncated", "/metadata/continue"];
     let holds = |at: Option<&Json>| match at {
         None | Some(Json::Null | Json::Bool(false)) => false,
         Some(Json::String(text)) => !text.is_empty(),
         Some(_) => true,
     };
-    const SIGNS: &[&str] =
-        &["/NextToken", "/nextToken", "/Marker", "/IsTruncated", "/metadata/continue"];
     SIGNS.iter().any(|sign| holds(answer.pointer(sign)))
 }
 

@@ -7,6 +7,7 @@
 //! resource `applied`: only a read does. What depends on a failure is skipped,
 //! the rest goes on.
 
+mod order;
 mod verify;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,7 +26,6 @@ use crate::address::{Address, Reference};
 use crate::diff::FieldChange;
 use crate::exec::retry::{self, Class};
 use crate::exec::{ExecError, explain};
-use crate::graph::Graph;
 use crate::journal::Outcome;
 use crate::manifest::template::Resolution;
 use crate::plan::decide::{Decision, Facts, decide};
@@ -147,7 +147,7 @@ impl Applier {
             plan.changes.iter().map(|change| (change.address.clone(), change.clone())).collect();
         let finished = changes.keys().map(|address| (address.clone(), SetOnce::new())).collect();
         Self {
-            predecessors: predecessors(&changes, remembered),
+            predecessors: order::predecessors(&changes, remembered),
             survey,
             account,
             settled,
@@ -526,64 +526,4 @@ fn unreadable(what: &str, error: &Unreadable) -> Ending {
 fn unplanned<'a>(steps: &'a [Step], change: &Change) -> Option<&'a Step> {
     let mut planned = change.commands.iter();
     steps.iter().find(|step| !planned.any(|command| command.allows(step)))
-}
-
-/// What must end before each change begins: its dependencies, and for a
-/// deletion everything that depended on the object.
-fn predecessors(
-    changes: &BTreeMap<Address, Change>,
-    remembered: &BTreeMap<Address, BTreeSet<Address>>,
-) -> BTreeMap<Address, BTreeSet<Address>> {
-    let goes = |address: &Address| {
-        changes
-            .get(address)
-            .is_some_and(|change| matches!(change.action, Action::Delete | Action::Forget))
-    };
-    let mut predecessors: BTreeMap<Address, BTreeSet<Address>> = BTreeMap::new();
-    for (address, change) in changes {
-        let before = predecessors.entry(address.clone()).or_default();
-        if !goes(address) {
-            before.extend(
-                change
-                    .depends_on
-                    .iter()
-                    .filter(|dependency| changes.contains_key(*dependency) && !goes(dependency))
-                    .cloned(),
-            );
-        }
-    }
-    for (address, change) in changes {
-        let old = remembered.get(address).into_iter().flatten();
-        for dependency in change.depends_on.iter().chain(old) {
-            if goes(dependency) && dependency != address {
-                predecessors.entry(dependency.clone()).or_default().insert(address.clone());
-            }
-        }
-    }
-    if changes.keys().any(goes) {
-        untangle(&mut predecessors, remembered);
-    }
-    predecessors
-}
-
-/// Takes circles apart, which no task would ever come out of. Only deletions
-/// can be in one: where the manifests turned round what depended on what since
-/// the last apply. What was so when the objects were made counts then.
-fn untangle(
-    predecessors: &mut BTreeMap<Address, BTreeSet<Address>>,
-    remembered: &BTreeMap<Address, BTreeSet<Address>>,
-) {
-    for by_memory in [true, false] {
-        for circle in Graph::new(predecessors).cycles() {
-            for address in &circle {
-                if let Some(before) = predecessors.get_mut(address) {
-                    before.retain(|other| {
-                        let depended =
-                            remembered.get(other).is_some_and(|known| known.contains(address));
-                        !circle.contains(other) || (by_memory && depended)
-                    });
-                }
-            }
-        }
-    }
 }

@@ -12,6 +12,7 @@ pub mod entry;
 pub mod event;
 pub mod keeper;
 pub mod read;
+mod runs;
 pub mod survey;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -37,7 +38,7 @@ use crate::plan::{Action, Change, FORMAT_VERSION, Mode, Plan, PlannedCommand};
 use crate::seeded::{self, Bug};
 use crate::state::{Record, State, Status};
 use crate::store::{Lock, Store, StoreError};
-use crate::value::{Digest, Path};
+use crate::value::Path;
 
 /// Why the engine could not do its work at all.
 #[derive(Debug, thiserror::Error)]
@@ -198,7 +199,7 @@ impl Engine {
     ) -> Result<Planned, EngineError> {
         // An apply refuses a broken log, and says so. A plan only remembers less.
         let log = self.store.read_log().await.unwrap_or_default();
-        let after = runs(&log).last().map(|(run, ..)| run.to_owned());
+        let after = runs::runs(&log).last().map(|(run, ..)| run.to_owned());
         let state = self.store.load().await?;
         let all = entries(&self.stack, state.as_ref(), mode);
         let whole = graph(&all);
@@ -315,20 +316,6 @@ impl Engine {
         Ok(report)
     }
 
-    /// The run that began to carry out a saved plan, if one did, and when.
-    ///
-    /// # Errors
-    /// When the log can't be read.
-    pub async fn applied_by(
-        &self,
-        plan: &Plan,
-    ) -> Result<Option<(String, Timestamp)>, EngineError> {
-        let binding = plan.binding();
-        let log = self.store.read_log().await?;
-        let found = runs(&log).find(|(_, carried_out, _)| **carried_out == binding);
-        Ok(found.map(|(run, _, at)| (run.to_owned(), at)))
-    }
-
     /// Reads everything that the state knows and brings its records up to date:
     /// outputs, readiness, evidence. What was applied stays what it was, so
     /// that drift still shows as drift.
@@ -421,15 +408,6 @@ impl Engine {
         }
         Ok(())
     }
-}
-
-/// The runs that a log holds, oldest first: the name, the binding of the plan,
-/// the beginning.
-fn runs(log: &journal::Journal) -> impl Iterator<Item = (&str, &Digest, Timestamp)> {
-    log.entries.iter().filter_map(|entry| match &entry.event {
-        journal::Event::RunStarted { run, plan, .. } => Some((run.as_str(), plan, entry.at)),
-        _ => None,
-    })
 }
 
 /// Brings a record up to date with what was read.

@@ -40,6 +40,7 @@ const NOTHING_RAN: [&str; 5] = [
     "executable file not found",
 ];
 
+const OUT_OF_MEMORY: &str = "the toolbox ran out of memory: give the Docker engine more";
 const INSTEAD: &str = "or use --exec local or --exec sandbox";
 
 /// A toolbox container.
@@ -99,7 +100,8 @@ impl Docker {
         let limit = command.timeout.as_millis().div_ceil(1000).max(1);
         let mut args = self.exec_args(input.is_some(), command.effect);
         args.extend(["sh".to_owned(), "-c".to_owned(), toolbox::run_script(input.is_some())]);
-        args.extend(["lkh".to_owned(), token.clone(), limit.to_string()]);
+        let size = input.as_ref().map_or(0, Vec::len);
+        args.extend(["lkh".to_owned(), token.clone(), limit.to_string(), size.to_string()]);
         args.push(command.tool.program().to_owned());
         args.extend(environment::arguments(command, &self.surroundings));
 
@@ -125,11 +127,16 @@ impl Docker {
         if late {
             return timed_out;
         }
+        if ending == Ending::Untold {
+            // The client or the engine failed; the tool may go on by itself.
+            self.end(&token).await;
+            self.tell_if_out_of_memory().await;
+        }
         match (ending, ended.end) {
             (Ending::Exit(code), _) => local::answer(code, ended.stdout, &stderr),
             (Ending::Missing, _) => Err(ExecError::ToolMissing { tool: command.tool }),
             (Ending::OutOfMemory, _) => {
-                (self.notices)("the toolbox ran out of memory: give the Docker engine more");
+                (self.notices)(OUT_OF_MEMORY);
                 Err(ExecError::Killed { signal: 9 })
             }
             (Ending::Signal(signal), _) | (Ending::Untold, End::Signal(signal)) => {
@@ -162,14 +169,16 @@ impl Docker {
             rustix::process::getgid().as_raw()
         );
         let args = toolbox::start_args(&self.surroundings, &owner, &user);
-        let (first, ()) = tokio::join!(self.engine(&args), self.remove_orphans(&owner));
+        let (first, orphans) = tokio::join!(self.engine(&args), self.remove_orphans(&owner));
         match first {
             Err(ExecError::Docker { why }) if why.contains("No such image") => {
                 self.pull().await?;
-                self.engine(&args).await.map(|_| ())
+                self.engine(&args).await?;
             }
-            other => other.map(|_| ()),
+            other => drop(other?),
         }
+        // A command of a dead run may still be at work in there.
+        orphans
     }
 
     async fn pull(&self) -> Result<(), ExecError> {
@@ -187,14 +196,17 @@ impl Docker {
         )))
     }
 
-    /// Removes the containers of runs that are proven to be dead.
-    async fn remove_orphans(&self, this: &Owner) {
+    /// Removes the containers of runs that are proven to be dead, and whatever
+    /// still runs in them: nothing is begun beside it.
+    ///
+    /// # Errors
+    /// When it can't be told whether there are any, or one can't be removed.
+    async fn remove_orphans(&self, this: &Owner) -> Result<(), ExecError> {
         const COLUMNS: &str = "{{.ID}}\t{{.State}}\t{{.Names}}\t{{.Label \"lkh.boot\"}}\t\
                                {{.Label \"lkh.pidns\"}}\t{{.Label \"lkh.uid\"}}\t{{.Label \"lkh.pid\"}}\t\
                                {{.Label \"lkh.started\"}}";
         let args = ["ps", "--all", "--no-trunc", "--filter", "label=lkh.run", "--format", COLUMNS];
-        // Where the engine does not answer, starting our own container says so.
-        let Ok(list) = self.engine(&args.map(str::to_owned)).await else { return };
+        let list = self.engine(&args.map(str::to_owned)).await?;
         for line in list.lines() {
             let [id, state, name, boot, space, user, pid, started] =
                 line.split('\t').collect::<Vec<_>>()[..]
@@ -217,10 +229,24 @@ impl Docker {
                 continue;
             }
             let args = ["rm", "--force", "--volumes", id].map(str::to_owned);
-            if self.engine(&args).await.is_ok() {
-                (self.notices)(&format!("removed the container {name}, left by a run that died"));
+            match self.engine(&args).await {
+                Ok(_) => (self.notices)(&format!(
+                    "removed the container {name}, left by a run that died"
+                )),
+                // Another run may have come first; else it is still there.
+                Err(error) => {
+                    let args = ["inspect", "--format", "{{.ID}}", id].map(str::to_owned);
+                    if self.engine(&args).await.is_ok() {
+                        return Err(docker_error(format!(
+                            "the container {name} of a run that died can't be removed, and its \
+                             last command may still run ({error}); remove it with `docker rm \
+                             --force {name}`, then run the same command again"
+                        )));
+                    }
+                }
             }
         }
+        Ok(())
     }
 
     /// The argv, after `docker`, of a command in the container, up to its name.
@@ -252,6 +278,14 @@ impl Docker {
         let args = ["exec", &self.name, "sh", "-c", toolbox::END, "lkh", token].map(str::to_owned);
         // It fails where the tool has ended by itself, which is the aim.
         let _ = self.client(&args, None, ENGINE_TIMEOUT).await;
+    }
+
+    /// Says so where the container itself was ended for want of memory.
+    async fn tell_if_out_of_memory(&self) {
+        let args = ["inspect", "--format", "{{.State.OOMKilled}}", &self.name].map(str::to_owned);
+        if self.engine(&args).await.is_ok_and(|told| told.trim() == "true") {
+            (self.notices)(OUT_OF_MEMORY);
+        }
     }
 
     /// A call of our own to the engine: its output, or what is wrong with it.

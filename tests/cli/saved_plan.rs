@@ -207,7 +207,7 @@ fn an_edited_plan_is_refused_though_it_is_sealed_again() {
         (
             "a removed line",
             |plan| {
-                plan["changes"].as_array_mut().unwrap().retain(|c| c["address"] != "IamRole.node")
+                plan["changes"].as_array_mut().unwrap().retain(|c| c["address"] != "IamRole.node");
             },
             "IamRole.node will be updated in-place now",
         ),

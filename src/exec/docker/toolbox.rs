@@ -36,36 +36,43 @@ until [ -e /run/lkh/ready ]; do
 done
 ";
 
-/// Makes standard input a file without a name: `aws` opens it twice.
-const INPUT: &str = r#"f=$(mktemp /run/lkh/input.XXXXXX) && cat >"$f" && exec <"$f" && rm -f "$f" || exit 1
+/// Makes standard input a file without a name: `aws` opens it twice. A client
+/// that dies in the middle of it leaves a part, which is not given to a tool.
+const INPUT: &str = r#"f=$(mktemp /run/lkh/input.XXXXXX) && cat >"$f" && [ "$(wc -c <"$f")" -eq "$3" ] && exec <"$f" && rm -f "$f" || exit 1
 "#;
 
-/// Runs a tool: TOKEN SECONDS TOOL ARGS. The deadline is inside, since ending
-/// the docker client ends nothing in here. The last line of standard error
-/// tells the tool's own exit code; without it the tool did not come to its end.
-/// The inner shell outlives the polite signal, so that `timeout` waits for the
-/// tool and not only for the shell.
+/// Runs a tool: TOKEN SECONDS BYTES TOOL ARGS. The deadline is inside, since
+/// ending the docker client ends nothing in here. The last line of standard
+/// error tells the tool's own exit code; without it the tool did not come to
+/// its end. The inner shell outlives the polite signal, so that `timeout` waits
+/// for the tool and not only for the shell. Whether memory ran out is told by
+/// the kernel's count of kills: a tool whose child was killed may well exit
+/// with 0.
 const RUN: &str = r#"token=$1 limit=$2
-shift 2
+shift 3
 command -v "$1" >/dev/null 2>&1 || { printf '\n%s missing\n' "$token" >&2; exit 127; }
 exec timeout -k 5 "$limit" sh -c 'token=$1
 shift
 trap : TERM
+kills() {
+  cat /sys/fs/cgroup/memory.events /sys/fs/cgroup/memory/memory.oom_control 2>/dev/null |
+    grep "^oom_kill "
+}
 echo "$PPID" >"/run/lkh/pid/$token"
+[ -e "/run/lkh/pid/$token.ended" ] && exit 1
+before=$(kills)
 "$@"
 code=$?
 rm -f "/run/lkh/pid/$token"
-if [ "$code" = 137 ]; then
-  cat /sys/fs/cgroup/memory.events /sys/fs/cgroup/memory/memory.oom_control 2>/dev/null |
-    grep -q "^oom_kill [1-9]" && code=oom
-fi
+[ "$(kills)" = "$before" ] || code=oom
 printf "\n%s %s\n" "$token" "$code" >&2
 [ "$code" = oom ] && exit 137
 exit "$code"' sh "$token" "$@""#;
 
-/// Ends what runs under a token, with all its children.
-pub(super) const END: &str =
-    r#"read -r group <"/run/lkh/pid/$1" && rm -f "/run/lkh/pid/$1" && kill -s KILL -- "-$group""#;
+/// Ends what runs under a token, with all its children, and keeps what has not
+/// begun yet from beginning.
+pub(super) const END: &str = r#": >"/run/lkh/pid/$1.ended"
+read -r group <"/run/lkh/pid/$1" && rm -f "/run/lkh/pid/$1" && kill -s KILL -- "-$group""#;
 
 /// Replaces a private file as a whole.
 const STORE: &str = r#"cat >"/run/lkh/$1.new" && mv -f "/run/lkh/$1.new" "/run/lkh/$1""#;
@@ -88,7 +95,7 @@ pub(super) enum Ending {
     /// By this signal. A shell can't tell it from an exit code of 128 and more,
     /// which none of the tools has.
     Signal(i32),
-    /// Killed, in a container that has run out of memory.
+    /// The kernel killed it, or a process beside it, for want of memory.
     OutOfMemory,
     /// It is not in the image.
     Missing,
