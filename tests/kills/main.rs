@@ -36,13 +36,14 @@ mod stage;
 mod stories;
 mod strace;
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 
-use stage::Golden;
+use stage::{Crash, Golden};
 use strace::{Fault, Strace};
 
 /// What was done, over all trials.
@@ -52,11 +53,14 @@ pub struct Figures {
     pub kills: AtomicUsize,
     /// Runs after a kill that were killed, too.
     pub second: AtomicUsize,
-    /// Different files on disk that kills left.
-    pub crashes: AtomicUsize,
+    /// What kills left on the disk, by story.
+    pub crashes: Mutex<BTreeSet<(&'static str, Crash)>>,
     /// Runs with a write that failed.
     pub errors: AtomicUsize,
 }
+
+/// What a trial does.
+type Work = Box<dyn FnOnce(&Strace, &Figures) + Send>;
 
 fn main() {
     let arguments = Arguments::from_args();
@@ -65,7 +69,7 @@ fn main() {
     let figures = Arc::new(Figures::default());
     let strace = Strace::find();
     let mut trials = Vec::new();
-    let mut add = |name: String, work: Box<dyn FnOnce(&Strace, &Figures) + Send>| {
+    let mut add = |name: String, work: Work| {
         let (strace, figures) = (strace.clone(), Arc::clone(&figures));
         trials.push(Trial::ignorable_test(name, move || match strace {
             Ok(strace) => {
@@ -109,7 +113,7 @@ fn main() {
          seconds: {}\n",
         count(&figures.kills),
         count(&figures.second),
-        count(&figures.crashes),
+        figures.crashes.lock().unwrap().len(),
         count(&figures.errors),
         start.elapsed().as_secs()
     );

@@ -1,6 +1,6 @@
 //! Directories in which stories are played, and what must hold after each.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::sync::OnceLock;
@@ -94,7 +94,6 @@ impl Golden {
         figures: &Figures,
     ) {
         let begun = self.begun(story);
-        let mut crashes = BTreeSet::new();
         for number in 1.. {
             assert!(number < MOST, "the run never comes to its end");
             let root = tempfile::tempdir().unwrap();
@@ -107,7 +106,8 @@ impl Golden {
                 break;
             }
             figures.kills.fetch_add(1, Ordering::Relaxed);
-            crashes.insert(crash(&root.join(story.store)));
+            let left = (story.name, crash(&root.join(story.store)));
+            figures.crashes.lock().unwrap().insert(left);
             let mut what = format!("killed at {call} {number} of {file:?}");
             if number % every == 0 {
                 // Where the second kill comes moves through the second run.
@@ -121,7 +121,6 @@ impl Golden {
             }
             self.converges(story, root, &what);
         }
-        figures.crashes.fetch_add(crashes.len(), Ordering::Relaxed);
     }
 
     /// Lets every call of a kind fail, one once and the next for good, and plays
@@ -202,8 +201,11 @@ impl Golden {
     }
 }
 
-/// What a kill left, as far as it tells one crash from another.
-fn crash(store: &Path) -> Vec<(String, usize)> {
+/// What a kill left, as far as it tells one crash from another: the files, and
+/// how many lines each has.
+pub type Crash = Vec<(String, usize)>;
+
+fn crash(store: &Path) -> Crash {
     let mut found = Vec::new();
     for entry in fs::read_dir(store).into_iter().flatten() {
         let path = entry.unwrap().path();
@@ -211,7 +213,7 @@ fn crash(store: &Path) -> Vec<(String, usize)> {
             continue;
         }
         let bytes = fs::read(&path).unwrap();
-        let lines = bytes.iter().filter(|&&byte| byte == b'\n').count();
+        let lines = bytes.split(|&byte| byte == b'\n').count();
         found.push((path.file_name().unwrap().to_str().unwrap().to_owned(), lines));
     }
     found.sort();
