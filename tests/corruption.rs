@@ -10,7 +10,8 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    reason = "a test that can't go on fails"
+    clippy::print_stdout,
+    reason = "a test that can't go on fails, and this one prints its figures"
 )]
 
 #[path = "support/account.rs"]

@@ -5,7 +5,7 @@
 //! or opening of a file, for N = 1, 2, 3 ... until a run comes to its end. After
 //! every kill the same command is run again, without help: it must end well,
 //! state and log must be whole and fit each other, nothing may have been done
-//! twice, nothing else touched, and the next plan must be empty. Every fourth
+//! twice, nothing else touched, and the next plan must be empty. Every third
 //! time the second run is killed, too. In the same way writes, syncs and renames
 //! fail with a full disk or a broken one.
 //!
@@ -16,7 +16,8 @@
 //! main.rs    the trials and the figures
 //! strace.rs  runs lkh with a fault
 //! stage.rs   a directory with manifests, state and world; what must hold
-//! stories.rs what is killed: apply, update, destroy, refresh
+//! stories.rs what is killed, and where: apply, update, destroy, refresh, and an
+//!            apply that starts tools
 //! ```
 //!
 //! Without strace (`tests/tools/install`) every trial is reported as skipped;
@@ -35,13 +36,14 @@ mod stage;
 mod stories;
 mod strace;
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 
-use stage::Golden;
+use stage::{Crash, Golden};
 use strace::{Fault, Strace};
 
 /// What was done, over all trials.
@@ -51,47 +53,14 @@ pub struct Figures {
     pub kills: AtomicUsize,
     /// Runs after a kill that were killed, too.
     pub second: AtomicUsize,
-    /// Different files on disk that kills left.
-    pub crashes: AtomicUsize,
+    /// What kills left on the disk, by story.
+    pub crashes: Mutex<BTreeSet<(&'static str, Crash)>>,
     /// Runs with a write that failed.
     pub errors: AtomicUsize,
 }
 
-/// The calls that are killed at: the call, and the file if not all.
-const POINTS: &[(&str, Option<&str>)] = &[
-    ("write", None),
-    ("fsync", None),
-    ("rename", None),
-    ("flock", None),
-    ("ftruncate", None),
-    ("write", Some("small.log.jsonl")),
-    ("fsync", Some("small.log.jsonl")),
-    ("openat", Some("small.log.jsonl")),
-    ("openat", Some("small.lock")),
-    ("openat", Some("small.json")),
-    ("openat", Some("small.json.new")),
-    ("write", Some("small.json.new")),
-    ("fsync", Some("small.json.new")),
-    ("openat", Some("small.json.backup.new")),
-    ("write", Some("small.json.backup.new")),
-    ("openat", Some("")),
-    ("fsync", Some("")),
-    ("write", Some("world.jsonl")),
-];
-
-/// The calls that fail.
-const FAILING: &[(&str, Option<&str>)] = &[
-    ("write", Some("small.log.jsonl")),
-    ("fsync", Some("small.log.jsonl")),
-    ("openat", Some("small.log.jsonl")),
-    ("openat", Some("small.json.new")),
-    ("write", Some("small.json.new")),
-    ("fsync", Some("small.json.new")),
-    ("write", Some("small.json.backup.new")),
-    ("fsync", Some("small.json.backup.new")),
-    ("rename", None),
-    ("fsync", Some("")),
-];
+/// What a trial does.
+type Work = Box<dyn FnOnce(&Strace, &Figures) + Send>;
 
 fn main() {
     let arguments = Arguments::from_args();
@@ -100,7 +69,7 @@ fn main() {
     let figures = Arc::new(Figures::default());
     let strace = Strace::find();
     let mut trials = Vec::new();
-    let mut add = |name: String, work: Box<dyn FnOnce(&Strace, &Figures) + Send>| {
+    let mut add = |name: String, work: Work| {
         let (strace, figures) = (strace.clone(), Arc::clone(&figures));
         trials.push(Trial::ignorable_test(name, move || match strace {
             Ok(strace) => {
@@ -113,9 +82,9 @@ fn main() {
     };
     let golden = Arc::new(Golden::new(long));
     for &story in stories::ALL {
-        for &(call, file) in POINTS {
+        for &(call, file) in story.points {
             let golden = Arc::clone(&golden);
-            let every = if long { 1 } else { 4 };
+            let every = if long { 1 } else { 3 };
             add(
                 format!("{}::killed_at_{}", story.name, named(call, file)),
                 Box::new(move |strace, figures| {
@@ -124,7 +93,7 @@ fn main() {
             );
         }
         for error in ["ENOSPC", "EIO"] {
-            for &(call, file) in FAILING {
+            for &(call, file) in story.failing {
                 let golden = Arc::clone(&golden);
                 add(
                     format!("{}::{error}_of_{}", story.name, named(call, file)),
@@ -144,7 +113,7 @@ fn main() {
          seconds: {}\n",
         count(&figures.kills),
         count(&figures.second),
-        count(&figures.crashes),
+        figures.crashes.lock().unwrap().len(),
         count(&figures.errors),
         start.elapsed().as_secs()
     );

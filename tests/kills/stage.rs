@@ -1,6 +1,6 @@
 //! Directories in which stories are played, and what must hold after each.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::sync::OnceLock;
@@ -94,7 +94,6 @@ impl Golden {
         figures: &Figures,
     ) {
         let begun = self.begun(story);
-        let mut crashes = BTreeSet::new();
         for number in 1.. {
             assert!(number < MOST, "the run never comes to its end");
             let root = tempfile::tempdir().unwrap();
@@ -107,7 +106,8 @@ impl Golden {
                 break;
             }
             figures.kills.fetch_add(1, Ordering::Relaxed);
-            crashes.insert(crash(root));
+            let left = (story.name, crash(&root.join(story.store)));
+            figures.crashes.lock().unwrap().insert(left);
             let mut what = format!("killed at {call} {number} of {file:?}");
             if number % every == 0 {
                 // Where the second kill comes moves through the second run.
@@ -121,10 +121,10 @@ impl Golden {
             }
             self.converges(story, root, &what);
         }
-        figures.crashes.fetch_add(crashes.len(), Ordering::Relaxed);
     }
 
-    /// Lets every call of a kind fail, once and from then on, and plays on.
+    /// Lets every call of a kind fail, one once and the next for good, and plays
+    /// on.
     pub fn fail_everywhere(
         &self,
         story: &Story,
@@ -138,21 +138,21 @@ impl Golden {
             "ENOSPC" => "No space left on device",
             _ => "Input/output error",
         };
-        for sticky in [false, true] {
+        // Two rounds: what one lets fail once, the other lets fail for good.
+        for round in 0..if self.whole { 2 } else { 1 } {
             for number in 1.. {
                 assert!(number < MOST, "the run never comes to its end");
                 let root = tempfile::tempdir().unwrap();
                 let root = root.path();
                 copy(begun.root.path(), root);
-                let when = format!("{number}{}", if sticky { "+" } else { "" });
-                let ended = lkh(root, Some((strace, &fault(&when))), story.args);
+                let when = format!("{number}{}", if (number + round) % 2 == 0 { "+" } else { "" });
+                let Ended { code, said } = lkh(root, Some((strace, &fault(&when))), story.args);
                 let what = format!("{:?}", fault(&when));
-                if ended.code == Some(0) {
+                if code == Some(0) {
                     self.holds(story, root, &what);
                     break;
                 }
                 figures.errors.fetch_add(1, Ordering::Relaxed);
-                let Ended { code, said } = ended;
                 assert_eq!(code, Some(1), "{what}: {said}");
                 let told = said.contains(cause) && said.contains("state/sandbox");
                 assert!(told, "{what}: cause and file are not told: {said}");
@@ -172,7 +172,7 @@ impl Golden {
         let what = format!("{}: {what}", story.name);
         let begun = self.begun(story);
         // State and log are whole, and fit each other.
-        let local = LocalStore::new(root.join("state/sandbox"), "small");
+        let local = LocalStore::new(root.join(story.store), "small");
         let state = State::from_bytes(&fs::read(local.state_path()).unwrap())
             .unwrap_or_else(|error| panic!("{what}: {error}"));
         let log = Journal::parse(&fs::read(local.log_path()).unwrap())
@@ -201,13 +201,19 @@ impl Golden {
     }
 }
 
-/// What a kill left, as far as it tells one crash from another.
-fn crash(root: &Path) -> Vec<(String, usize)> {
+/// What a kill left, as far as it tells one crash from another: the files, and
+/// how many lines each has.
+pub type Crash = Vec<(String, usize)>;
+
+fn crash(store: &Path) -> Crash {
     let mut found = Vec::new();
-    for entry in fs::read_dir(root.join("state/sandbox")).unwrap() {
+    for entry in fs::read_dir(store).into_iter().flatten() {
         let path = entry.unwrap().path();
+        if path.is_dir() {
+            continue;
+        }
         let bytes = fs::read(&path).unwrap();
-        let lines = bytes.iter().filter(|&&byte| byte == b'\n').count();
+        let lines = bytes.split(|&byte| byte == b'\n').count();
         found.push((path.file_name().unwrap().to_str().unwrap().to_owned(), lines));
     }
     found.sort();
