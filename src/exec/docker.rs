@@ -31,6 +31,11 @@ const PULL_TIMEOUT: Duration = Duration::from_secs(15 * 60);
 /// five seconds between `timeout`'s two signals, and the engine's own time.
 const CLIENT_SLACK: Duration = Duration::from_secs(15);
 
+/// How often, and how far apart, it is looked whether a container that another
+/// run removes is gone.
+const REMOVAL_LOOKS: u32 = 50;
+const REMOVAL_PAUSE: Duration = Duration::from_millis(200);
+
 /// What the client says when it could not even begin.
 const NOTHING_RAN: [&str; 5] = [
     "No such container",
@@ -233,20 +238,30 @@ impl Docker {
                 Ok(_) => (self.notices)(&format!(
                     "removed the container {name}, left by a run that died"
                 )),
-                // Another run may have come first; else it is still there.
-                Err(error) => {
-                    let args = ["inspect", "--format", "{{.ID}}", id].map(str::to_owned);
-                    if self.engine(&args).await.is_ok() {
-                        return Err(docker_error(format!(
-                            "the container {name} of a run that died can't be removed, and its \
-                             last command may still run ({error}); remove it with `docker rm \
-                             --force {name}`, then run the same command again"
-                        )));
-                    }
+                // Another run may have come first, or be about to remove it.
+                Err(error) if self.stays(id).await => {
+                    return Err(docker_error(format!(
+                        "the container {name} of a run that died can't be removed, and its last \
+                         command may still run ({error}); remove it with `docker rm --force \
+                         {name}`, then run the same command again"
+                    )));
                 }
+                Err(_) => {}
             }
         }
         Ok(())
+    }
+
+    /// Whether a container is still there after a while.
+    async fn stays(&self, id: &str) -> bool {
+        let args = ["inspect", "--format", "{{.ID}}", id].map(str::to_owned);
+        for _ in 0..REMOVAL_LOOKS {
+            match self.engine(&args).await {
+                Ok(_) => tokio::time::sleep(REMOVAL_PAUSE).await,
+                Err(error) => return !error.to_string().contains("No such"),
+            }
+        }
+        true
     }
 
     /// The argv, after `docker`, of a command in the container, up to its name.
