@@ -6,6 +6,13 @@
 //! `LKH_ACCEPT=1 cargo test --test bad_manifests` writes what is said now; read
 //! the difference before you commit it.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that can't go on fails"
+)]
+
 use std::fs;
 use std::path::Path;
 

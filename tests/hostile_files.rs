@@ -6,7 +6,8 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    reason = "a test that can't go on fails"
+    clippy::print_stderr,
+    reason = "a test that can't go on fails, and says why"
 )]
 
 use std::fmt::Write as _;

@@ -52,8 +52,9 @@ impl Place {
             let name = path.file_name().unwrap().to_str().unwrap();
             fs::copy(&path, place.path("manifests").join(name)).unwrap();
         }
-        let declared: String =
-            CANARIES.iter().map(|(name, _)| format!("    {name}: {{sensitive: true}}\n")).collect();
+        let declared = CANARIES
+            .iter()
+            .fold(String::new(), |text, (name, _)| text + "    " + name + ": {sensitive: true}\n");
         place.edit("manifests/stack.yaml", "  variables:\n", &format!("  variables:\n{declared}"));
         place.edit(
             "manifests/karpenter.yaml",

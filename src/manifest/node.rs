@@ -147,6 +147,28 @@ impl Node {
     }
 }
 
+/// How many nodes, bytes of text and levels a node has.
+pub(super) fn size(node: &Node) -> (usize, usize, usize) {
+    let inner: Vec<(usize, usize, usize)> = match &node.content {
+        Content::Null | Content::Bool(_) | Content::Number(_) | Content::Broken => {
+            return (1, 0, 0);
+        }
+        Content::Text(text) => return (1, text.len(), 0),
+        Content::List(members) => members.iter().map(size).collect(),
+        Content::Map(entries) => entries
+            .iter()
+            .map(|entry| {
+                let (nodes, bytes, depth) = size(&entry.value);
+                (nodes + 1, bytes + entry.key.len(), depth)
+            })
+            .collect(),
+    };
+    let sum = inner
+        .iter()
+        .fold((0, 0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1, std::cmp::max(sum.2, one.2)));
+    (sum.0 + 1, sum.1, sum.2 + 1)
+}
+
 /// Where a path leads in a tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Located {

@@ -15,7 +15,7 @@ use serde_yaml::granit_parser::{
 };
 
 use super::diagnostic::Diagnostic;
-use super::node::{Content, Entry, Node};
+use super::node::{Content, Entry, Node, size};
 use super::scalar;
 use super::source::{FileId, Sources, Span, byte_offset};
 use crate::quote::{is_invisible, plain, quote};
@@ -480,28 +480,6 @@ impl Reader<'_> {
 fn too_deep(span: Span) -> Diagnostic {
     Diagnostic::at(span, format!("lists and maps are nested more than {MAX_DEPTH} deep"))
         .help("write it flatter")
-}
-
-/// How many nodes, bytes of text and levels a node has.
-fn size(node: &Node) -> (usize, usize, usize) {
-    let inner: Vec<(usize, usize, usize)> = match &node.content {
-        Content::Null | Content::Bool(_) | Content::Number(_) | Content::Broken => {
-            return (1, 0, 0);
-        }
-        Content::Text(text) => return (1, text.len(), 0),
-        Content::List(members) => members.iter().map(size).collect(),
-        Content::Map(entries) => entries
-            .iter()
-            .map(|entry| {
-                let (nodes, bytes, depth) = size(&entry.value);
-                (nodes + 1, bytes + entry.key.len(), depth)
-            })
-            .collect(),
-    };
-    let sum = inner
-        .iter()
-        .fold((0, 0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1, std::cmp::max(sum.2, one.2)));
-    (sum.0 + 1, sum.1, sum.2 + 1)
 }
 
 #[cfg(test)]
