@@ -37,7 +37,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("manifest", &["adapter", "address", "quote", "value"]),
     ("state", &["adapter", "address", "value"]),
     ("plan", &["adapter", "address", "command", "diff", "value"]),
-    ("store", &["journal", "state"]),
+    ("store", &["command", "exec", "journal", "state", "value"]),
     ("sandbox", &["command"]),
     ("exec", &["command", "sandbox", "value"]),
     (

@@ -93,8 +93,11 @@ pub(crate) fn carry_out(
         };
         let lock = session.lock(operation).await?;
         let ended = under_lock(session, mode, approval, &lock, json, show).await;
-        session.release(lock).await?;
-        ended
+        let released = session.release(lock).await;
+        // What the run says comes first: a lock that was taken away is its cause.
+        let ended = ended?;
+        released?;
+        Ok(ended)
     })
 }
 
@@ -107,6 +110,9 @@ async fn under_lock(
     show: ShowOptions,
 ) -> anyhow::Result<u8> {
     session.tell_interrupted_run().await?;
+    if let Some(advice) = session.engine.store.advice().await {
+        tell(&format!("note: {advice}"));
+    }
     let planned = session.engine.plan(mode, &session.targets).await?;
     if let Approval::Saved(saved) = approval {
         let moved = file::moved(saved, &planned.plan);

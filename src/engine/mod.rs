@@ -259,7 +259,6 @@ impl Engine {
             .state_of(&plan)
             .await?
             .unwrap_or_else(|| State::new(&self.stack.name, new_lineage(), &account, &self.region));
-        self.store.back_up(lock).await?;
         let mut log = self.store.open_log(lock).await?;
         log.append(
             self.clock.now(),
@@ -270,6 +269,9 @@ impl Engine {
             },
         )
         .await?;
+        // After the log has taken the first line: who may not write it writes
+        // over no backup either.
+        self.store.back_up(lock).await?;
         let remembered = state
             .resources
             .iter()
@@ -367,7 +369,12 @@ impl Engine {
             }
             None => plan.lineage.is_none(),
         };
-        if same { Ok(state) } else { Err(EngineError::StateChanged) }
+        if same {
+            return Ok(state);
+        }
+        // Where the lock was taken away, that is why.
+        self.store.check_lock().await?;
+        Err(EngineError::StateChanged)
     }
 
     fn check_origin(&self, state: Option<&Origin>, account: &str) -> Result<(), EngineError> {

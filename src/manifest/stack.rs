@@ -46,6 +46,8 @@ pub struct Stack {
     pub cluster: Option<Value>,
     /// The directory that the state goes to.
     pub state_path: String,
+    /// The bucket that it goes to instead.
+    pub state_bucket: Option<StateBucket>,
     /// What should exist, by address.
     pub resources: Vec<Resource>,
     /// The digest of all that the manifests mean: of no comment, file name or
@@ -61,6 +63,17 @@ pub struct Phase {
     pub name: String,
     /// What it brings, for people.
     pub description: Option<String>,
+}
+
+/// A place in an S3 bucket.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct StateBucket {
+    /// The bucket.
+    pub bucket: String,
+    /// What the names of all objects begin with; the stack's name follows.
+    pub prefix: String,
+    /// The bucket's region, where it is not that of the stack.
+    pub region: Option<String>,
 }
 
 /// Where the tools run.
@@ -334,6 +347,7 @@ pub(super) struct Settings {
     pub(super) toolbox: Toolbox,
     pub(super) cluster: Option<Value>,
     pub(super) state_path: String,
+    pub(super) state_bucket: Option<StateBucket>,
 }
 
 impl StackDocument {
@@ -351,10 +365,11 @@ impl StackDocument {
         wrong: &mut Vec<Diagnostic>,
     ) -> Settings {
         let mut lookup = |reference: &Reference| lookup(reference);
-        let mut text = |path: [&str; 2], late: bool| {
-            let value = self.settings.get(path[0])?.get(path[1])?;
-            let path = Path::new(path[0]).join(path[1]);
-            let span = self.node.get("spec").map_or(self.node.span, |spec| spec.point(&path));
+        let place =
+            |path: &Path| self.node.get("spec").map_or(self.node.span, |spec| spec.point(path));
+        let mut text = |path: &[&str], late: bool| {
+            let value = path.iter().try_fold(&self.settings, |value, key| value.get(key))?;
+            let span = place(&path_of(path));
             let why = match template::resolve(value, &mut lookup) {
                 Ok(value @ Value::Unknown(_)) if late => return Some(value),
                 Ok(value @ Value::String(_)) => return Some(value),
@@ -372,9 +387,34 @@ impl StackDocument {
             wrong.push(Diagnostic::at(span, "a setting that can't be used").label(why));
             None
         };
-        let image = text(["toolbox", "image"], false);
-        let cluster = text(["kubernetes", "cluster"], true);
-        let state = text(["state", "path"], false);
+        let image = text(&["toolbox", "image"], false);
+        let cluster = text(&["kubernetes", "cluster"], true);
+        let state = text(&["state", "path"], false);
+        let mut s3 = |field: &str| {
+            let value = text(&["state", "s3", field], false)?;
+            Some((value.as_str()?.to_owned(), place(&path_of(&["state", "s3", field]))))
+        };
+        let (bucket, prefix, region) = (s3("bucket"), s3("prefix"), s3("region"));
+        if let Some((_, span)) = bucket.as_ref().filter(|_| state.is_some()) {
+            wrong.push(
+                Diagnostic::at(*span, "two places for one state")
+                    .label("the state goes to a directory already")
+                    .help("keep `path` or `s3`"),
+            );
+        }
+        for (field, is_good, help) in [
+            (&bucket, is_bucket as fn(&str) -> bool, BUCKET_RULE),
+            (&prefix, is_prefix, PREFIX_RULE),
+            (&region, is_region, "write it as in `us-east-2`"),
+        ] {
+            if let Some((text, span)) = field.as_ref().filter(|(text, _)| !is_good(text)) {
+                wrong.push(
+                    Diagnostic::at(*span, "a place in S3 that can't be")
+                        .label(format!("{} can't be used here", quote(text)))
+                        .help(help),
+                );
+            }
+        }
         Settings {
             toolbox: Toolbox {
                 image: image.as_ref().and_then(Value::as_str).map(str::to_owned),
@@ -382,8 +422,53 @@ impl StackDocument {
             },
             cluster,
             state_path: state.as_ref().and_then(Value::as_str).unwrap_or("state").to_owned(),
+            state_bucket: bucket.map(|(bucket, _)| StateBucket {
+                bucket,
+                prefix: prefix.map_or_else(|| "lkh".to_owned(), |(prefix, _)| prefix),
+                region: region.map(|(region, _)| region),
+            }),
         }
     }
+}
+
+fn path_of(keys: &[&str]) -> Path {
+    keys.iter()
+        .skip(1)
+        .fold(Path::new(keys.first().copied().unwrap_or_default()), |path, key| path.join(*key))
+}
+
+/// The rule of S3 for the names of buckets.
+const BUCKET_RULE: &str =
+    "3 to 63 lowercase letters, digits, dots and hyphens; a letter or a digit first and last";
+/// What needs no escape in a name of an object.
+const PREFIX_RULE: &str =
+    "letters, digits, `-`, `_`, `.` and single `/` inside, 200 characters at most";
+
+fn is_bucket(name: &str) -> bool {
+    let end = |c: Option<char>| c.is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
+    (3..=63).contains(&name.len())
+        && end(name.chars().next())
+        && end(name.chars().next_back())
+        && name
+            .chars()
+            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '.' || c == '-')
+        && !name.contains("..")
+}
+
+fn is_prefix(prefix: &str) -> bool {
+    prefix.len() <= 200
+        && prefix.split('/').all(|part| {
+            !part.is_empty()
+                && part != "."
+                && part != ".."
+                && !part.starts_with('-')
+                && part.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+        })
+}
+
+fn is_region(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_lowercase())
+        && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
 }
 
 /// The digest of what a stack means.
@@ -401,7 +486,7 @@ pub(super) fn digest(stack: &Stack) -> Digest {
         encode(&resource.spec, &mut bytes);
         Digest::of(&bytes)
     });
-    let meaning = json!({
+    let mut meaning = json!({
         "name": stack.name,
         "phases": stack.phases,
         "variables": stack.variables,
@@ -411,6 +496,9 @@ pub(super) fn digest(stack: &Stack) -> Digest {
         "statePath": stack.state_path,
         "resources": resources,
     });
+    if let (Some(bucket), Some(map)) = (&stack.state_bucket, meaning.as_object_mut()) {
+        map.insert("stateBucket".into(), json!(bucket));
+    }
     Digest::of(meaning.to_string().as_bytes())
 }
 
