@@ -44,10 +44,35 @@ pub struct S3Store {
 struct Seen {
     /// The lock that this process holds or is about to.
     lock: Option<Held>,
-    /// The tag of the state; `None`: not looked yet.
-    state: Option<Option<String>>,
+    /// What this run writes the state over.
+    state: Known,
     /// The tag of this run's part of the log, once it is made.
     segment: Option<String>,
+}
+
+/// What is known of an object.
+#[derive(Debug, Default, Clone)]
+enum Known {
+    /// Nobody has looked.
+    #[default]
+    Nothing,
+    /// It is not there.
+    Absent,
+    /// It has this tag.
+    Tag(String),
+}
+
+impl Known {
+    fn of(tag: Option<String>) -> Self {
+        tag.map_or(Self::Absent, Self::Tag)
+    }
+
+    fn tag(&self) -> Option<&str> {
+        match self {
+            Self::Tag(tag) => Some(tag),
+            Self::Nothing | Self::Absent => None,
+        }
+    }
 }
 
 /// The lock of this process.
@@ -139,7 +164,7 @@ impl S3Store {
         // From its first write on, a run writes over what it knows and nothing
         // else: what it reads later may be another's.
         if seen.segment.is_none() {
-            seen.state = Some(object.as_ref().map(|object| object.tag.clone()));
+            seen.state = Known::of(object.as_ref().map(|object| object.tag.clone()));
         }
         Ok(object.map(|object| object.text).filter(|text| !text.starts_with(NO_STATE)))
     }
@@ -181,9 +206,9 @@ impl S3Store {
         let held = self.held()?;
         let text = self.bytes_of(&self.state_key(), state)?;
         self.claim(&held).await?;
-        let known = self.seen().state.clone().flatten();
-        let tag = self.put(&self.state_key(), &text, known.as_deref()).await?;
-        self.seen().state = Some(Some(tag));
+        let known = self.seen().state.clone();
+        let tag = self.put(&self.state_key(), &text, known.tag()).await?;
+        self.seen().state = Known::Tag(tag);
         Ok(())
     }
 
@@ -227,11 +252,11 @@ impl S3Store {
     async fn claim(&self, held: &Held) -> Result<(), StoreError> {
         let (is_claimed, knows_state) = {
             let seen = self.seen();
-            (seen.segment.is_some(), seen.state.is_some())
+            (seen.segment.is_some(), !matches!(seen.state, Known::Nothing))
         };
         if !knows_state {
             let tag = self.bucket.tag(&self.state_key()).await?;
-            self.seen().state = Some(tag);
+            self.seen().state = Known::of(tag);
         }
         if !is_claimed {
             let tag = self.put(&self.segment_key(&held.info.id), "", None).await?;

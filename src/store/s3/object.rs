@@ -131,9 +131,8 @@ impl Bucket {
                 Ok(answer) => last = self.words(&answer),
                 Err(error) => last = self.gateway.show(&error.to_string()),
             }
-            let there = match self.get(key).await {
-                Ok(there) => there,
-                Err(_) => return Err(self.failed("write", key, last)),
+            let Ok(there) = self.get(key).await else {
+                return Err(self.failed("write", key, last));
             };
             match &there {
                 Some(object) if object.text == text => return Ok(Put::Done(object.tag.clone())),
