@@ -63,8 +63,13 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("lib", &[]),
 ];
 
-/// In their tests, pure modules may name kinds to have something to talk about.
-const MAY_USE_IN_TESTS: &[(&str, &[&str])] = &[("graph", &["adapter"]), ("journal", &["adapter"])];
+/// In their tests, modules may name more to have something to talk about.
+const MAY_USE_IN_TESTS: &[(&str, &[&str])] = &[
+    ("graph", &["adapter"]),
+    ("journal", &["adapter"]),
+    // Its other side: a simulated bucket.
+    ("store", &["address", "sandbox"]),
+];
 
 /// Modules whose work needs no effect. The table above must never let them
 /// have one.

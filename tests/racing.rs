@@ -371,7 +371,7 @@ impl InS3 {
                 signal(child, Signal::STOP);
                 return run;
             }
-            assert!(start.elapsed() < Duration::from_secs(60), "it never came so far");
+            assert!(start.elapsed() < Duration::from_secs(300), "it never came so far");
             std::thread::sleep(Duration::from_millis(10));
         }
     }

@@ -11,6 +11,7 @@ use schemars::{JsonSchema, Schema, schema_for};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use super::bucket::{self, StateBucket};
 use super::diagnostic::{Diagnostic, Diagnostics, nearest};
 use super::node::Node;
 use super::parallel::each;
@@ -63,17 +64,6 @@ pub struct Phase {
     pub name: String,
     /// What it brings, for people.
     pub description: Option<String>,
-}
-
-/// A place in an S3 bucket.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct StateBucket {
-    /// The bucket.
-    pub bucket: String,
-    /// What the names of all objects begin with; the stack's name follows.
-    pub prefix: String,
-    /// The bucket's region, where it is not that of the stack.
-    pub region: Option<String>,
 }
 
 /// Where the tools run.
@@ -402,19 +392,7 @@ impl StackDocument {
                     .help("keep `path` or `s3`"),
             );
         }
-        for (field, is_good, help) in [
-            (&bucket, is_bucket as fn(&str) -> bool, BUCKET_RULE),
-            (&prefix, is_prefix, PREFIX_RULE),
-            (&region, is_region, "write it as in `us-east-2`"),
-        ] {
-            if let Some((text, span)) = field.as_ref().filter(|(text, _)| !is_good(text)) {
-                wrong.push(
-                    Diagnostic::at(*span, "a place in S3 that can't be")
-                        .label(format!("{} can't be used here", quote(text)))
-                        .help(help),
-                );
-            }
-        }
+        bucket::check([&bucket, &prefix, &region], wrong);
         Settings {
             toolbox: Toolbox {
                 image: image.as_ref().and_then(Value::as_str).map(str::to_owned),
@@ -435,40 +413,6 @@ fn path_of(keys: &[&str]) -> Path {
     keys.iter()
         .skip(1)
         .fold(Path::new(keys.first().copied().unwrap_or_default()), |path, key| path.join(*key))
-}
-
-/// The rule of S3 for the names of buckets.
-const BUCKET_RULE: &str =
-    "3 to 63 lowercase letters, digits, dots and hyphens; a letter or a digit first and last";
-/// What needs no escape in a name of an object.
-const PREFIX_RULE: &str =
-    "letters, digits, `-`, `_`, `.` and single `/` inside, 200 characters at most";
-
-fn is_bucket(name: &str) -> bool {
-    let end = |c: Option<char>| c.is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
-    (3..=63).contains(&name.len())
-        && end(name.chars().next())
-        && end(name.chars().next_back())
-        && name
-            .chars()
-            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '.' || c == '-')
-        && !name.contains("..")
-}
-
-fn is_prefix(prefix: &str) -> bool {
-    prefix.len() <= 200
-        && prefix.split('/').all(|part| {
-            !part.is_empty()
-                && part != "."
-                && part != ".."
-                && !part.starts_with('-')
-                && part.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
-        })
-}
-
-fn is_region(name: &str) -> bool {
-    name.starts_with(|c: char| c.is_ascii_lowercase())
-        && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
 }
 
 /// The digest of what a stack means.

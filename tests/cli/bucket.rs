@@ -140,5 +140,38 @@ fn two_places_for_one_state_are_one_too_many() {
     let stack = environment.read("manifests/stack.yaml");
     let place = "spec:\n  state: {path: here, s3: {bucket: Team, prefix: a//b, region: -x}}\n";
     environment.write("manifests/stack.yaml", stack.replacen("spec:\n", place, 1));
-    insta::assert_snapshot!(environment.run("validate").stderr, @r"");
+    insta::assert_snapshot!(environment.run("validate").stderr, @r"
+    error: a place in S3 that can't be
+     --> manifests/stack.yaml:8:36
+      |
+    8 |   state: {path: here, s3: {bucket: Team, prefix: a//b, region: -x}}
+      |                                    ^^^^ `Team` can't be used here
+      |
+      = help: 3 to 63 lowercase letters, digits, dots and hyphens; a letter or a digit first and last
+
+    error: two places for one state
+     --> manifests/stack.yaml:8:36
+      |
+    8 |   state: {path: here, s3: {bucket: Team, prefix: a//b, region: -x}}
+      |                                    ^^^^ the state goes to a directory already
+      |
+      = help: keep `path` or `s3`
+
+    error: a place in S3 that can't be
+     --> manifests/stack.yaml:8:50
+      |
+    8 |   state: {path: here, s3: {bucket: Team, prefix: a//b, region: -x}}
+      |                                                  ^^^^ `a//b` can't be used here
+      |
+      = help: letters, digits, `-`, `_`, `.` and single `/` inside, 200 characters at most
+
+    error: a place in S3 that can't be
+     --> manifests/stack.yaml:8:64
+      |
+    8 |   state: {path: here, s3: {bucket: Team, prefix: a//b, region: -x}}
+      |                                                                ^^ `-x` can't be used here
+      |
+      = help: write it as in `us-east-2`
+    error: 4 errors in manifests; nothing was changed
+    ");
 }
