@@ -218,6 +218,10 @@ impl Command {
     pub fn is_known_read(&self) -> bool {
         let word = |index: usize| self.args.get(index).map_or("", String::as_str);
         match self.tool {
+            // It writes what it gets into the file that its last word names.
+            Tool::Aws if word(0) == "s3api" && word(1) == "get-object" => {
+                self.args.last().is_some_and(|file| file == "/dev/stdout")
+            }
             Tool::Aws => ["get-", "list-", "describe-", "head-"]
                 .iter()
                 .any(|prefix| word(1).starts_with(prefix)),
@@ -338,6 +342,9 @@ mod tests {
         assert_eq!(command.args.last().unwrap(), "--role-name=-rf");
         assert!(command.is_known_read());
         assert!(!Command::write(Tool::Aws, &["iam", "delete-role"]).is_known_read());
+        let get = Command::read(Tool::Aws, &["s3api", "get-object"]);
+        assert!(get.clone().arg("/dev/stdout").is_known_read());
+        assert!(!get.arg("/etc/passwd").is_known_read());
     }
 
     #[test]

@@ -39,7 +39,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("manifest", &["adapter", "address", "quote", "value"]),
     ("state", &["adapter", "address", "seeded", "value"]),
     ("plan", &["adapter", "address", "command", "diff", "seeded", "value"]),
-    ("store", &["journal", "limits", "quote", "seeded", "state"]),
+    ("store", &["command", "exec", "journal", "limits", "quote", "seeded", "state", "value"]),
     ("sandbox", &["command"]),
     ("exec", &["command", "quote", "sandbox", "seeded", "value"]),
     (
@@ -65,8 +65,13 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("lib", &[]),
 ];
 
-/// In their tests, pure modules may name kinds to have something to talk about.
-const MAY_USE_IN_TESTS: &[(&str, &[&str])] = &[("graph", &["adapter"]), ("journal", &["adapter"])];
+/// In their tests, modules may name more to have something to talk about.
+const MAY_USE_IN_TESTS: &[(&str, &[&str])] = &[
+    ("graph", &["adapter"]),
+    ("journal", &["adapter"]),
+    // Its other side: a simulated bucket.
+    ("store", &["address", "sandbox"]),
+];
 
 /// Modules whose work needs no effect. The table above must never let them
 /// have one.

@@ -153,8 +153,11 @@ pub(crate) fn carry_out(
         };
         let lock = session.lock(operation).await?;
         let ended = under_lock(session, mode, approval, &lock, json, show).await;
-        session.release(lock).await?;
-        ended
+        let released = session.release(lock).await;
+        // What the run says comes first: a lock that was taken away is its cause.
+        let ended = ended?;
+        released?;
+        Ok(ended)
     })
 }
 
@@ -167,6 +170,9 @@ async fn under_lock(
     show: ShowOptions,
 ) -> anyhow::Result<u8> {
     session.tell_interrupted_run().await?;
+    if let Some(advice) = session.engine.store.advice().await {
+        tell(&format!("note: {advice}"));
+    }
     if let Approval::Saved { plan, .. } = approval
         && let Some((run, at)) = session.engine.applied_by(plan).await?
     {

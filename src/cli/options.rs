@@ -16,8 +16,8 @@ pub(crate) struct StackOptions {
     /// Read variables from a YAML file; later files win
     #[arg(long = "var-file", value_name = "FILE")]
     pub var_files: Vec<PathBuf>,
-    /// Where the state lives; the default is the Stack's `state.path`, or
-    /// `state`
+    /// The directory that the state lives in; the default is what the Stack's
+    /// `state` says, or `state`. Wins over a bucket
     #[arg(long, value_name = "DIR")]
     pub state_dir: Option<PathBuf>,
     /// How the tools are run; the default is the Stack's `toolbox.exec`

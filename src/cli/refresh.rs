@@ -27,8 +27,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
     session.block_on(async |session| {
         let lock = session.lock("refresh").await?;
         let statuses = session.engine.refresh(&session.targets, &lock).await;
-        session.release(lock).await?;
+        let released = session.release(lock).await;
         let statuses = statuses?;
+        released?;
         let good = statuses.iter().all(|(_, status)| *status == Status::Applied);
         if args.stack.output.json {
             let list: Vec<_> = statuses

@@ -24,7 +24,7 @@ use crate::manifest::stack::Stack;
 use crate::manifest::variables::VariableInputs;
 use crate::plan::Plan;
 use crate::sandbox::Sandbox;
-use crate::store::{LocalStore, Lock, LockInfo, Store};
+use crate::store::{LocalStore, Lock, LockInfo, S3Store, Store};
 use crate::value::Value;
 
 /// The environment that the tools may see, besides everything of AWS's and
@@ -125,6 +125,10 @@ fn mode(stack: &Stack, options: &StackOptions) -> ExecMode {
 /// Where the state of a stack lives, if that is on this machine. The sandbox's
 /// never mixes with that of a real account.
 pub(crate) fn local_store(stack: &Stack, options: &StackOptions) -> Option<LocalStore> {
+    // A directory on the command line wins: for looking at a copy, for example.
+    if stack.state_bucket.is_some() && options.state_dir.is_none() {
+        return None;
+    }
     let directory = state_dir(stack, options);
     let directory = match mode(stack, options) {
         ExecMode::Sandbox => directory.join("sandbox"),
@@ -249,11 +253,22 @@ impl Session {
         for value in stack.variables.values() {
             gateway.protect(value);
         }
+        let gateway = Arc::new(gateway);
+        let store = match (local_store(&stack, options), &stack.state_bucket) {
+            (None, Some(place)) => Store::S3(S3Store::new(
+                Arc::clone(&gateway),
+                &place.bucket,
+                &place.prefix,
+                place.region.as_deref(),
+                &stack.name,
+            )),
+            (local, _) => Store::Local(local.context("the stack has no place for its state")?),
+        };
         let engine = Engine {
-            store: local_store(&stack, options).map(Store::Local).context("no place")?,
+            store,
             clock: Clock::system(),
             stack,
-            gateway: Arc::new(gateway),
+            gateway,
             region,
             observer: Arc::clone(&observer),
         };
@@ -278,6 +293,10 @@ impl Session {
                     Ok(super::code::INTERRUPTED)
                 }
             };
+            // What was interrupted, or ended early, may still hold the lock.
+            if let Err(error) = self.engine.store.abandon().await {
+                tell(&format!("note: the lock may not be free: {error}"));
+            }
             self.engine.gateway.close().await;
             result
         })

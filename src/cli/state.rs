@@ -223,9 +223,12 @@ async fn push(
         storage.store.save(lock, &State { log: mark, ..pushed.clone() }).await?;
     }
     let data = serde_json::json!({ "serial": pushed.serial, "changed": changes });
-    say(json, &data, || match changes {
-        true => format!("{name} is the state now, with serial {}.", pushed.serial),
-        false => format!("{name} is the state already; nothing was changed."),
+    say(json, &data, || {
+        if changes {
+            format!("{name} is the state now, with serial {}.", pushed.serial)
+        } else {
+            format!("{name} is the state already; nothing was changed.")
+        }
     })
 }
 

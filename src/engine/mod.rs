@@ -276,7 +276,6 @@ impl Engine {
             .await?
             .unwrap_or_else(|| State::new(&self.stack.name, new_lineage(), &account, &self.region));
         let mut log = self.store.open_log(lock, Some(&state)).await?;
-        self.store.back_up(lock).await?;
         log.append(
             self.clock.now(),
             journal::Event::RunStarted {
@@ -286,6 +285,9 @@ impl Engine {
             },
         )
         .await?;
+        // After the log has taken the first line: who may not write it writes
+        // over no backup either.
+        self.store.back_up(lock).await?;
         let remembered = state
             .resources
             .iter()
@@ -383,7 +385,12 @@ impl Engine {
             }
             None => plan.lineage.is_none(),
         };
-        if same { Ok(state) } else { Err(EngineError::StateChanged) }
+        if same {
+            return Ok(state);
+        }
+        // Where the lock was taken away, that is why.
+        self.store.check_lock().await?;
+        Err(EngineError::StateChanged)
     }
 
     fn check_origin(&self, state: Option<&Origin>, account: &str) -> Result<(), EngineError> {

@@ -155,7 +155,7 @@ fn of_service(error: &ServiceError) -> Class {
         }
         "ConcurrentModification" | "ConcurrentModificationException"
         | "EntityTemporarilyUnmodifiable" | "ResourcePropagationDelayException"
-        | "OperationAborted" => Class::Busy,
+        | "OperationAborted" | "ConditionalRequestConflict" => Class::Busy,
         "DeleteConflict" => Class::DeleteConflict,
         "EntityAlreadyExists" => Class::Exists,
         // How IAM says it of a service-linked role.

@@ -184,6 +184,7 @@ impl Assembly<'_> {
             region,
             cluster: settings.cluster,
             state_path: settings.state_path,
+            state_bucket: settings.state_bucket,
             resources: std::mem::take(&mut self.declared)
                 .into_values()
                 .map(|declared| declared.resource)

@@ -8,6 +8,7 @@
 //! [`diagnostic::Diagnostics`] with everything that is wrong. This module must
 //! not know the engine, and nothing in it but `files` touches the disk.
 
+pub mod bucket;
 pub mod diagnostic;
 mod encoding;
 mod field;

@@ -64,13 +64,31 @@ pub(super) struct KubernetesSpec {
     cluster: String,
 }
 
-/// Where the state goes.
+/// Where the state goes: a directory or a bucket.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct StateSpec {
     /// The directory. `state` if left out.
     #[schemars(length(min = 1))]
     path: Option<String>,
+    /// The S3 bucket, for a team. Instead of the directory.
+    s3: Option<S3Spec>,
+}
+
+/// A place in an S3 bucket.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct S3Spec {
+    /// The bucket. It exists already and keeps old versions of its objects.
+    #[schemars(length(min = 3))]
+    bucket: String,
+    /// What the names of all objects begin with; the stack's name follows.
+    /// `lkh` if left out.
+    #[schemars(length(min = 1))]
+    prefix: Option<String>,
+    /// The bucket's region. That of the stack if left out.
+    #[schemars(length(min = 1))]
+    region: Option<String>,
 }
 
 /// The declaration of a variable. Without a default it must be given.

@@ -11,6 +11,7 @@ use schemars::{JsonSchema, Schema, schema_for};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use super::bucket::{self, StateBucket};
 use super::diagnostic::{Diagnostic, Diagnostics, nearest};
 use super::node::Node;
 use super::parallel::each;
@@ -47,6 +48,8 @@ pub struct Stack {
     pub cluster: Option<Value>,
     /// The directory that the state goes to.
     pub state_path: String,
+    /// The bucket that it goes to instead.
+    pub state_bucket: Option<StateBucket>,
     /// What should exist, by address.
     pub resources: Vec<Resource>,
     /// The digest of all that the manifests mean: of no comment, file name or
@@ -335,6 +338,7 @@ pub(super) struct Settings {
     pub(super) toolbox: Toolbox,
     pub(super) cluster: Option<Value>,
     pub(super) state_path: String,
+    pub(super) state_bucket: Option<StateBucket>,
 }
 
 impl StackDocument {
@@ -352,10 +356,11 @@ impl StackDocument {
         wrong: &mut Vec<Diagnostic>,
     ) -> Settings {
         let mut lookup = |reference: &Reference| lookup(reference);
-        let mut text = |path: [&str; 2], late: bool| {
-            let value = self.settings.get(path[0])?.get(path[1])?;
-            let path = Path::new(path[0]).join(path[1]);
-            let span = self.node.get("spec").map_or(self.node.span, |spec| spec.point(&path));
+        let place =
+            |path: &Path| self.node.get("spec").map_or(self.node.span, |spec| spec.point(path));
+        let mut text = |path: &[&str], late: bool| {
+            let value = path.iter().try_fold(&self.settings, |value, key| value.get(key))?;
+            let span = place(&path_of(path));
             let why = match template::resolve(value, &mut lookup) {
                 Ok(value @ Value::Unknown(_)) if late => return Some(value),
                 Ok(value @ Value::String(_)) => return Some(value),
@@ -373,9 +378,22 @@ impl StackDocument {
             wrong.push(Diagnostic::at(span, "a setting that can't be used").label(why));
             None
         };
-        let image = text(["toolbox", "image"], false);
-        let cluster = text(["kubernetes", "cluster"], true);
-        let state = text(["state", "path"], false);
+        let image = text(&["toolbox", "image"], false);
+        let cluster = text(&["kubernetes", "cluster"], true);
+        let state = text(&["state", "path"], false);
+        let mut s3 = |field: &str| {
+            let value = text(&["state", "s3", field], false)?;
+            Some((value.as_str()?.to_owned(), place(&path_of(&["state", "s3", field]))))
+        };
+        let (bucket, prefix, region) = (s3("bucket"), s3("prefix"), s3("region"));
+        if let Some((_, span)) = bucket.as_ref().filter(|_| state.is_some()) {
+            wrong.push(
+                Diagnostic::at(*span, "two places for one state")
+                    .label("the state goes to a directory already")
+                    .help("keep `path` or `s3`"),
+            );
+        }
+        bucket::check([&bucket, &prefix, &region], wrong);
         Settings {
             toolbox: Toolbox {
                 image: image.as_ref().and_then(Value::as_str).map(str::to_owned),
@@ -383,8 +401,19 @@ impl StackDocument {
             },
             cluster,
             state_path: state.as_ref().and_then(Value::as_str).unwrap_or("state").to_owned(),
+            state_bucket: bucket.map(|(bucket, _)| StateBucket {
+                bucket,
+                prefix: prefix.map_or_else(|| "lkh".to_owned(), |(prefix, _)| prefix),
+                region: region.map(|(region, _)| region),
+            }),
         }
     }
+}
+
+fn path_of(keys: &[&str]) -> Path {
+    keys.iter()
+        .skip(1)
+        .fold(Path::new(keys.first().copied().unwrap_or_default()), |path, key| path.join(*key))
 }
 
 /// The digest of what a stack means.
@@ -402,7 +431,7 @@ pub(super) fn digest(stack: &Stack) -> Digest {
         encode(&resource.spec, &mut bytes);
         Digest::of(&bytes)
     });
-    let meaning = json!({
+    let mut meaning = json!({
         "name": stack.name,
         "phases": stack.phases,
         "variables": stack.variables,
@@ -412,6 +441,9 @@ pub(super) fn digest(stack: &Stack) -> Digest {
         "statePath": stack.state_path,
         "resources": resources,
     });
+    if let (Some(bucket), Some(map)) = (&stack.state_bucket, meaning.as_object_mut()) {
+        map.insert("stateBucket".into(), json!(bucket));
+    }
     Digest::of(meaning.to_string().as_bytes())
 }
 

@@ -6,11 +6,16 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::disk::{Disk, Found, Handle, OsDisk, replace};
 use super::{LockInfo, StoreError};
 use crate::journal::Tail;
 use crate::seeded::{self, Bug};
+
+/// How often the name of a holder is looked for that has not written it yet.
+const NAME_TRIES: u32 = 20;
+const NAME_PAUSE: Duration = Duration::from_millis(5);
 
 /// The files of one stack in a local directory.
 #[derive(Debug, Clone)]
@@ -98,8 +103,18 @@ impl LocalStore {
         self.prepare()?;
         let path = self.lock_path();
         self.check(&path)?;
-        let Some(mut file) = self.disk.lock(&path).map_err(failed("lock", &path))? else {
-            return Err(StoreError::Locked { holder: self.holder() });
+        let mut tries = 0;
+        let mut file = loop {
+            if let Some(file) = self.disk.lock(&path).map_err(failed("lock", &path))? {
+                break file;
+            }
+            // Whoever has just taken it writes its name next.
+            let holder = self.holder();
+            if holder.is_some() || tries == NAME_TRIES {
+                return Err(StoreError::Locked { holder });
+            }
+            tries += 1;
+            std::thread::sleep(NAME_PAUSE);
         };
         let dead = self.holder();
         let text =

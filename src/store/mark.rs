@@ -26,8 +26,11 @@ impl Store {
             Some((end, _)) if end < *line => format!("ends at line {end}"),
             Some(_) => "has another line there".to_owned(),
         };
-        let Self::Local(local) = self;
-        Err(StoreError::LogCut { path: local.log_path(), line: *line, found })
+        let path = match self {
+            Self::Local(local) => local.log_path(),
+            Self::S3(s3) => PathBuf::from(s3.log_place()),
+        };
+        Err(StoreError::LogCut { path, line: *line, found })
     }
 
     /// Begins a new log: sets the one that is there aside, and lets the state
@@ -37,8 +40,10 @@ impl Store {
     /// When state or log can't be read or written. Doing it again goes on.
     pub async fn begin_log(&self, lock: &Lock) -> Result<Option<PathBuf>, StoreError> {
         let state = self.load().await?;
-        let Self::Local(local) = self;
-        let aside = local.set_log_aside()?;
+        let aside = match self {
+            Self::Local(local) => local.set_log_aside()?,
+            Self::S3(s3) => return Err(StoreError::NotSetAside { place: s3.log_place() }),
+        };
         if let Some(mut state) = state.filter(|state| state.log.is_some()) {
             state.log = None;
             state.serial += 1;

@@ -8,6 +8,7 @@ pub mod bounded;
 pub mod disk;
 pub mod local;
 mod mark;
+pub mod s3;
 
 use std::path::{Path, PathBuf};
 
@@ -17,6 +18,8 @@ use serde::{Deserialize, Serialize};
 use self::disk::OsDisk;
 pub use self::local::LocalStore;
 use self::local::{LocalLock, LocalLog};
+use self::s3::S3Log;
+pub use self::s3::S3Store;
 use crate::journal::{Broken, Entry, Event, Journal, Position};
 use crate::quote::line;
 use crate::state::{State, StateError};
@@ -61,6 +64,15 @@ pub enum StoreError {
         /// What is there.
         found: String,
     },
+    /// A log that is not a file can't be set aside.
+    #[error(
+        "the apply log {place} can't be set aside by lkh; restore an older version of its newest \
+         object in the bucket, or move the objects to another prefix and apply again"
+    )]
+    NotSetAside {
+        /// Where it is.
+        place: String,
+    },
     /// An event that the log's order does not allow: a mistake of ours.
     #[error("the apply log refused an event: {0}")]
     Order(String),
@@ -75,6 +87,42 @@ pub enum StoreError {
     Locked {
         /// Who, as far as the lock says.
         holder: Option<Box<LockInfo>>,
+    },
+    /// An object in a bucket could not be read or written.
+    #[error("can't {what} {object}: {why}")]
+    Remote {
+        /// What was tried.
+        what: &'static str,
+        /// Which object.
+        object: String,
+        /// The cause.
+        why: String,
+    },
+    /// Another run holds the lock in a bucket.
+    #[error(
+        "the stack is locked by run {}: {}; if it is gone for good: lkh unlock {}",
+        .0.id, at_work(Some(.0)), .0.id
+    )]
+    Held(Box<LockInfo>),
+    /// The lock of this run was taken away from it.
+    #[error(
+        "the lock of this run was taken away by {by} at {at}; it wrote nothing after that and \
+         began nothing more; see `lkh log`"
+    )]
+    Fenced {
+        /// By whom.
+        by: String,
+        /// When.
+        at: Timestamp,
+    },
+    /// Someone wrote without the lock.
+    #[error(
+        "{object} was changed by someone else while this run held the lock; this run wrote \
+         nothing over it"
+    )]
+    Overtaken {
+        /// What was changed.
+        object: String,
     },
     /// A lock that was to be taken away from a process that lives.
     #[error(
@@ -159,22 +207,18 @@ pub struct Examined {
 pub enum Store {
     /// In a local directory.
     Local(LocalStore),
+    /// In an S3 bucket.
+    S3(S3Store),
 }
 
 /// A held lock. It ends with this value, or with the process.
 #[derive(Debug)]
 pub struct Lock {
-    held: Held,
+    /// A local lock; one in a bucket is known to the store itself.
+    #[expect(dead_code, reason = "held, not used")]
+    local: Option<LocalLock>,
     /// Whose lock it was before, if its holder died with it.
     pub taken_over: Option<LockInfo>,
-}
-
-#[derive(Debug)]
-enum Held {
-    Local {
-        #[expect(dead_code, reason = "held, not used")]
-        lock: LocalLock,
-    },
 }
 
 /// The apply log, open for appending.
@@ -187,14 +231,29 @@ pub struct Log {
 #[derive(Debug)]
 enum LogFile {
     Local(LocalLog),
+    S3(S3Log),
 }
 
-#[expect(clippy::unused_async, reason = "a local store waits for nobody")]
 impl Store {
     /// Where the state is, for people.
     pub fn place(&self) -> String {
         match self {
             Self::Local(local) => local.state_path().display().to_string(),
+            Self::S3(s3) => s3.place(),
+        }
+    }
+
+    /// What a person should know of this place, if anything.
+    pub async fn advice(&self) -> Option<String> {
+        match self {
+            Self::Local(_) => None,
+            Self::S3(s3) => (s3.is_versioned().await == Some(false)).then(|| {
+                format!(
+                    "{} keeps no old versions: versioning of the bucket is off, and only the \
+                     last backup can be restored",
+                    s3.place()
+                )
+            }),
         }
     }
 
@@ -211,6 +270,7 @@ impl Store {
                     .map(Some)
                     .map_err(|source| StoreError::State { path, source })
             }
+            Self::S3(s3) => s3.load().await,
         }
     }
 
@@ -224,6 +284,7 @@ impl Store {
                 Some(old) => local.replace(&local.backup_path(), &old),
                 None => Ok(()),
             },
+            Self::S3(s3) => s3.back_up().await,
         }
     }
 
@@ -241,6 +302,7 @@ impl Store {
                     .map_err(|source| StoreError::State { path: path.clone(), source })?;
                 local.replace(&path, &bytes)
             }
+            Self::S3(s3) => s3.save(state).await,
         }
     }
 
@@ -257,6 +319,7 @@ impl Store {
                     .map(Some)
                     .map_err(|source| StoreError::State { path, source })
             }
+            Self::S3(s3) => s3.load_backup().await,
         }
     }
 
@@ -273,6 +336,7 @@ impl Store {
                     .map_err(|source| StoreError::State { path: path.clone(), source })?;
                 local.replace(&path, &bytes)
             }
+            Self::S3(s3) => s3.save_backup(state).await,
         }
     }
 
@@ -283,6 +347,7 @@ impl Store {
     pub async fn raw(&self) -> Result<Option<Vec<u8>>, StoreError> {
         match self {
             Self::Local(local) => local.read(&local.state_path()),
+            Self::S3(s3) => Ok(s3.raw().await?.map(String::into_bytes)),
         }
     }
 
@@ -304,6 +369,7 @@ impl Store {
                 }
                 Err(error) => Err(error),
             },
+            Self::S3(s3) => s3.unlock(id, me).await,
         }
     }
 
@@ -320,6 +386,7 @@ impl Store {
                 let broken = broken.map(|broken| (path.display().to_string(), broken));
                 Ok(Examined { torn: journal.is_torn(), entries: journal.entries, broken })
             }
+            Self::S3(s3) => s3.examine_log().await,
         }
     }
 
@@ -331,8 +398,9 @@ impl Store {
         match self {
             Self::Local(local) => {
                 let (lock, taken_over) = local.lock(info)?;
-                Ok(Lock { held: Held::Local { lock }, taken_over })
+                Ok(Lock { local: Some(lock), taken_over })
             }
+            Self::S3(s3) => Ok(Lock { local: None, taken_over: s3.lock(info).await? }),
         }
     }
 
@@ -341,8 +409,31 @@ impl Store {
     /// # Errors
     /// When nobody knows whether the lock is free now.
     pub async fn release(&self, lock: Lock) -> Result<(), StoreError> {
-        match lock.held {
-            Held::Local { .. } => Ok(()),
+        drop(lock);
+        self.abandon().await
+    }
+
+    /// Gives back whatever lock this process still holds, or may hold because
+    /// it was stopped while it took it.
+    ///
+    /// # Errors
+    /// As [`Store::release`].
+    pub async fn abandon(&self) -> Result<(), StoreError> {
+        match self {
+            Self::Local(_) => Ok(()),
+            Self::S3(s3) => s3.release().await,
+        }
+    }
+
+    /// Whether the lock is still this run's, as far as can be told.
+    ///
+    /// # Errors
+    /// [`StoreError::Fenced`] when it was taken away.
+    pub async fn check_lock(&self) -> Result<(), StoreError> {
+        match self {
+            // It ends with this process and not before.
+            Self::Local(_) => Ok(()),
+            Self::S3(s3) => s3.check_lock().await,
         }
     }
 
@@ -357,6 +448,7 @@ impl Store {
                 let bytes = local.read(&path)?.unwrap_or_default();
                 Journal::parse(&bytes).map_err(|source| StoreError::Log { path, source })
             }
+            Self::S3(s3) => s3.read_log().await,
         }
     }
 
@@ -373,11 +465,14 @@ impl Store {
                 let file = local.open_log(journal.tail())?;
                 Ok(Log { file: LogFile::Local(file), journal })
             }
+            Self::S3(s3) => {
+                let (file, journal) = s3.open_log()?;
+                Ok(Log { file: LogFile::S3(file), journal })
+            }
         }
     }
 }
 
-#[expect(clippy::unused_async, reason = "a local store waits for nobody")]
 impl Log {
     /// What the log says so far.
     pub fn journal(&self) -> &Journal {
@@ -385,13 +480,17 @@ impl Log {
     }
 
     /// Appends an event and syncs it: when this returns, the event is on disk.
+    /// In a bucket, what came of a command may wait for the next write: when
+    /// it is lost, it is read.
     ///
     /// # Errors
     /// When it is not: then the run must stop.
     pub async fn append(&mut self, at: Timestamp, event: Event) -> Result<(), StoreError> {
+        let may_wait = matches!(event, Event::Finished { .. } | Event::Settled { .. });
         let text = self.journal.append(at, event).map_err(StoreError::Order)?;
         match &mut self.file {
             LogFile::Local(file) => file.append(&text),
+            LogFile::S3(file) => file.append(&text, may_wait).await,
         }
     }
 }

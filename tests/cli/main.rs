@@ -16,6 +16,7 @@
 mod apply;
 mod approval;
 mod bad_input;
+mod bucket;
 mod drift;
 mod environment;
 mod help;

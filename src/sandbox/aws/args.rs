@@ -249,13 +249,19 @@ fn options(
     while let Some(token) = tokens.take() {
         let (name, inline) = split_option(token);
         if !is_option(token) {
-            unknown.push(token);
+            match outfile(operation) {
+                Some(field) if !given.contains_key(field.name) => {
+                    given.insert(field.name.to_owned(), Value::from(token));
+                }
+                _ => unknown.push(token),
+            }
         } else if let Some(kind) = global(name).or_else(|| paging(name)) {
             globals.take(&kind, name, inline, tokens)?;
         } else if name == "--cli-input-json" {
             input_json = Some(tokens.value(name, inline)?);
         } else if let Some((field, on)) = find_field(operation.input, name) {
             let value = match field.shape {
+                _ if field.name == "Body" => Value::from(body(tokens.value(name, inline)?, stdin)?),
                 Shape::Flag => Value::Bool(on),
                 Shape::List(_) => {
                     let mut values: Vec<&str> = inline.into_iter().collect();
@@ -304,6 +310,24 @@ fn options(
         merge_input_json(&mut given, value, stdin)?;
     }
     Ok(given)
+}
+
+/// The argument without a name that an answer with a body goes to.
+fn outfile(operation: &Operation) -> Option<&Field> {
+    operation.input.iter().find(|field| field.name == "outfile")
+}
+
+/// A body: the content of a file, which is standard input here.
+fn body(path: &str, stdin: &[u8]) -> Result<String, Refusal> {
+    match (path, std::str::from_utf8(stdin)) {
+        ("/dev/stdin", Ok(text)) => Ok(text.to_owned()),
+        ("/dev/stdin", Err(_)) => {
+            Err(Refusal::Unknown("The sandbox takes bodies of text only".to_owned()))
+        }
+        _ => Err(Refusal::Parameter(
+            "Error parsing parameter '--body': Blob values must be a path to a file.".to_owned(),
+        )),
+    }
 }
 
 /// Puts the members of `--cli-input-json` under the explicit options.

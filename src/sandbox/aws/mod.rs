@@ -4,7 +4,7 @@
 //! options, `validate` checks the input as the CLI does before it sends
 //! anything, the service's function reads or changes the world, `render` prints
 //! the answer in the order of the output shape. Each service is a table of
-//! operations (`iam`, `eks`, `ec2`, `sts`, `ecr-public`).
+//! operations (`iam`, `eks`, `ec2`, `sts`, `ecr-public`, `s3api`).
 //!
 //! Services keep everything in the world, below their own first segment, with
 //! the region second where the service is regional. They take the time from the
@@ -23,6 +23,7 @@ mod facts;
 mod iam;
 mod model;
 mod render;
+mod s3;
 mod seed;
 mod shorthand;
 mod sts;
@@ -43,7 +44,7 @@ pub use seed::{CLUSTER, seed};
 
 /// The services, as the CLI lists them.
 const SERVICES: &[Service] =
-    &[ec2::SERVICE, ecr_public::SERVICE, eks::SERVICE, iam::SERVICE, sts::SERVICE];
+    &[ec2::SERVICE, ecr_public::SERVICE, eks::SERVICE, iam::SERVICE, s3::SERVICE, sts::SERVICE];
 
 /// What `aws --version` prints.
 const VERSION: &str = "aws-cli/2.32.2 Python/3.13.9 Linux/6.1.0 exe/x86_64.sandbox\n";

@@ -7,6 +7,7 @@ mod eks;
 mod iam_policies;
 mod iam_roles;
 mod network;
+mod s3;
 
 use jiff::Timestamp;
 use serde_json::Value;
