@@ -7,8 +7,9 @@
 
 /// The deepest nesting of lists and maps.
 pub const MAX_DEPTH: usize = 100;
-/// The most values and keys of one document.
-pub const MAX_NODES: usize = 2_000_000;
+/// The most values and keys of one document: the state of 100,000 resources has
+/// about nine million.
+pub const MAX_NODES: usize = 16_000_000;
 
 /// A document that is more than this program takes in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -141,8 +141,8 @@ const HOSTILE: &[Hostile] = &[
     ("deep JSON", |path| fs::write(path, "[".repeat(1_000_000)).unwrap(), "nested more than"),
     (
         "many values",
-        |path| fs::write(path, format!("[{}0]", "0,".repeat(5_000_000))).unwrap(),
-        "more than 2000000 values",
+        |path| fs::write(path, format!("[{}0]", "0,".repeat(17_000_000))).unwrap(),
+        "more than 16000000 values",
     ),
 ];
 

@@ -10,7 +10,7 @@ use std::path::Path;
 use crate::limits::check_json;
 
 /// The longest file, in bytes.
-pub const MAX_BYTES: u64 = 32 * 1024 * 1024;
+pub const MAX_BYTES: u64 = 512 * 1024 * 1024;
 
 /// Reads a whole file of this user's: a regular one that nobody else may
 /// change, and not more of it than [`MAX_BYTES`] and the limits of JSON.
