@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use crate::address::Address;
-use crate::value::Digest;
+use crate::value::{Digest, Map};
 
 /// The version of the log's format.
 pub const FORMAT_VERSION: u32 = 1;
@@ -44,6 +44,10 @@ pub enum Event {
         /// The digest of the redacted document on its standard input.
         #[serde(skip_serializing_if = "Option::is_none")]
         input: Option<Digest>,
+        /// The object that may come to be by it, where neither the state nor an
+        /// intent before knows it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        object: Option<Begun>,
     },
     /// A changing command ended.
     Finished {
@@ -67,6 +71,18 @@ pub enum Event {
         /// Its exit code.
         code: u8,
     },
+}
+
+/// An object that a run began to make.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Begun {
+    /// Its natural key.
+    pub identity: Map,
+    /// What it was to be, without secrets: what of it is ours to remove.
+    pub attributes: Map,
+    /// What else its kind remembers of it.
+    pub settings: Map,
 }
 
 /// What came of a command.
@@ -111,6 +127,7 @@ pub struct Journal {
     pub entries: Vec<Entry>,
     last: Digest,
     open: BTreeMap<u64, Address>,
+    begun: BTreeMap<Address, Begun>,
     operations: u64,
     torn: bool,
 }
@@ -131,6 +148,7 @@ impl Default for Journal {
             entries: Vec::new(),
             last: Digest::of(b""),
             open: BTreeMap::new(),
+            begun: BTreeMap::new(),
             operations: 0,
             torn: false,
         }
@@ -168,6 +186,17 @@ impl Journal {
     /// The intents without an outcome: what must be read before anything else.
     pub fn open_intents(&self) -> impl Iterator<Item = (u64, &Address)> {
         self.open.iter().map(|(&operation, address)| (operation, address))
+    }
+
+    /// The objects that a command was to make, by resource, and that no read has
+    /// settled since: the state may not know of them.
+    pub fn begun(&self) -> impl Iterator<Item = (&Address, &Begun)> {
+        self.begun.iter()
+    }
+
+    /// The object that a command was to make for this resource, likewise.
+    pub fn begun_of(&self, address: &Address) -> Option<&Begun> {
+        self.begun.get(address)
     }
 
     /// The number for the next intent.
@@ -220,19 +249,23 @@ impl Journal {
                 // nothing that was open stays open.
                 self.open.clear();
             }
-            Event::Intended { operation, address, .. } => {
+            Event::Intended { operation, address, object, .. } => {
                 if *operation != self.operations + 1 {
                     return Err(format!("operation {operation} is out of order"));
                 }
                 self.operations = *operation;
                 self.open.insert(*operation, address.clone());
+                if let Some(object) = object {
+                    self.begun.insert(address.clone(), object.clone());
+                }
             }
             Event::Finished { operation, .. } => {
                 if self.open.remove(operation).is_none() {
                     return Err(format!("operation {operation} was not open"));
                 }
             }
-            Event::Settled { .. } | Event::RunEnded { .. } => {}
+            Event::Settled { address, .. } => drop(self.begun.remove(address)),
+            Event::RunEnded { .. } => {}
         }
         Ok(())
     }
@@ -255,6 +288,7 @@ mod tests {
                 title: "create".into(),
                 command: "aws iam create-role".into(),
                 input: None,
+                object: None,
             },
             Event::Finished { operation: 1, outcome: Outcome::Exited },
             Event::Settled { address, status: "applied".into() },
@@ -294,6 +328,32 @@ mod tests {
                 assert!(Journal::parse(&broken).is_err(), "byte {index} bit {bit}");
             }
         }
+    }
+
+    #[test]
+    fn what_was_begun_stays_so_until_a_read_settles_it() {
+        let mut journal = Journal::default();
+        let address = Address::new(Kind::IamRole, "x");
+        let identity = Map::from_iter([("roleName".to_owned(), crate::value::Value::from("X"))]);
+        let object = Begun { identity, attributes: Map::new(), settings: Map::new() };
+        let run =
+            || Event::RunStarted { format_version: 1, run: "r".into(), plan: Digest::of(b"") };
+        let intent = |object: &Begun| Event::Intended {
+            operation: 1,
+            address: Address::new(Kind::IamRole, "x"),
+            title: "create".into(),
+            command: "aws iam create-role".into(),
+            input: None,
+            object: Some(object.clone()),
+        };
+        let exited = Event::Finished { operation: 1, outcome: Outcome::Exited };
+        for event in [run(), intent(&object), exited, run()] {
+            journal.append(Timestamp::UNIX_EPOCH, event).unwrap();
+        }
+        assert_eq!(journal.begun().collect::<Vec<_>>(), [(&address, &object)]);
+        let settled = Event::Settled { address, status: "applied".into() };
+        journal.append(Timestamp::UNIX_EPOCH, settled).unwrap();
+        assert_eq!(journal.begun().count(), 0);
     }
 
     #[test]

@@ -44,8 +44,7 @@ pub struct Account {
 impl Account {
     pub fn new(mut world: World) -> Self {
         world.take_changes();
-        let mirror =
-            world.scan("").map(|(key, value)| (key.to_owned(), value.clone())).collect();
+        let mirror = world.scan("").map(|(key, value)| (key.to_owned(), value.clone())).collect();
         let charts = Arc::new(
             MapFiles::new()
                 .with("./charts/hello/Chart.yaml", include_str!("../charts/hello/Chart.yaml"))

@@ -5,12 +5,11 @@
 
 use std::collections::BTreeSet;
 
-use lkh::adapter::{Kind, Prior};
-use lkh::adapter::Step;
+use lkh::adapter::{Identity, Kind, Prior, Step};
 use lkh::address::Address;
 use lkh::command::Command;
 use lkh::journal::Journal;
-use lkh::plan::{Action, Plan};
+use lkh::plan::Action;
 use lkh::sandbox::world::World;
 use lkh::state::State;
 use lkh::value::Value;
@@ -116,13 +115,12 @@ pub fn made(inner: &Inner) -> BTreeSet<String> {
         .collect()
 }
 
-/// Each object that `lkh` made is in the state, or has an open intent, or is
-/// found again by the next plan because it is declared.
+/// Each object that `lkh` made is in the state, or has an intent that no read
+/// settled, or is found again by the next plan because it is declared.
 pub fn no_orphan(
     inner: &mut Inner,
     state: Option<&State>,
-    open: &BTreeSet<Address>,
-    plan: Option<&Plan>,
+    journal: Option<&Journal>,
     expected: &[Expect],
     excused: &mut BTreeSet<String>,
 ) {
@@ -131,14 +129,13 @@ pub fn no_orphan(
         known.extend(naturals(address.kind, &record.applied));
     }
     excused.retain(|name| !known.contains(name));
-    for change in plan.iter().flat_map(|plan| &plan.changes) {
-        if open.contains(&change.address) {
-            let prior = Prior { identity: change.identity.clone(), ..Prior::default() };
-            known.extend(naturals(change.address.kind, &prior));
-            if change.address.kind == Kind::Ec2Tags {
-                known.extend(made(inner).into_iter().filter(|name| name.starts_with("tag ")));
-            }
-        }
+    for (address, begun) in journal.iter().flat_map(|journal| journal.begun()) {
+        let prior = Prior {
+            identity: Identity(begun.identity.clone()),
+            attributes: begun.attributes.clone(),
+            ..Prior::default()
+        };
+        known.extend(naturals(address.kind, &prior));
     }
     let lost: Vec<_> =
         made(inner).into_iter().filter(|n| !known.contains(n) && !excused.contains(n)).collect();
@@ -180,7 +177,14 @@ fn is_ours(key: &str) -> bool {
 pub fn unmanaged_untouched(inner: &mut Inner, command: &Command, changed: &[Changed]) {
     let mut wrong = Vec::new();
     for Changed { key, old, new } in changed {
-        let meta = ["meta/", "k8s/", "iam/policy/aws/", "iam/policy-role/", "eks/us-east-2/by-arn/"];
+        let meta = [
+            "meta/",
+            "helm/interrupt",
+            "k8s/",
+            "iam/policy/aws/",
+            "iam/policy-role/",
+            "eks/us-east-2/by-arn/",
+        ];
         if meta.iter().any(|prefix| key.starts_with(prefix)) {
             continue;
         }
@@ -245,7 +249,10 @@ pub fn named_destruction(inner: &mut Inner, command: &Command, changed: &[Change
     for name in gone {
         let changes = inner.approved.plan.iter().flat_map(|plan| &plan.changes);
         let named = changes
-            .filter(|change| matches!(change.action, Action::Delete | Action::Replace))
+            // A repair removes a release that never came to be, by a planned command.
+            .filter(|change| {
+                matches!(change.action, Action::Delete | Action::Replace | Action::Repair)
+            })
             .any(|change| {
                 let prior = Prior { identity: change.identity.clone(), ..Prior::default() };
                 let before = match &change.reason {
@@ -285,9 +292,9 @@ pub fn order(inner: &mut Inner, address: &Address) {
     let mut early = Vec::new();
     if !goes(change.action) {
         for dependency in &change.depends_on {
-            let works = plan.change(dependency).is_some_and(|change| {
-                change.action.is_change() && !goes(change.action)
-            });
+            let works = plan
+                .change(dependency)
+                .is_some_and(|change| change.action.is_change() && !goes(change.action));
             if works && !good(dependency) {
                 early.push(format!("{address} began before {dependency} was verified"));
             }

@@ -42,7 +42,7 @@ const SEEDS: u64 = 300;
 /// Every so many stories one is told again, and must be the same.
 const AGAIN: u64 = 16;
 /// So many failures are told; more would say the same.
-const TOLD: usize = 3;
+const TOLD: usize = 12;
 
 fn number(name: &str) -> Option<u64> {
     let text = std::env::var(name).ok()?;

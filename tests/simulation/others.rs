@@ -51,8 +51,12 @@ pub fn interfere(inner: &mut Inner) {
         ),
         8 => "helm uninstall sim-hello -n default".to_owned(),
         9 => "kubectl scale deployment sim-hello -n default --replicas=0".to_owned(),
-        10 => format!("aws iam create-role --role-name theirs-{number} --assume-role-policy-document {TRUST}"),
-        11 => format!("aws iam create-role --role-name Sim-R{number} --assume-role-policy-document {TRUST}"),
+        10 => format!(
+            "aws iam create-role --role-name theirs-{number} --assume-role-policy-document {TRUST}"
+        ),
+        11 => format!(
+            "aws iam create-role --role-name Sim-R{number} --assume-role-policy-document {TRUST}"
+        ),
         _ => {
             trouble(inner, true);
             return;

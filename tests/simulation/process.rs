@@ -39,7 +39,10 @@ pub enum Ended {
     Refused(String),
     Planned(Box<Plan>),
     Refreshed,
-    Applied { code: u8, said: String },
+    Applied {
+        code: u8,
+        said: String,
+    },
 }
 
 /// No run takes that long, whatever happens to it.

@@ -29,7 +29,9 @@ enum Fate {
     /// Helm is killed half-way.
     Dies,
     /// It takes effect twice; the first or the second answer comes back.
-    Twice { first: bool },
+    Twice {
+        first: bool,
+    },
     /// The answer is so old.
     Stale(Duration),
 }

@@ -337,7 +337,8 @@ impl Expect {
     pub fn wrong(&self, world: &World) -> Option<String> {
         let text = |key: &str, field: &str| -> String {
             let found = world.get(key).and_then(|json| json.get(field));
-            found.map(|json| json.as_str().map_or_else(|| json.to_string(), str::to_owned))
+            found
+                .map(|json| json.as_str().map_or_else(|| json.to_string(), str::to_owned))
                 .unwrap_or_default()
         };
         match self {
@@ -351,9 +352,9 @@ impl Expect {
                 if !text(&key, "AssumeRolePolicyDocument").contains(service.as_str()) {
                     return Some(format!("the role {name} does not trust {service}"));
                 }
-                let missing = attached.iter().find(|arn| {
-                    world.get(&format!("iam/role-attached/{lower}/{arn}")).is_none()
-                });
+                let missing = attached
+                    .iter()
+                    .find(|arn| world.get(&format!("iam/role-attached/{lower}/{arn}")).is_none());
                 if let Some(arn) = missing {
                     return Some(format!("the role {name} lacks {arn}"));
                 }
@@ -372,14 +373,12 @@ impl Expect {
                 let Ok(number) = version.trim_start_matches('v').parse::<u64>() else {
                     return Some(format!("the policy {name} does not exist"));
                 };
-                let document =
-                    text(&format!("iam/policy-version/{lower}/{number:09}"), "Document");
+                let document = text(&format!("iam/policy-version/{lower}/{number:09}"), "Document");
                 (!document.contains(says.as_str()))
                     .then(|| format!("the policy {name} does not say {says}: {document}"))
             }
             Self::Association { namespace, account, role } => {
-                let of =
-                    format!("eks/us-east-2/association-of/{CLUSTER}/{namespace}/{account}");
+                let of = format!("eks/us-east-2/association-of/{CLUSTER}/{namespace}/{account}");
                 let id = world.get(&of).and_then(Json::as_str).unwrap_or_default();
                 let arn = text(&format!("eks/us-east-2/association/{CLUSTER}/{id}"), "roleArn");
                 (!arn.ends_with(&format!("/{role}")))
