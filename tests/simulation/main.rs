@@ -3,7 +3,8 @@
 //! every way, crashes at any point, and other people.
 //!
 //! `LKH_SEED=N` replays one story and prints it; `LKH_SEEDS=N` tells so many,
-//! `LKH_FIRST=N` from another one on.
+//! `LKH_FIRST=N` from another one on. `cargo test --profile sim` takes longer to
+//! build and tells about nine times as many in the same time.
 
 #![allow(
     clippy::unwrap_used,
@@ -38,11 +39,11 @@ use crate::sim::Counts;
 use crate::story::tell;
 
 /// How many stories every run tells.
-const SEEDS: u64 = 300;
+const SEEDS: u64 = 200;
 /// Every so many stories one is told again, and must be the same.
 const AGAIN: u64 = 16;
 /// So many failures are told; more would say the same.
-const TOLD: usize = 12;
+const TOLD: usize = 3;
 
 fn number(name: &str) -> Option<u64> {
     let text = std::env::var(name).ok()?;
@@ -88,7 +89,7 @@ fn whatever_happens_the_invariants_hold() {
                     }
                     let told = tell(seed, &world, folder.path());
                     let mut failure = told.failure;
-                    if seed % AGAIN == 0 && failure.is_none() {
+                    if seed.is_multiple_of(AGAIN) && failure.is_none() {
                         let again = tell(seed, &world, folder.path());
                         if again.hash != told.hash {
                             failure = Some("determinism: told again, it is another story".into());

@@ -345,9 +345,8 @@ impl Expect {
             Self::Role { name, service, attached, tags } => {
                 let lower = name.to_lowercase();
                 let key = format!("iam/role/{lower}");
-                let role = match world.get(&key) {
-                    Some(role) => role,
-                    None => return Some(format!("the role {name} does not exist")),
+                let Some(role) = world.get(&key) else {
+                    return Some(format!("the role {name} does not exist"));
                 };
                 if !text(&key, "AssumeRolePolicyDocument").contains(service.as_str()) {
                     return Some(format!("the role {name} does not trust {service}"));
