@@ -124,11 +124,13 @@ pub fn no_orphan(
     expected: &[Expect],
     excused: &mut BTreeSet<String>,
 ) {
-    let mut known = declared(inner.account.world(), expected);
+    let mut known = BTreeSet::new();
     for (address, record) in state.iter().flat_map(|state| &state.resources) {
         known.extend(naturals(address.kind, &record.applied));
     }
+    // Only a state that knows it again ends what the loss of one excuses.
     excused.retain(|name| !known.contains(name));
+    known.extend(declared(inner.account.world(), expected));
     for (address, begun) in journal.iter().flat_map(|journal| journal.begun()) {
         let prior = Prior {
             identity: Identity(begun.identity.clone()),
