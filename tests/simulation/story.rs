@@ -103,8 +103,9 @@ impl Story {
                 self.edit();
             }
             if self.rng.chance(250) {
-                let mut inner = self.sim.lock();
-                others::interfere(&mut inner);
+                others::interfere(&mut self.sim.lock());
+                // Nobody can see what no read shows yet.
+                self.wait(20);
             }
             if self.rng.chance(60) {
                 self.lose_state();
@@ -178,8 +179,8 @@ impl Story {
         self.sim.lock().weather = Weather::calm();
         let Ended::Planned(plan) = self.process(&Operation::Plan, None) else { return None };
         if self.rng.chance(300) {
-            let mut inner = self.sim.lock();
-            others::interfere(&mut inner);
+            others::interfere(&mut self.sim.lock());
+            self.wait(20);
         }
         Some(Operation::Saved(file::to_bytes(&plan).unwrap()))
     }
