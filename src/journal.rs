@@ -16,7 +16,7 @@ use serde_json::Value as Json;
 
 use crate::address::Address;
 use crate::seeded::{self, Bug};
-use crate::value::Digest;
+use crate::value::{Digest, Map};
 
 /// The version of the log's format.
 pub const FORMAT_VERSION: u32 = 1;
@@ -47,6 +47,10 @@ pub enum Event {
         /// The digest of the redacted document on its standard input.
         #[serde(skip_serializing_if = "Option::is_none")]
         input: Option<Digest>,
+        /// The object that may come to be by it, where neither the state nor an
+        /// intent before knows it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        object: Option<Begun>,
     },
     /// A changing command ended.
     Finished {
@@ -109,6 +113,18 @@ pub enum Event {
     },
 }
 
+/// An object that a run began to make.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Begun {
+    /// Its natural key.
+    pub identity: Map,
+    /// What it was to be, without secrets: what of it is ours to remove.
+    pub attributes: Map,
+    /// What else its kind remembers of it.
+    pub settings: Map,
+}
+
 /// What came of a command.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", rename_all_fields = "camelCase", tag = "result")]
@@ -158,11 +174,20 @@ pub struct Position {
     /// The intents without an outcome.
     #[serde(default)]
     pub open: BTreeMap<u64, Address>,
+    /// What was begun to be made and no read has settled.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub begun: BTreeMap<Address, Begun>,
 }
 
 impl Default for Position {
     fn default() -> Self {
-        Self { lines: 0, operations: 0, last: Digest::of(b""), open: BTreeMap::new() }
+        Self {
+            lines: 0,
+            operations: 0,
+            last: Digest::of(b""),
+            open: BTreeMap::new(),
+            begun: BTreeMap::new(),
+        }
     }
 }
 
@@ -174,6 +199,7 @@ pub struct Journal {
     before: u64,
     last: Digest,
     open: BTreeMap<u64, Address>,
+    begun: BTreeMap<Address, Begun>,
     operations: u64,
     tail: Tail,
 }
@@ -219,8 +245,16 @@ impl Default for Journal {
 impl Journal {
     /// A log that goes on from a position, with nothing after it yet.
     pub fn after(position: Position) -> Self {
-        let Position { lines, operations, last, open } = position;
-        Self { entries: Vec::new(), before: lines, last, open, operations, tail: Tail::Whole }
+        let Position { lines, operations, last, open, begun } = position;
+        Self {
+            entries: Vec::new(),
+            before: lines,
+            last,
+            open,
+            begun,
+            operations,
+            tail: Tail::Whole,
+        }
     }
 
     /// Where the log goes on.
@@ -230,6 +264,7 @@ impl Journal {
             operations: self.operations,
             last: self.last.clone(),
             open: self.open.clone(),
+            begun: self.begun.clone(),
         }
     }
 
@@ -325,6 +360,17 @@ impl Journal {
         self.open.iter().map(|(&operation, address)| (operation, address))
     }
 
+    /// The objects that a command was to make, by resource, and that no read has
+    /// settled since: the state may not know of them.
+    pub fn begun(&self) -> impl Iterator<Item = (&Address, &Begun)> {
+        self.begun.iter()
+    }
+
+    /// The object that a command was to make for this resource, likewise.
+    pub fn begun_of(&self, address: &Address) -> Option<&Begun> {
+        self.begun.get(address)
+    }
+
     /// The number for the next intent.
     pub fn next_operation(&self) -> u64 {
         self.operations + 1
@@ -385,20 +431,23 @@ impl Journal {
                 // nothing that was open stays open.
                 self.open.clear();
             }
-            Event::Intended { operation, address, .. } => {
+            Event::Intended { operation, address, object, .. } => {
                 if *operation != self.operations + 1 {
                     return Err(format!("operation {operation} is out of order"));
                 }
                 self.operations = *operation;
                 self.open.insert(*operation, address.clone());
+                if let Some(object) = object {
+                    self.begun.insert(address.clone(), object.clone());
+                }
             }
             Event::Finished { operation, .. } => {
                 if self.open.remove(operation).is_none() {
                     return Err(format!("operation {operation} was not open"));
                 }
             }
-            Event::Settled { .. }
-            | Event::RunEnded { .. }
+            Event::Settled { address, .. } => drop(self.begun.remove(address)),
+            Event::RunEnded { .. }
             | Event::Removed { .. }
             | Event::Moved { .. }
             | Event::Pushed { .. }
@@ -426,6 +475,7 @@ mod tests {
                 title: "create".into(),
                 command: "aws iam create-role".into(),
                 input: None,
+                object: None,
             },
             Event::Finished { operation: 1, outcome: Outcome::Exited },
             Event::Settled { address, status: "applied".into() },
@@ -499,6 +549,32 @@ mod tests {
         assert!(
             Journal::parse(&[&bytes[..], b"{\"line\":6,\"at\":\"20"].concat()).unwrap().is_torn()
         );
+    }
+
+    #[test]
+    fn what_was_begun_stays_so_until_a_read_settles_it() {
+        let mut journal = Journal::default();
+        let address = Address::new(Kind::IamRole, "x");
+        let identity = Map::from_iter([("roleName".to_owned(), crate::value::Value::from("X"))]);
+        let object = Begun { identity, attributes: Map::new(), settings: Map::new() };
+        let run =
+            || Event::RunStarted { format_version: 1, run: "r".into(), plan: Digest::of(b"") };
+        let intent = |object: &Begun| Event::Intended {
+            operation: 1,
+            address: Address::new(Kind::IamRole, "x"),
+            title: "create".into(),
+            command: "aws iam create-role".into(),
+            input: None,
+            object: Some(object.clone()),
+        };
+        let exited = Event::Finished { operation: 1, outcome: Outcome::Exited };
+        for event in [run(), intent(&object), exited, run()] {
+            journal.append(Timestamp::UNIX_EPOCH, event).unwrap();
+        }
+        assert_eq!(journal.begun().collect::<Vec<_>>(), [(&address, &object)]);
+        let settled = Event::Settled { address, status: "applied".into() };
+        journal.append(Timestamp::UNIX_EPOCH, settled).unwrap();
+        assert_eq!(journal.begun().count(), 0);
     }
 
     #[test]

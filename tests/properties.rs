@@ -269,7 +269,14 @@ fn event() -> impl Strategy<Value = Event> {
             plan: Digest::of(b"plan"),
         }),
         4 => (address(), ".{0,12}", 0u64..9).prop_map(|(address, command, operation)| {
-            Event::Intended { operation, address, title: "do".into(), command, input: None }
+            Event::Intended {
+                operation,
+                address,
+                title: "do".into(),
+                command,
+                input: None,
+                object: None,
+            }
         }),
         4 => (0u64..9, ".{0,12}", 0u8..3).prop_map(|(operation, why, kind)| {
             let outcome = match kind {

@@ -298,7 +298,7 @@ impl Applier {
         }
         let mut failure = None;
         for step in &decision.steps {
-            if let Err(error) = self.step(address, step).await {
+            if let Err(error) = self.step(address, step, desired.as_ref()).await {
                 failure = Some(error);
                 break;
             }
@@ -434,13 +434,18 @@ impl Applier {
     }
 
     /// Runs one changing command between its intent and its outcome.
-    async fn step(&self, address: &Address, step: &Step) -> Result<(), Failure> {
+    async fn step(
+        &self,
+        address: &Address,
+        step: &Step,
+        object: Option<&Desired>,
+    ) -> Result<(), Failure> {
         let early = if seeded::is(Bug::IntentAfterCommand) {
             Some(self.survey.gateway.write(&step.command).await)
         } else {
             None
         };
-        let operation = self.keeper.intend(address, step).await.map_err(|_| Failure {
+        let operation = self.keeper.intend(address, step, object).await.map_err(|_| Failure {
             what: step.title.clone(),
             command: step.command.to_string(),
             why: "the apply log could not be written, so the command was not run".into(),

@@ -7,15 +7,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::adapter::{Kind, Prior};
+use crate::adapter::{Identity, Kind, Prior};
 use crate::address::{Address, Reference};
 use crate::graph::Graph;
+use crate::journal::Journal;
 use crate::manifest::resource::{DependsOn, Resource};
 use crate::manifest::stack::Stack;
 use crate::manifest::template::references;
 use crate::plan::Mode;
 use crate::state::{State, Status};
-use crate::value::Path;
+use crate::value::{Map, Path};
 
 /// A resource as it stands before anything is read.
 #[derive(Debug, Clone)]
@@ -32,6 +33,8 @@ pub struct Entry {
     pub is_applied: bool,
     /// What the state remembers.
     pub prior: Option<Arc<Prior>>,
+    /// Whether `prior` is only what the apply log says that a run began to make.
+    pub begun: bool,
     /// What it depends on, by its manifest or, without one, by the state.
     pub dependencies: BTreeSet<Address>,
     /// The phase that it belongs to.
@@ -67,6 +70,7 @@ pub fn entries(stack: &Stack, state: Option<&State>, mode: Mode) -> BTreeMap<Add
                         && record.dependencies == dependencies
                 }),
                 prior: record.map(|record| Arc::clone(&record.applied)),
+                begun: false,
                 dependencies,
                 phase: resource.phase.clone(),
                 prevent_destroy: resource.lifecycle.prevent_destroy
@@ -82,6 +86,7 @@ pub fn entries(stack: &Stack, state: Option<&State>, mode: Mode) -> BTreeMap<Add
             ignore: Vec::new(),
             is_applied: record.status == Status::Applied,
             prior: Some(Arc::clone(&record.applied)),
+            begun: false,
             dependencies: {
                 let mut dependencies = record.dependencies.clone();
                 if address.kind.adapter().needs_kubernetes() {
@@ -95,6 +100,36 @@ pub fn entries(stack: &Stack, state: Option<&State>, mode: Mode) -> BTreeMap<Add
     }
     untangle(&mut entries);
     entries
+}
+
+/// Adds what the apply log says that a run began to make and that no read has
+/// settled since, as far as the state does not know it: a crash right after a
+/// create, or an answer that never came, must not leave an object that nobody
+/// would remove.
+pub fn add_begun(entries: &mut BTreeMap<Address, Entry>, journal: &Journal) {
+    for (address, object) in journal.begun() {
+        let prior = Prior {
+            identity: Identity(object.identity.clone()),
+            attributes: object.attributes.clone(),
+            settings: object.settings.clone(),
+            outputs: Map::new(),
+        };
+        let entry = entries.entry(address.clone()).or_insert_with(|| Entry {
+            declared: false,
+            external: false,
+            ignore: Vec::new(),
+            is_applied: false,
+            prior: None,
+            begun: false,
+            dependencies: BTreeSet::new(),
+            phase: None,
+            prevent_destroy: false,
+        });
+        if entry.prior.is_none() && !entry.external {
+            entry.prior = Some(Arc::new(prior));
+            entry.begun = true;
+        }
+    }
 }
 
 /// Takes circles apart that only the state's memory makes: it may hold what

@@ -11,9 +11,9 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use super::clock::Clock;
-use crate::adapter::Step;
+use crate::adapter::{Desired, Step};
 use crate::address::Address;
-use crate::journal::{Event, Outcome};
+use crate::journal::{Begun, Event, Outcome};
 use crate::seeded::{self, Bug};
 use crate::state::{Record, State, Status};
 use crate::store::{Lock, Log, Store, StoreError};
@@ -85,9 +85,25 @@ impl Keeper {
         self.append(&mut inner, event).await
     }
 
-    /// Logs what is about to be done; returns the operation's number.
-    pub async fn intend(&self, address: &Address, step: &Step) -> Result<u64, Stopped> {
+    /// Logs what is about to be done, and to which object where the state does
+    /// not know it yet; returns the operation's number.
+    pub async fn intend(
+        &self,
+        address: &Address,
+        step: &Step,
+        object: Option<&Desired>,
+    ) -> Result<u64, Stopped> {
         let mut inner = self.inner.lock().await;
+        let known = inner.state.resources.get(address).map(|record| &record.applied.identity);
+        let before = inner.log.journal().begun_of(address).map(|begun| &begun.identity);
+        let object = object
+            .filter(|object| known.is_none_or(|known| !known.is_same(&object.identity)))
+            .filter(|object| before != Some(&object.identity.0))
+            .map(|object| Begun {
+                identity: object.identity.0.clone(),
+                attributes: object.attributes.clone(),
+                settings: object.settings.clone(),
+            });
         let operation = inner.log.journal().next_operation();
         self.append(
             &mut inner,
@@ -101,6 +117,7 @@ impl Keeper {
                     .stdin
                     .as_ref()
                     .map(|document| Digest::of(document.redacted_json().to_string().as_bytes())),
+                object,
             },
         )
         .await?;

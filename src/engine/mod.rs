@@ -23,7 +23,7 @@ use tokio::sync::watch;
 
 use self::apply::{Applier, Ending, Finished};
 use self::clock::Clock;
-use self::entry::{Entry, entries, graph};
+use self::entry::{Entry, add_begun, entries, graph};
 use self::event::Observer;
 use self::keeper::Keeper;
 use self::read::Unreadable;
@@ -201,7 +201,8 @@ impl Engine {
         let log = self.store.read_log().await.unwrap_or_default();
         let after = runs::runs(&log).last().map(|(run, ..)| run.to_owned());
         let state = self.store.load().await?;
-        let all = entries(&self.stack, state.as_ref(), mode);
+        let mut all = entries(&self.stack, state.as_ref(), mode);
+        add_begun(&mut all, &self.store.read_log().await?);
         let whole = graph(&all);
         let mut order = whole
             .order()

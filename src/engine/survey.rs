@@ -255,7 +255,15 @@ impl Survey {
                 return unknown(Reason::NotReadable { why }, next, None);
             }
         };
-        let prior = subject.prior.as_deref();
+        // What was only begun is not known to be ours to compare with: under the
+        // same name it is adopted as if nobody had begun it.
+        let same = |prior: &&Arc<Prior>| {
+            desired.as_ref().is_some_and(|desired| {
+                !desired.identity.is_known() || prior.identity.is_same(&desired.identity)
+            })
+        };
+        let remembered = subject.prior.as_ref().filter(|prior| !(subject.begun && same(prior)));
+        let prior = remembered.map(Arc::as_ref);
         let missing = self.missing_dependency(subject).filter(|_| desired.is_some());
         if adapter.needs_kubernetes()
             && self.gateway.needs_cluster_access()
@@ -352,7 +360,7 @@ impl Survey {
                     && prior.attributes == desired.attributes
                     && prior.settings == desired.settings
                     && prior.outputs == outputs);
-        let prior = subject.prior.clone();
+        let prior = remembered.cloned();
         if known && !self.keep_all {
             let evidence = Vec::new();
             return Settled { desired: None, live: None, prior, evidence, decision, outputs };

@@ -26,7 +26,7 @@ use clap::ValueEnum;
 
 use self::cluster::{Cluster, NodeSpec, Target, Trouble};
 use self::file::WorldFile;
-use self::files::Disk;
+use self::files::{Disk, Files};
 use self::world::World;
 use crate::command::Tool;
 
@@ -67,6 +67,28 @@ impl Fault {
     }
 }
 
+/// Fills a world with what a new sandbox has: a cluster and two nodes.
+pub fn seed(world: &mut World) {
+    aws::seed(world);
+    kubectl::seed(world);
+}
+
+/// Runs a command in a world that the caller keeps. The world's time does not
+/// pass by itself; a command that waits moves it.
+pub fn run(
+    world: &mut World,
+    tool: Tool,
+    args: &[String],
+    stdin: &[u8],
+    files: &dyn Files,
+) -> Output {
+    match tool {
+        Tool::Aws => aws::run(world, args, stdin),
+        Tool::Helm => helm::run(world, args, stdin, files),
+        Tool::Kubectl => kubectl::run(world, args, stdin, files),
+    }
+}
+
 /// The simulated account and cluster, kept in a file.
 #[derive(Debug)]
 pub struct Sandbox {
@@ -79,10 +101,6 @@ impl Sandbox {
     /// # Errors
     /// When its file can't be read or written.
     pub fn open(path: &Path) -> io::Result<Self> {
-        let seed = |world: &mut World| {
-            aws::seed(world);
-            kubectl::seed(world);
-        };
         Ok(Self { file: Mutex::new(WorldFile::open(path, &seed)?) })
     }
 
@@ -99,11 +117,7 @@ impl Sandbox {
         directory: &Path,
     ) -> io::Result<Output> {
         let disk = Disk::below(directory);
-        self.with(|world| match tool {
-            Tool::Aws => aws::run(world, args, stdin),
-            Tool::Helm => helm::run(world, args, stdin, &disk),
-            Tool::Kubectl => kubectl::run(world, args, stdin, &disk),
-        })
+        self.with(|world| run(world, tool, args, stdin, &disk))
     }
 
     /// Sets the number of nodes of the cluster.

@@ -301,8 +301,7 @@ pub(super) mod tests {
         let mut ended = this.clone();
         ended.process.pid = u32::MAX;
         assert!(ended.is_gone(&this));
-        type Change = fn(&mut Holder);
-        let unknown: [Change; 5] = [
+        let unknown: [fn(&mut Holder); 5] = [
             |holder| holder.machine = "another".into(),
             |holder| holder.machine.clear(),
             |holder| holder.process.host.push('x'),

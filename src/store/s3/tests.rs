@@ -99,6 +99,7 @@ fn intent(log: &Log) -> Event {
         title: "create".into(),
         command: "aws iam create-role".into(),
         input: None,
+        object: None,
     }
 }
 

@@ -16,6 +16,7 @@ fn begin(operation: u64, command: &str) -> Logged {
         title: "do it".into(),
         command: command.into(),
         input: None,
+        object: None,
     }
 }
 
