@@ -202,7 +202,7 @@ impl Engine {
         let after = runs::runs(&log).last().map(|(run, ..)| run.to_owned());
         let state = self.store.load().await?;
         let mut all = entries(&self.stack, state.as_ref(), mode);
-        add_begun(&mut all, &self.store.read_log().await?);
+        add_begun(&mut all, &log);
         let whole = graph(&all);
         let mut order = whole
             .order()
@@ -231,6 +231,7 @@ impl Engine {
         } else {
             survey::recent::recent(state.as_ref(), &log, self.clock.now())
         };
+        drop(log);
         let survey = Arc::new(Survey::of(self, mode, chosen, keep_all, recent));
         // The resources hold what is needed of it; its evidence would be half of
         // what a large plan keeps.

@@ -109,7 +109,7 @@ mod tests {
         // Nothing is written of it: it is as long as it says, and holds nothing.
         let long = File::create(folder.path().join("long.json")).unwrap();
         long.set_len(8 << 30).unwrap();
-        assert!(told(&folder.path().join("long.json")).contains("at most 33554432"));
+        assert!(told(&folder.path().join("long.json")).contains("at most 536870912"));
 
         for (name, target) in [("null", "/dev/null"), ("zero", "/dev/zero"), ("folder", "/tmp")] {
             let link = folder.path().join(name);
