@@ -10,7 +10,7 @@ use std::sync::Arc;
 use crate::adapter::{Identity, Kind, Prior};
 use crate::address::{Address, Reference};
 use crate::graph::Graph;
-use crate::journal::Journal;
+use crate::journal::Begun;
 use crate::manifest::resource::{DependsOn, Resource};
 use crate::manifest::stack::Stack;
 use crate::manifest::template::references;
@@ -106,8 +106,8 @@ pub fn entries(stack: &Stack, state: Option<&State>, mode: Mode) -> BTreeMap<Add
 /// settled since, as far as the state does not know it: a crash right after a
 /// create, or an answer that never came, must not leave an object that nobody
 /// would remove.
-pub fn add_begun(entries: &mut BTreeMap<Address, Entry>, journal: &Journal) {
-    for (address, object) in journal.begun() {
+pub fn add_begun(entries: &mut BTreeMap<Address, Entry>, begun: &BTreeMap<Address, Begun>) {
+    for (address, object) in begun {
         let prior = Prior {
             identity: Identity(object.identity.clone()),
             attributes: object.attributes.clone(),

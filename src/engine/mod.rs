@@ -27,6 +27,7 @@ use self::entry::{Entry, add_begun, entries, graph};
 use self::event::Observer;
 use self::keeper::Keeper;
 use self::read::Unreadable;
+use self::runs::Past;
 use self::survey::{Settled, Survey};
 use crate::adapter::{Live, Readiness};
 use crate::address::Address;
@@ -199,10 +200,10 @@ impl Engine {
     ) -> Result<Planned, EngineError> {
         // An apply refuses a broken log, and says so. A plan only remembers less.
         let log = self.store.read_log().await.unwrap_or_default();
-        let after = runs::runs(&log).last().map(|(run, ..)| run.to_owned());
+        let past = Past::of(log, self.gateway.is_consistent());
         let state = self.store.load().await?;
         let mut all = entries(&self.stack, state.as_ref(), mode);
-        add_begun(&mut all, &log);
+        add_begun(&mut all, &past.begun);
         let whole = graph(&all);
         let mut order = whole
             .order()
@@ -226,15 +227,11 @@ impl Engine {
         };
         let chosen: BTreeMap<_, _> =
             all.into_iter().filter(|(address, _)| chosen.contains(address)).collect();
-        let recent = if self.gateway.is_consistent() {
-            BTreeMap::new()
-        } else {
-            survey::recent::recent(state.as_ref(), &log, self.clock.now())
-        };
-        drop(log);
+        let recent = past.log.as_ref().map_or_else(BTreeMap::new, |log| {
+            survey::recent::recent(state.as_ref(), log, self.clock.now())
+        });
         let survey = Arc::new(Survey::of(self, mode, chosen, keep_all, recent));
-        // The resources hold what is needed of it; its evidence would be half of
-        // what a large plan keeps.
+        // Its evidence would be half of what a large plan keeps.
         let origin = state.map(Origin::of);
         let (account, mut settled) = survey.walk().await.map_err(EngineError::Account)?;
         self.check_origin(origin.as_ref(), &account)?;
@@ -252,7 +249,7 @@ impl Engine {
             region: self.region.clone(),
             lineage: origin.as_ref().map(|origin| origin.lineage.clone()),
             serial: origin.as_ref().map_or(0, |origin| origin.serial),
-            after,
+            after: past.after,
             manifests: self.stack.digest.clone(),
             variables: self.stack.variables.clone(),
             targets: targets.0.clone(),

@@ -1,13 +1,38 @@
-//! The runs that the apply log remembers: whether a saved plan was applied.
+//! What the apply log remembers of the runs before: whether a saved plan was
+//! applied, what was begun.
 //!
 //! This module must not write.
+
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
 use super::{Engine, EngineError};
-use crate::journal::{Event, Journal};
+use crate::address::Address;
+use crate::journal::{Begun, Event, Journal};
 use crate::plan::Plan;
 use crate::value::Digest;
+
+/// What a plan needs to know of the runs before.
+pub(super) struct Past {
+    /// The last run that began.
+    pub after: Option<String>,
+    /// What was begun to be made and no read has settled.
+    pub begun: BTreeMap<Address, Begun>,
+    /// The whole log, where what was just done may not show yet. A long one
+    /// would be a good part of what a large plan keeps.
+    pub log: Option<Journal>,
+}
+
+impl Past {
+    pub(super) fn of(log: Journal, is_consistent: bool) -> Self {
+        Self {
+            after: runs(&log).last().map(|(run, ..)| run.to_owned()),
+            begun: log.begun().map(|(address, object)| (address.clone(), object.clone())).collect(),
+            log: (!is_consistent).then_some(log),
+        }
+    }
+}
 
 impl Engine {
     /// The run that began to carry out a saved plan, if one did, and when.
