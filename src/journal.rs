@@ -177,6 +177,9 @@ pub struct Position {
     /// What was begun to be made and no read has settled.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub begun: BTreeMap<Address, Begun>,
+    /// The last run that began in them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<String>,
 }
 
 impl Default for Position {
@@ -187,6 +190,7 @@ impl Default for Position {
             last: Digest::of(b""),
             open: BTreeMap::new(),
             begun: BTreeMap::new(),
+            run: None,
         }
     }
 }
@@ -200,6 +204,7 @@ pub struct Journal {
     last: Digest,
     open: BTreeMap<u64, Address>,
     begun: BTreeMap<Address, Begun>,
+    run: Option<String>,
     operations: u64,
     tail: Tail,
 }
@@ -245,13 +250,14 @@ impl Default for Journal {
 impl Journal {
     /// A log that goes on from a position, with nothing after it yet.
     pub fn after(position: Position) -> Self {
-        let Position { lines, operations, last, open, begun } = position;
+        let Position { lines, operations, last, open, begun, run } = position;
         Self {
             entries: Vec::new(),
             before: lines,
             last,
             open,
             begun,
+            run,
             operations,
             tail: Tail::Whole,
         }
@@ -265,6 +271,7 @@ impl Journal {
             last: self.last.clone(),
             open: self.open.clone(),
             begun: self.begun.clone(),
+            run: self.run.clone(),
         }
     }
 
@@ -360,6 +367,18 @@ impl Journal {
         self.open.iter().map(|(&operation, address)| (operation, address))
     }
 
+    /// The last run that began.
+    pub fn run(&self) -> Option<&str> {
+        self.run.as_deref()
+    }
+
+    /// The last line of a log that ends with a whole one, with its digest: what
+    /// can be said of a log without reading it.
+    pub fn last_line(bytes: &[u8]) -> Option<(Entry, Digest)> {
+        let line = bytes.strip_suffix(b"\n")?.rsplit(|&byte| byte == b'\n').next()?;
+        checked(line).ok()
+    }
+
     /// The objects that a command was to make, by resource, and that no read has
     /// settled since: the state may not know of them.
     pub fn begun(&self) -> impl Iterator<Item = (&Address, &Begun)> {
@@ -393,14 +412,7 @@ impl Journal {
     }
 
     fn accept(&mut self, line: &[u8]) -> Result<(), String> {
-        let split = line.split_at_checked(line.len().wrapping_sub(DIGEST_LENGTH));
-        let (begin, end) = split.ok_or("it is too short to be a line")?;
-        let body = [begin, b"}"].concat();
-        let digest = Digest::of(&body);
-        if end != format!("{DIGEST}{}\"}}", digest.as_str()).as_bytes() {
-            return Err("its digest does not match its content".into());
-        }
-        let entry: Entry = serde_json::from_slice(&body).map_err(|error| error.to_string())?;
+        let (entry, digest) = checked(line)?;
         if entry.previous != self.last && !seeded::is(Bug::ChainUnchecked) {
             return Err("it does not follow the line before".into());
         }
@@ -417,13 +429,14 @@ impl Journal {
     /// counted.
     fn order(&mut self, event: &Event) -> Result<(), String> {
         match event {
-            Event::RunStarted { format_version, .. } => {
+            Event::RunStarted { format_version, run, .. } => {
                 if *format_version > FORMAT_VERSION {
                     return Err(format!("its format version {format_version} is newer than ours"));
                 }
                 // A run that follows an interrupted one reads everything, so
                 // nothing that was open stays open.
                 self.open.clear();
+                self.run = Some(run.clone());
             }
             Event::Intended { operation, address, object, .. } => {
                 if *operation != self.operations + 1 {
@@ -450,6 +463,19 @@ impl Journal {
         }
         Ok(())
     }
+}
+
+/// A line whose digest is that of its content.
+fn checked(line: &[u8]) -> Result<(Entry, Digest), String> {
+    let split = line.split_at_checked(line.len().wrapping_sub(DIGEST_LENGTH));
+    let (begin, end) = split.ok_or("it is too short to be a line")?;
+    let body = [begin, b"}"].concat();
+    let digest = Digest::of(&body);
+    if end != format!("{DIGEST}{}\"}}", digest.as_str()).as_bytes() {
+        return Err("its digest does not match its content".into());
+    }
+    let entry = serde_json::from_slice(&body).map_err(|error| error.to_string())?;
+    Ok((entry, digest))
 }
 
 #[cfg(test)]

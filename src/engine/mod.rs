@@ -27,7 +27,6 @@ use self::entry::{Entry, add_begun, entries, graph};
 use self::event::Observer;
 use self::keeper::Keeper;
 use self::read::Unreadable;
-use self::runs::Past;
 use self::survey::{Settled, Survey};
 use crate::adapter::{Live, Readiness};
 use crate::address::Address;
@@ -198,10 +197,8 @@ impl Engine {
         targets: &Targets,
         keep_all: bool,
     ) -> Result<Planned, EngineError> {
-        // An apply refuses a broken log, and says so. A plan only remembers less.
-        let log = self.store.read_log().await.unwrap_or_default();
-        let past = Past::of(log, self.gateway.is_consistent());
         let state = self.store.load().await?;
+        let past = self.past(state.as_ref()).await;
         let mut all = entries(&self.stack, state.as_ref(), mode);
         add_begun(&mut all, &past.begun);
         let whole = graph(&all);

@@ -7,10 +7,12 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
+use super::survey::recent;
 use super::{Engine, EngineError};
 use crate::address::Address;
 use crate::journal::{Begun, Event, Journal};
 use crate::plan::Plan;
+use crate::state::State;
 use crate::value::Digest;
 
 /// What a plan needs to know of the runs before.
@@ -25,9 +27,9 @@ pub(super) struct Past {
 }
 
 impl Past {
-    pub(super) fn of(log: Journal, is_consistent: bool) -> Self {
+    fn of(log: Journal, is_consistent: bool) -> Self {
         Self {
-            after: runs(&log).last().map(|(run, ..)| run.to_owned()),
+            after: log.run().map(str::to_owned),
             begun: log.begun().map(|(address, object)| (address.clone(), object.clone())).collect(),
             log: (!is_consistent).then_some(log),
         }
@@ -35,6 +37,23 @@ impl Past {
 }
 
 impl Engine {
+    /// What a plan needs to know of the runs before. A log that ends where the
+    /// state was saved, with everything settled and long enough ago, tells
+    /// nothing that the state does not: then it is not read.
+    pub(super) async fn past(&self, state: Option<&State>) -> Past {
+        let consistent = self.gateway.is_consistent();
+        if let Some(mark) = state.and_then(|state| state.log.as_ref()).filter(|mark| mark.settled)
+            && let Some((entry, digest)) = self.store.last_line()
+            && (entry.line, &digest) == (mark.line, &mark.digest)
+            && (consistent || !recent::is_recent(entry.at, self.clock.now()))
+        {
+            let log = (!consistent).then(Journal::default);
+            return Past { after: mark.run.clone(), begun: BTreeMap::new(), log };
+        }
+        // An apply refuses a broken log, and says so. A plan only remembers less.
+        Past::of(self.store.read_log().await.unwrap_or_default(), consistent)
+    }
+
     /// The run that began to carry out a saved plan, if one did, and when.
     ///
     /// # Errors

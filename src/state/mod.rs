@@ -57,6 +57,11 @@ pub struct LogMark {
     pub line: u64,
     /// Its digest.
     pub digest: Digest,
+    /// The last run that had begun by then.
+    pub run: Option<String>,
+    /// Whether a read had settled everything that was begun by then: while the
+    /// log ends here, a plan need not read it.
+    pub settled: bool,
 }
 
 /// How the line of the checksum looks without it.

@@ -15,7 +15,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::LogCut`] when it does not.
     pub fn check_log(&self, state: Option<&State>, journal: &Journal) -> Result<(), StoreError> {
-        let Some(LogMark { line, digest }) = state.and_then(|state| state.log.as_ref()) else {
+        let Some(LogMark { line, digest, .. }) = state.and_then(|state| state.log.as_ref()) else {
             return Ok(());
         };
         if journal.holds(*line, digest) {
@@ -57,6 +57,11 @@ impl Log {
     /// The line that a state saved now names.
     pub fn mark(&self) -> Option<LogMark> {
         let (line, digest) = self.journal.end()?;
-        Some(LogMark { line, digest: digest.clone() })
+        Some(LogMark {
+            line,
+            digest: digest.clone(),
+            run: self.journal.run().map(str::to_owned),
+            settled: self.journal.begun().next().is_none(),
+        })
     }
 }

@@ -24,6 +24,7 @@ use self::s3::S3Log;
 pub use self::s3::S3Store;
 use crate::journal::{Broken, Entry, Event, Journal, Position};
 use crate::state::State;
+use crate::value::Digest;
 
 /// Who holds a lock.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -308,6 +309,15 @@ impl Store {
                 Journal::parse(&bytes).map_err(|source| StoreError::Log { path, source })
             }
             Self::S3(s3) => s3.read_log().await,
+        }
+    }
+
+    /// The last line of the log, with its digest, if that can be told without
+    /// reading all of it.
+    pub fn last_line(&self) -> Option<(Entry, Digest)> {
+        match self {
+            Self::Local(local) => Journal::last_line(&local.read(&local.log_path()).ok()??),
+            Self::S3(_) => None,
         }
     }
 

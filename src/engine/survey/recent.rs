@@ -92,7 +92,8 @@ pub fn recent(state: Option<&State>, log: &Journal, now: Timestamp) -> BTreeMap<
     found
 }
 
-fn is_recent(at: Timestamp, now: Timestamp) -> bool {
+/// Whether what was done at a time may not show in a read yet.
+pub(in crate::engine) fn is_recent(at: Timestamp, now: Timestamp) -> bool {
     // A clock that was set back makes the past look like the future.
     now.duration_since(at).abs() < SignedDuration::from_secs(WINDOW.as_secs().cast_signed())
 }
