@@ -335,8 +335,14 @@ impl Journal {
     }
 
     /// Whether bytes without a newline are a part of the line that would come
-    /// next, as a writer leaves it that dies.
+    /// next, as a writer leaves it that dies. Where the power went, zeros may
+    /// stand for what had not reached the disk, be it the newline alone.
     fn is_begun(&self, tail: &[u8]) -> bool {
+        let zeros = tail.iter().rev().take_while(|&&byte| byte == 0).count();
+        let tail = tail.get(..tail.len() - zeros).unwrap_or_default();
+        if zeros > 0 && (tail.is_empty() || checked(tail).is_ok()) {
+            return true;
+        }
         let head = format!("{{\"line\":{},\"at\":\"", self.lines() + 1);
         let length = head.len().min(tail.len());
         let begins_so = tail.get(..length) == head.as_bytes().get(..length);
