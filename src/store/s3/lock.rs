@@ -286,6 +286,8 @@ pub(super) mod tests {
         }
     }
 
+    type Change = fn(&mut Holder);
+
     #[test]
     fn only_a_proven_death_counts() {
         let on_machine = |boot: &str| {
@@ -301,7 +303,7 @@ pub(super) mod tests {
         let mut ended = this.clone();
         ended.process.pid = u32::MAX;
         assert!(ended.is_gone(&this));
-        let unknown: [fn(&mut Holder); 5] = [
+        let unknown: [Change; 5] = [
             |holder| holder.machine = "another".into(),
             |holder| holder.machine.clear(),
             |holder| holder.process.host.push('x'),
