@@ -368,7 +368,11 @@ impl Session {
     pub(crate) async fn tell_interrupted_run(&self) -> anyhow::Result<()> {
         let journal = self.engine.store.read_log().await?;
         let state = self.engine.store.load().await?;
-        self.engine.store.check_log(state.as_ref(), &journal)?;
+        if let Err(error) = self.engine.store.check_log(state.as_ref(), &journal) {
+            // Whoever took the lock away wrote to the state: then that is the cause.
+            self.engine.store.check_lock().await?;
+            return Err(error.into());
+        }
         for (operation, address) in journal.open_intents() {
             tell(&format!(
                 "note: the last run ended in the middle of operation {operation} on {address}; \

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use super::survey::recent;
 use super::{Engine, EngineError};
 use crate::address::Address;
-use crate::journal::{Begun, Event, Journal};
+use crate::journal::{Begun, Entry, Event, Journal};
 use crate::plan::Plan;
 use crate::state::State;
 use crate::value::Digest;
@@ -40,10 +40,10 @@ impl Engine {
     /// What a plan needs to know of the runs before. A log that ends where the
     /// state was saved, with everything settled and long enough ago, tells
     /// nothing that the state does not: then it is not read.
-    pub(super) async fn past(&self, state: Option<&State>) -> Past {
+    pub(super) async fn past(&self, state: Option<&State>, end: Option<(Entry, Digest)>) -> Past {
         let consistent = self.gateway.is_consistent();
         if let Some(mark) = state.and_then(|state| state.log.as_ref()).filter(|mark| mark.settled)
-            && let Some((entry, digest)) = self.store.last_line()
+            && let Some((entry, digest)) = end
             && (entry.line, &digest) == (mark.line, &mark.digest)
             && (consistent || !recent::is_recent(entry.at, self.clock.now()))
         {
