@@ -21,8 +21,6 @@ pub enum Bug {
     WriteErrorSwallowed,
     /// A read that failed counts as absence.
     UnreadIsAbsent,
-    /// Readiness is not looked at.
-    ReadinessIgnored,
     /// What a fresh read shows is not compared with what the plan saw.
     MovedIgnored,
     /// Nothing waits for what it depends on.
@@ -64,7 +62,6 @@ impl Bug {
         Self::IntentAfterCommand,
         Self::WriteErrorSwallowed,
         Self::UnreadIsAbsent,
-        Self::ReadinessIgnored,
         Self::MovedIgnored,
         Self::OrderIgnored,
         Self::StaleReads,

@@ -73,11 +73,7 @@ impl Applier {
                     (None, Live::Absent) => ("it does not exist".to_owned(), Vec::new(), sighting),
                     (None, Live::Present(object)) => {
                         let found = differences(adapter, desired, prior, object, &subject.ignore);
-                        let ready = if seeded::is(Bug::ReadinessIgnored) {
-                            Readiness::Ready
-                        } else {
-                            adapter.readiness(desired, object)
-                        };
+                        let ready = adapter.readiness(desired, object);
                         let problem = match &object.health {
                             Health::Sound if found.is_equal() => match ready {
                                 Readiness::Ready => {
