@@ -53,9 +53,10 @@ fn main() {
     }));
     let mut arguments = Arguments::from_args();
     // The AWS CLI takes half a second of one core a call, and calls of one
-    // case mostly wait for one another: one case more than there are cores.
+    // case mostly wait for one another, or for a minute to pass in which what
+    // was just made may not show: some cases more than there are cores.
     arguments.test_threads.get_or_insert_with(|| {
-        std::thread::available_parallelism().map_or(2, |cores| cores.get() + 1)
+        std::thread::available_parallelism().map_or(2, |cores| cores.get() + 3)
     });
     let strict = std::env::var_os("CI").is_some_and(|value| !value.is_empty());
     let tools = Arc::new(Tools::find());
