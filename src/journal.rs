@@ -308,7 +308,7 @@ impl Journal {
             let number = self.entries.len() + 1;
             let broken = |why| Broken { line: number, why };
             let Some(end) = rest.iter().position(|&byte| byte == b'\n') else {
-                self.tail = if self.is_begun(rest) {
+                self.tail = if self.is_part_of_next(rest) {
                     Tail::Torn { left: rest.len() as u64 }
                 } else {
                     self.accept(rest).map_err(broken)?;
@@ -337,7 +337,7 @@ impl Journal {
     /// Whether bytes without a newline are a part of the line that would come
     /// next, as a writer leaves it that dies. Where the power went, zeros may
     /// stand for what had not reached the disk, be it the newline alone.
-    fn is_begun(&self, tail: &[u8]) -> bool {
+    fn is_part_of_next(&self, tail: &[u8]) -> bool {
         let zeros = tail.iter().rev().take_while(|&&byte| byte == 0).count();
         let tail = tail.get(..tail.len() - zeros).unwrap_or_default();
         if zeros > 0 && (tail.is_empty() || checked(tail).is_ok()) {

@@ -340,13 +340,13 @@ impl Applier {
             why,
             next: "correct the manifest, then plan again".into(),
         };
-        let Some(subject) = self.survey.entries.get(address) else {
+        let Some(entry) = self.survey.entries.get(address) else {
             return Err(wrong("it is not part of the stack".into()));
         };
         let destroy = self.survey.mode == crate::plan::Mode::Destroy;
         let account = Some(self.account.as_str());
         let mut lookup = |reference: &Reference| self.lookup(reference);
-        let desired = match self.survey.desired(address, subject, account, &mut lookup) {
+        let desired = match self.survey.desired(address, entry, account, &mut lookup) {
             _ if destroy => None,
             None => None,
             Some(Ok(desired)) => Some(desired),
@@ -380,8 +380,8 @@ impl Applier {
             live: live.as_ref(),
             old: old.as_ref(),
             external: false,
-            prevent_destroy: subject.prevent_destroy,
-            ignore: &subject.ignore,
+            prevent_destroy: entry.prevent_destroy,
+            ignore: &entry.ignore,
             made_anew,
             mode: self.survey.mode,
             ahead: false,

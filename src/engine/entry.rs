@@ -194,7 +194,7 @@ pub fn graph(entries: &BTreeMap<Address, Entry>) -> Graph {
     Graph::new(
         &entries
             .iter()
-            .map(|(address, subject)| (address.clone(), subject.dependencies.clone()))
+            .map(|(address, entry)| (address.clone(), entry.dependencies.clone()))
             .collect(),
     )
 }

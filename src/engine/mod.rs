@@ -218,7 +218,7 @@ impl Engine {
                 // What the chosen ones need to be read stays in, unchanged.
                 let going = whole.with_dependents(roots);
                 let external =
-                    |address: &Address| all.get(address).is_some_and(|subject| subject.external);
+                    |address: &Address| all.get(address).is_some_and(|entry| entry.external);
                 let needed = whole.with_dependencies(&going);
                 needed.into_iter().filter(|a| going.contains(a) || external(a)).collect()
             }
@@ -359,7 +359,7 @@ impl Engine {
             match target.strip_prefix("phase.") {
                 Some(phase) => roots.extend(
                     all.iter()
-                        .filter(|(_, subject)| subject.phase.as_deref() == Some(phase))
+                        .filter(|(_, entry)| entry.phase.as_deref() == Some(phase))
                         .map(|(address, _)| address.clone()),
                 ),
                 None => roots.extend(
@@ -465,9 +465,9 @@ fn look_at(
 
 /// A change of the plan, from what was decided.
 fn change(address: &Address, survey: &Survey, settled: &Settled) -> Change {
-    let subject = survey.entries.get(address);
+    let entry = survey.entries.get(address);
     let decision = &settled.decision;
-    let prior = subject.and_then(|subject| subject.prior.as_deref());
+    let prior = entry.and_then(|entry| entry.prior.as_deref());
     let identity = match (&settled.desired, prior) {
         (Some(desired), _) => desired.identity.clone(),
         (None, Some(prior)) => prior.identity.clone(),
@@ -475,7 +475,7 @@ fn change(address: &Address, survey: &Survey, settled: &Settled) -> Change {
     };
     Change {
         address: address.clone(),
-        phase: subject.and_then(|subject| subject.phase.clone()),
+        phase: entry.and_then(|entry| entry.phase.clone()),
         identity,
         action: decision.action,
         reason: decision.reason.clone(),
@@ -483,8 +483,8 @@ fn change(address: &Address, survey: &Survey, settled: &Settled) -> Change {
         foreign: decision.foreign.clone(),
         notes: decision.notes.clone(),
         commands: decision.steps.iter().map(PlannedCommand::of).collect(),
-        depends_on: subject.map(|subject| subject.dependencies.clone()).unwrap_or_default(),
-        prevent_destroy: subject.is_some_and(|subject| subject.prevent_destroy),
+        depends_on: entry.map(|entry| entry.dependencies.clone()).unwrap_or_default(),
+        prevent_destroy: entry.is_some_and(|entry| entry.prevent_destroy),
         blockers: decision.blockers.clone(),
     }
 }

@@ -188,17 +188,17 @@ impl Survey {
     }
 
     async fn settle(&self, address: &Address) -> Settled {
-        let Some(subject) = self.entries.get(address) else {
+        let Some(entry) = self.entries.get(address) else {
             return unknown(Reason::Gone, SEE_CAUSE.to_owned(), None);
         };
         let adapter = address.kind.adapter();
         // What is wholly known needs to wait for nobody.
         let mut early_read = None;
-        let ignore = subject.ignore.as_slice();
+        let ignore = entry.ignore.as_slice();
         if !adapter.needs_kubernetes() || !self.gateway.needs_cluster_access() {
             let mut lookup = |reference: &Reference| self.lookup(reference, None);
-            let early = self.desired(address, subject, None, &mut lookup);
-            let prior = subject.prior.as_deref();
+            let early = self.desired(address, entry, None, &mut lookup);
+            let prior = entry.prior.as_deref();
             match early {
                 Some(Ok(desired)) if is_readable(&desired) => {
                     let prior = prior.filter(|prior| prior.identity.is_same(&desired.identity));
@@ -224,29 +224,29 @@ impl Survey {
             Ok(account) => account,
             Err(error) => return unreadable(error, None),
         };
-        for dependency in &subject.dependencies {
+        for dependency in &entry.dependencies {
             if let Some(slot) = self.settled.get(dependency) {
                 slot.wait().await;
             }
         }
         // Boxed, as the reads above: thousands of resources wait here at once, and
         // what they wait with should be small.
-        Box::pin(self.decide(address, subject, adapter, account, early_read)).await
+        Box::pin(self.decide(address, entry, adapter, account, early_read)).await
     }
 
     /// Decides on what is read once.
     async fn decide_once(
         &self,
         address: &Address,
-        subject: &Entry,
+        entry: &Entry,
         adapter: &'static dyn Adapter,
         (account, freshness): (&str, Freshness),
         early: Option<(Desired, Sighting)>,
     ) -> Settled {
-        let external = subject.external;
+        let external = entry.external;
         let destroy = self.mode == Mode::Destroy && !external;
         let mut lookup = |reference: &Reference| self.lookup(reference, Some(account));
-        let desired = match self.desired(address, subject, Some(account), &mut lookup) {
+        let desired = match self.desired(address, entry, Some(account), &mut lookup) {
             _ if destroy => None,
             None => None,
             Some(Ok(desired)) => Some(desired),
@@ -262,9 +262,9 @@ impl Survey {
                 !desired.identity.is_known() || prior.identity.is_same(&desired.identity)
             })
         };
-        let remembered = subject.prior.as_ref().filter(|prior| !(subject.begun && same(prior)));
+        let remembered = entry.prior.as_ref().filter(|prior| !(entry.begun && same(prior)));
         let prior = remembered.map(Arc::as_ref);
-        let missing = self.missing_dependency(subject).filter(|_| desired.is_some());
+        let missing = self.missing_dependency(entry).filter(|_| desired.is_some());
         if adapter.needs_kubernetes()
             && self.gateway.needs_cluster_access()
             && !self.is_stack_cluster_missing()
@@ -274,7 +274,7 @@ impl Survey {
         }
         let mut evidence = Vec::new();
         let look = async |desired: Option<&Desired>, prior: Option<&Prior>| {
-            let sighting = self.read(adapter, desired, prior, &subject.ignore, freshness).await?;
+            let sighting = self.read(adapter, desired, prior, &entry.ignore, freshness).await?;
             self.assure(address, adapter, (desired, prior), sighting).await.map(Some)
         };
         let live = match (&desired, prior) {
@@ -319,14 +319,14 @@ impl Survey {
             (Err(error), _) | (_, Err(error)) => return unreadable(&error, desired),
         };
         if let (Some(wanted), None, Some(dependency)) =
-            (&desired, &missing, self.unknown_dependency(subject))
+            (&desired, &missing, self.unknown_dependency(entry))
             && (wanted.identity.0.values().any(Value::has_unknown)
                 || wanted.attributes.values().any(Value::has_unknown))
         {
             let reason = Reason::DependencyUnknown { address: dependency };
             return unknown(reason, SEE_CAUSE.to_owned(), desired);
         }
-        let made_anew = self.made_anew(address, subject, adapter);
+        let made_anew = self.made_anew(address, entry, adapter);
         let mut decision = decide(Facts {
             adapter,
             desired: desired.as_ref(),
@@ -334,8 +334,8 @@ impl Survey {
             live: live.as_ref(),
             old: old.as_ref(),
             external,
-            prevent_destroy: subject.prevent_destroy,
-            ignore: &subject.ignore,
+            prevent_destroy: entry.prevent_destroy,
+            ignore: &entry.ignore,
             made_anew: made_anew.as_ref(),
             mode: self.mode,
             ahead: true,
@@ -354,7 +354,7 @@ impl Survey {
         let outputs = outputs(desired.as_ref(), live.as_ref(), decision.action);
         let known = decision.action == Action::NoOp
             && decision.blockers.is_empty()
-            && subject.is_applied
+            && entry.is_applied
             && matches!((prior, &desired), (Some(prior), Some(desired))
                 if prior.identity == desired.identity
                     && prior.attributes == desired.attributes
@@ -373,11 +373,11 @@ impl Survey {
     pub(super) fn desired(
         &self,
         address: &Address,
-        subject: &Entry,
+        entry: &Entry,
         account: Option<&str>,
         lookup: &mut dyn FnMut(&Reference) -> Resolution,
     ) -> Option<Result<Desired, String>> {
-        let resource = self.stack.resource(address).filter(|_| subject.declared)?;
+        let resource = self.stack.resource(address).filter(|_| entry.declared)?;
         Some(self.desired_of(resource, account, lookup))
     }
 
@@ -468,8 +468,8 @@ impl Survey {
     }
 
     /// A dependency that could not be read.
-    fn unknown_dependency(&self, subject: &Entry) -> Option<Address> {
-        subject
+    fn unknown_dependency(&self, entry: &Entry) -> Option<Address> {
+        entry
             .dependencies
             .iter()
             .find(|address| {
@@ -485,11 +485,11 @@ impl Survey {
     fn made_anew(
         &self,
         address: &Address,
-        subject: &Entry,
+        entry: &Entry,
         adapter: &dyn Adapter,
     ) -> Option<Address> {
         let bound = adapter.bound_fields();
-        if bound.is_empty() || !subject.declared {
+        if bound.is_empty() || !entry.declared {
             return None;
         }
         references(&self.stack.resource(address)?.spec)

@@ -11,7 +11,7 @@ pub mod local;
 mod mark;
 pub mod s3;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -123,13 +123,7 @@ impl Store {
     /// When it can't be read or is not a whole, known state.
     pub async fn load(&self) -> Result<Option<State>, StoreError> {
         match self {
-            Self::Local(local) => {
-                let path = local.state_path();
-                let Some(bytes) = local.read(&path)? else { return Ok(None) };
-                State::from_bytes(&bytes)
-                    .map(Some)
-                    .map_err(|source| StoreError::State { path, source })
-            }
+            Self::Local(local) => read_state(local, local.state_path()),
             Self::S3(s3) => s3.load().await,
         }
     }
@@ -155,13 +149,7 @@ impl Store {
     /// still in place, or the new one is whole.
     pub async fn save(&self, _lock: &Lock, state: &State) -> Result<(), StoreError> {
         match self {
-            Self::Local(local) => {
-                let path = local.state_path();
-                let bytes = state
-                    .to_bytes()
-                    .map_err(|source| StoreError::State { path: path.clone(), source })?;
-                local.replace(&path, &bytes)
-            }
+            Self::Local(local) => write_state(local, local.state_path(), state),
             Self::S3(s3) => s3.save(state).await,
         }
     }
@@ -172,13 +160,7 @@ impl Store {
     /// When it can't be read or is not a whole, known state.
     pub async fn load_backup(&self) -> Result<Option<State>, StoreError> {
         match self {
-            Self::Local(local) => {
-                let path = local.backup_path();
-                let Some(bytes) = local.read(&path)? else { return Ok(None) };
-                State::from_bytes(&bytes)
-                    .map(Some)
-                    .map_err(|source| StoreError::State { path, source })
-            }
+            Self::Local(local) => read_state(local, local.backup_path()),
             Self::S3(s3) => s3.load_backup().await,
         }
     }
@@ -189,13 +171,7 @@ impl Store {
     /// As [`Store::save`].
     pub async fn save_backup(&self, _lock: &Lock, state: &State) -> Result<(), StoreError> {
         match self {
-            Self::Local(local) => {
-                let path = local.backup_path();
-                let bytes = state
-                    .to_bytes()
-                    .map_err(|source| StoreError::State { path: path.clone(), source })?;
-                local.replace(&path, &bytes)
-            }
+            Self::Local(local) => write_state(local, local.backup_path(), state),
             Self::S3(s3) => s3.save_backup(state).await,
         }
     }
@@ -361,6 +337,18 @@ impl Log {
             LogFile::Local(file) => file.append(&text),
             LogFile::S3(file) => file.append(&text, may_wait).await,
         }
+    }
+}
+
+fn read_state(local: &LocalStore, path: PathBuf) -> Result<Option<State>, StoreError> {
+    let Some(bytes) = local.read(&path)? else { return Ok(None) };
+    State::from_bytes(&bytes).map(Some).map_err(|source| StoreError::State { path, source })
+}
+
+fn write_state(local: &LocalStore, path: PathBuf, state: &State) -> Result<(), StoreError> {
+    match state.to_bytes() {
+        Ok(bytes) => local.replace(&path, &bytes),
+        Err(source) => Err(StoreError::State { path, source }),
     }
 }
 

@@ -36,7 +36,7 @@ impl Applier {
         desired: &Desired,
         failure: Option<Failure>,
     ) -> (Ending, Map) {
-        let Some(subject) = self.survey.entries.get(address) else {
+        let Some(entry) = self.survey.entries.get(address) else {
             return (Ending::Interrupted, Map::new());
         };
         // What was applied before tells what had to go.
@@ -72,7 +72,7 @@ impl Applier {
                     }
                     (None, Live::Absent) => ("it does not exist".to_owned(), Vec::new(), sighting),
                     (None, Live::Present(object)) => {
-                        let found = differences(adapter, desired, prior, object, &subject.ignore);
+                        let found = differences(adapter, desired, prior, object, &entry.ignore);
                         let ready = adapter.readiness(desired, object);
                         let problem = match &object.health {
                             Health::Sound if found.is_equal() => match ready {
@@ -173,10 +173,10 @@ impl Applier {
         if let Live::Present(object) = &sighting.live {
             // Only what a read shows was applied; what is still to go stays
             // remembered as ours.
-            let subject = self.survey.entries.get(address);
+            let entry = self.survey.entries.get(address);
             let prior =
                 self.prior(address).filter(|prior| prior.identity.is_same(&desired.identity));
-            let ignore = subject.map(|subject| subject.ignore.as_slice()).unwrap_or_default();
+            let ignore = entry.map(|entry| entry.ignore.as_slice()).unwrap_or_default();
             let found = differences(adapter, desired, prior, object, ignore);
             let prior = prior.map(|prior| &prior.attributes);
             let attributes = reached(&desired.attributes, prior, &found.changes);
@@ -267,7 +267,7 @@ impl Applier {
         let (Some(desired), Some(Live::Present(object))) = (&settled.desired, &settled.live) else {
             return;
         };
-        if self.survey.entries.get(address).is_none_or(|subject| subject.prior.is_none()) {
+        if self.survey.entries.get(address).is_none_or(|entry| entry.prior.is_none()) {
             return;
         }
         let blockers = settled.decision.blockers.clone();
@@ -287,7 +287,7 @@ impl Applier {
         outputs: &Map,
         sighting: &Sighting,
     ) -> Record {
-        let subject = self.survey.entries.get(address);
+        let entry = self.survey.entries.get(address);
         Record {
             applied: Arc::new(Prior {
                 identity: desired.identity.clone(),
@@ -296,9 +296,9 @@ impl Applier {
                 settings: desired.settings.clone(),
             }),
             status: Status::Unverified,
-            phase: subject.and_then(|subject| subject.phase.clone()),
-            dependencies: subject.map(|subject| subject.dependencies.clone()).unwrap_or_default(),
-            prevent_destroy: subject.is_some_and(|subject| subject.prevent_destroy),
+            phase: entry.and_then(|entry| entry.phase.clone()),
+            dependencies: entry.map(|entry| entry.dependencies.clone()).unwrap_or_default(),
+            prevent_destroy: entry.is_some_and(|entry| entry.prevent_destroy),
             blockers: Vec::new(),
             evidence: evidence(sighting, self.survey.clock.now()),
         }

@@ -100,8 +100,8 @@ impl Survey {
 
     /// An external object that a resource depends on, be it by way of others,
     /// and that does not exist.
-    pub(super) fn missing_dependency(&self, subject: &Entry) -> Option<Address> {
-        subject.dependencies.iter().find_map(|address| {
+    pub(super) fn missing_dependency(&self, entry: &Entry) -> Option<Address> {
+        entry.dependencies.iter().find_map(|address| {
             let settled = self.settled.get(address)?.get()?;
             match (&settled.decision.reason, settled.decision.action) {
                 (Reason::DependencyMissing { address }, Action::Unknown) => Some(address.clone()),

@@ -186,13 +186,13 @@ impl Survey {
     pub(in crate::engine) async fn decide(
         &self,
         address: &Address,
-        subject: &Entry,
+        entry: &Entry,
         adapter: &'static dyn Adapter,
         account: &str,
         early: Option<(Desired, Sighting)>,
     ) -> Settled {
         let shared = Freshness::Shared;
-        let settled = self.decide_once(address, subject, adapter, (account, shared), early).await;
+        let settled = self.decide_once(address, entry, adapter, (account, shared), early).await;
         let Some((recent, mut patience)) = self.patience(address) else { return settled };
         if !recent.doubts(&settled.decision) {
             return settled;
@@ -201,7 +201,7 @@ impl Survey {
         let mut settled = settled;
         while recent.doubts(&settled.decision) && patience.wait().await {
             let how = (account, Freshness::Fresh);
-            settled = Box::pin(self.decide_once(address, subject, adapter, how, None)).await;
+            settled = Box::pin(self.decide_once(address, entry, adapter, how, None)).await;
         }
         settled
     }
