@@ -29,7 +29,9 @@ mod reading;
 
 pub use identity::{CLUSTER_NAME, Identity};
 use reading::is_cut_off;
-pub use reading::{Answers, Health, Live, Object, Prior, Questions, ReadError, Reading, Subject};
+pub use reading::{
+    Answers, Health, Live, Object, Prior, Questions, ReadError, Reading, Standing, Subject,
+};
 
 /// Declares the closed list of kinds: `Kind => adapter`.
 macro_rules! kinds {

@@ -38,6 +38,34 @@ pub struct Prior {
     pub outputs: Map,
     /// What reading and steps needed of the spec.
     pub settings: Map,
+    /// Whether all of it was proved. Not in the state: the apply log tells.
+    #[serde(skip)]
+    pub standing: Standing,
+}
+
+/// How much of what is remembered a read has proved.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Standing {
+    /// All of it.
+    #[default]
+    Applied,
+    /// A run began more and no read has settled since what came of it. The
+    /// attributes hold that too: what of it is there is ours to remove.
+    Begun {
+        /// The attributes that were proved; `None`: it may not even exist.
+        applied: Option<Map>,
+    },
+}
+
+impl Prior {
+    /// The attributes that a read has proved; `None` where only the apply log
+    /// knows of the object.
+    pub fn applied(&self) -> Option<&Map> {
+        match &self.standing {
+            Standing::Applied => Some(&self.attributes),
+            Standing::Begun { applied } => applied.as_ref(),
+        }
+    }
 }
 
 /// The answers so far, by command.

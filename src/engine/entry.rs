@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::adapter::{Identity, Kind, Prior};
+use crate::adapter::{Attribute, Identity, Kind, Prior, Rule, Standing};
 use crate::address::{Address, Reference};
 use crate::graph::Graph;
 use crate::journal::Begun;
@@ -16,7 +16,7 @@ use crate::manifest::stack::Stack;
 use crate::manifest::template::references;
 use crate::plan::Mode;
 use crate::state::{State, Status};
-use crate::value::{Map, Path};
+use crate::value::{Map, Path, Value};
 
 /// A resource as it stands before anything is read.
 #[derive(Debug, Clone)]
@@ -33,8 +33,6 @@ pub struct Entry {
     pub is_applied: bool,
     /// What the state remembers.
     pub prior: Option<Arc<Prior>>,
-    /// Whether `prior` is only what the apply log says that a run began to make.
-    pub begun: bool,
     /// What it depends on, by its manifest or, without one, by the state.
     pub dependencies: BTreeSet<Address>,
     /// The phase that it belongs to.
@@ -70,7 +68,6 @@ pub fn entries(stack: &Stack, state: Option<&State>, mode: Mode) -> BTreeMap<Add
                         && record.dependencies == dependencies
                 }),
                 prior: record.map(|record| Arc::clone(&record.applied)),
-                begun: false,
                 dependencies,
                 phase: resource.phase.clone(),
                 prevent_destroy: resource.lifecycle.prevent_destroy
@@ -86,7 +83,6 @@ pub fn entries(stack: &Stack, state: Option<&State>, mode: Mode) -> BTreeMap<Add
             ignore: Vec::new(),
             is_applied: record.status == Status::Applied,
             prior: Some(Arc::clone(&record.applied)),
-            begun: false,
             dependencies: {
                 let mut dependencies = record.dependencies.clone();
                 if address.kind.adapter().needs_kubernetes() {
@@ -103,33 +99,89 @@ pub fn entries(stack: &Stack, state: Option<&State>, mode: Mode) -> BTreeMap<Add
 }
 
 /// Adds what the apply log says that a run began to make and that no read has
-/// settled since, as far as the state does not know it: a crash right after a
-/// create, or an answer that never came, must not leave an object that nobody
-/// would remove.
+/// settled since, as far as the state does not know it: a crash in the middle
+/// must not leave an object, or a part of one, that nobody would remove.
 pub fn add_begun(entries: &mut BTreeMap<Address, Entry>, begun: &BTreeMap<Address, Begun>) {
     for (address, object) in begun {
-        let prior = Prior {
-            identity: Identity(object.identity.clone()),
-            attributes: object.attributes.clone(),
-            settings: object.settings.clone(),
-            outputs: Map::new(),
-        };
         let entry = entries.entry(address.clone()).or_insert_with(|| Entry {
             declared: false,
             external: false,
             ignore: Vec::new(),
             is_applied: false,
             prior: None,
-            begun: false,
             dependencies: BTreeSet::new(),
             phase: None,
             prevent_destroy: false,
         });
-        if entry.prior.is_none() && !entry.external {
-            entry.prior = Some(Arc::new(prior));
-            entry.begun = true;
+        if entry.external {
+            continue;
+        }
+        let identity = Identity(object.identity.clone());
+        match entry.prior.as_deref() {
+            None => {
+                entry.prior = Some(Arc::new(Prior {
+                    identity,
+                    attributes: object.attributes.clone(),
+                    settings: object.settings.clone(),
+                    outputs: Map::new(),
+                    standing: Standing::Begun { applied: None },
+                }));
+            }
+            Some(prior) if prior.identity == identity => {
+                let rules = address.kind.adapter().attributes();
+                entry.prior = Some(Arc::new(Prior {
+                    attributes: owned(rules, &prior.attributes, &object.attributes),
+                    standing: Standing::Begun { applied: Some(prior.attributes.clone()) },
+                    ..prior.clone()
+                }));
+            }
+            Some(_) => {}
         }
     }
+}
+
+/// What was applied, with the parts that a run began to add to it: members of
+/// lists and maps whose parts are owned one by one. Of anything else one value
+/// counts, the one that was proved.
+fn owned(rules: &[Attribute], applied: &Map, begun: &Map) -> Map {
+    let mut all = applied.clone();
+    for (name, begun) in begun {
+        let rule = rules.iter().find(|attribute| attribute.name == name.as_str());
+        let both = match (rule.map(|attribute| attribute.rule), all.get(name.as_str())) {
+            (None, _) => continue,
+            (Some(_), None) => begun.clone(),
+            (Some(Rule::Exact | Rule::PolicyDocument | Rule::Tree), Some(_)) => continue,
+            (Some(Rule::Set), Some(Value::List(applied))) => {
+                let more = begun.as_list().unwrap_or_default();
+                let more = more.iter().filter(|member| !applied.contains(member));
+                Value::List(applied.iter().chain(more).cloned().collect())
+            }
+            (Some(Rule::Set), Some(_)) => continue,
+            (Some(Rule::Entries | Rule::PolicyDocuments), Some(applied)) => {
+                joined(applied, begun, 1)
+            }
+            (Some(Rule::NestedEntries), Some(applied)) => joined(applied, begun, 2),
+            (Some(Rule::KubernetesObjects), Some(applied)) => joined(applied, begun, usize::MAX),
+        };
+        all.insert(name.clone(), both);
+    }
+    all
+}
+
+/// Two maps in one, down to a depth; where both have an entry, the first's.
+fn joined(one: &Value, more: &Value, depth: usize) -> Value {
+    let (Value::Map(one), Value::Map(more), 1..) = (one, more, depth) else {
+        return one.clone();
+    };
+    let mut all = one.clone();
+    for (key, value) in more {
+        let both = match one.get(key.as_str()) {
+            Some(first) => joined(first, value, depth - 1),
+            None => value.clone(),
+        };
+        all.insert(key.clone(), both);
+    }
+    Value::Map(all)
 }
 
 /// Takes circles apart that only the state's memory makes: it may hold what

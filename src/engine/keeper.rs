@@ -17,7 +17,7 @@ use crate::journal::{Begun, Event, Outcome};
 use crate::seeded::{self, Bug};
 use crate::state::{Record, State, Status};
 use crate::store::{Lock, Log, Store, StoreError};
-use crate::value::Digest;
+use crate::value::{Digest, Map, Value};
 
 /// State and log of one run.
 #[derive(Debug)]
@@ -94,11 +94,23 @@ impl Keeper {
         object: Option<&Desired>,
     ) -> Result<u64, Stopped> {
         let mut inner = self.inner.lock().await;
-        let known = inner.state.resources.get(address).map(|record| &record.applied.identity);
-        let before = inner.log.journal().begun_of(address).map(|begun| &begun.identity);
+        let known = inner.state.resources.get(address).map(|record| &record.applied);
+        let before = inner.log.journal().begun_of(address);
+        let shown = |attributes: &Map| Value::Map(attributes.clone()).redacted_json();
+        let same = |one: &Map, other: &Map| shown(one) == shown(other);
         let object = object
-            .filter(|object| known.is_none_or(|known| !known.is_same(&object.identity)))
-            .filter(|object| before != Some(&object.identity.0))
+            .filter(|object| {
+                known.is_none_or(|known| {
+                    !known.identity.is_same(&object.identity)
+                        || !same(&known.attributes, &object.attributes)
+                })
+            })
+            .filter(|object| {
+                before.is_none_or(|before| {
+                    before.identity != object.identity.0
+                        || !same(&before.attributes, &object.attributes)
+                })
+            })
             .map(|object| Begun {
                 identity: object.identity.0.clone(),
                 attributes: object.attributes.clone(),
@@ -153,9 +165,15 @@ impl Keeper {
             Record { evidence: Vec::new(), ..old.clone() }
                 == Record { evidence: Vec::new(), ..redacted(&record) }
         });
-        if !same {
-            inner.state.resources.insert(address.clone(), record);
-            let _ = self.save(&mut inner).await;
+        let begun = inner.log.journal().begun_of(address).is_some();
+        if same && !begun {
+            return;
+        }
+        let status = record.status.word().to_owned();
+        inner.state.resources.insert(address.clone(), record);
+        if self.save(&mut inner).await.is_ok() && begun {
+            let settled = Event::Settled { address: address.clone(), status };
+            let _ = self.append(&mut inner, settled).await;
         }
     }
 

@@ -21,7 +21,9 @@ use super::clock::Clock;
 use super::entry::Entry;
 use super::event::{Event, Observer};
 use super::read::{Freshness, Sighting, Unreadable, read};
-use crate::adapter::{Adapter, Blocker, Context, Desired, Kind, Live, Prior, Problem, Subject};
+use crate::adapter::{
+    Adapter, Blocker, Context, Desired, Kind, Live, Prior, Problem, Standing, Subject,
+};
 use crate::address::{Address, Reference};
 use crate::command::{Command, Tool};
 use crate::exec::gateway::Gateway;
@@ -255,14 +257,12 @@ impl Survey {
                 return unknown(Reason::NotReadable { why }, next, None);
             }
         };
-        // What was only begun is not known to be ours to compare with: under the
-        // same name it is adopted as if nobody had begun it.
-        let same = |prior: &&Arc<Prior>| {
-            desired.as_ref().is_some_and(|desired| {
-                !desired.identity.is_known() || prior.identity.is_same(&desired.identity)
-            })
+        // What was only begun is no object to be replaced while its name is not known.
+        let unsure = |prior: &Prior| {
+            prior.applied().is_none()
+                && desired.as_ref().is_some_and(|desired| !desired.identity.is_known())
         };
-        let remembered = entry.prior.as_ref().filter(|prior| !(entry.begun && same(prior)));
+        let remembered = entry.prior.as_ref().filter(|prior| !unsure(prior));
         let prior = remembered.map(Arc::as_ref);
         let missing = self.missing_dependency(entry).filter(|_| desired.is_some());
         if adapter.needs_kubernetes()
@@ -357,6 +357,7 @@ impl Survey {
             && entry.is_applied
             && matches!((prior, &desired), (Some(prior), Some(desired))
                 if prior.identity == desired.identity
+                    && prior.standing == Standing::Applied
                     && prior.attributes == desired.attributes
                     && prior.settings == desired.settings
                     && prior.outputs == outputs);

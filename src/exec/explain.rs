@@ -68,6 +68,12 @@ fn of_service(error: &ServiceError) -> Option<Explanation> {
             "the account has not enabled this service or region",
             "enable it in the account, or use another region",
         )),
+        "DeleteConflict" => Some(of(
+            "something that no resource of this run removes still uses it",
+            "see what: `aws iam list-entities-for-policy --policy-arn ARN` of a policy, `aws iam \
+             list-instance-profiles-for-role --role-name NAME` and `list-attached-role-policies` \
+             of a role; remove that, or declare it, and run again",
+        )),
         code if code.starts_with("AccessDenied")
             || code == "UnauthorizedOperation"
             || code == "403" =>

@@ -6,10 +6,11 @@ use std::collections::BTreeSet;
 
 use super::{Action, Mode, Reason};
 use crate::adapter::{
-    Adapter, Blocker, Desired, Health, Live, Object, Operation, Prior, Readiness, Step, Verb,
+    Adapter, Blocker, Desired, Health, Live, Object, Operation, Prior, Readiness, Standing, Step,
+    Verb,
 };
 use crate::address::Address;
-use crate::diff::{Comparison, FieldChange, Foreign, Sides, compare, keep_ignored};
+use crate::diff::{Comparison, FieldChange, Foreign, Origin, Sides, compare, keep_ignored};
 use crate::value::{Map, Path, Value};
 
 /// What is known of one resource.
@@ -122,17 +123,31 @@ pub fn differences(
 ) -> Comparison {
     let mut wanted = desired.attributes.clone();
     wanted.extend(object.desired.clone());
-    let remembered = match (prior, object.prior.is_empty()) {
-        (None, true) => None,
-        (None, false) => Some(object.prior.clone()),
-        (Some(prior), _) => {
-            let mut attributes = prior.attributes.clone();
-            attributes.extend(object.prior.clone());
-            Some(attributes)
-        }
+    let against = |attributes: Option<&Map>| {
+        let remembered = match (attributes, object.prior.is_empty()) {
+            (None, true) => None,
+            (None, false) => Some(object.prior.clone()),
+            (Some(attributes), _) => {
+                let mut attributes = attributes.clone();
+                attributes.extend(object.prior.clone());
+                Some(attributes)
+            }
+        };
+        let live = &object.attributes;
+        let sides = Sides { desired: &wanted, prior: remembered.as_ref(), live };
+        compare(adapter.attributes(), &desired.exclusive, sides, ignore)
     };
-    let sides = Sides { desired: &wanted, prior: remembered.as_ref(), live: &object.attributes };
-    compare(adapter.attributes(), &desired.exclusive, sides, ignore)
+    let mut found = against(prior.map(|prior| &prior.attributes));
+    if let Some(prior) = prior.filter(|prior| prior.standing != Standing::Applied) {
+        // What a run began says what is ours. Why a field differs, only what
+        // was proved can tell.
+        let proved = against(prior.applied());
+        for change in &mut found.changes {
+            let same = proved.changes.iter().find(|other| other.path == change.path);
+            change.origin = same.map_or(Origin::Change, |other| other.origin);
+        }
+    }
+    found
 }
 
 /// Decides what is done with one resource.
@@ -224,7 +239,7 @@ fn declared(facts: Facts<'_>, desired: &Desired) -> Decision {
             _ => creation(facts, desired, Reason::IdentityUnknown),
         },
         Some(Live::Absent) => {
-            let reason = match (facts.prior, moved) {
+            let reason = match (facts.prior.and_then(Prior::applied), moved) {
                 (Some(_), None) => Reason::RemovedOutside,
                 _ => Reason::Absent,
             };
@@ -302,12 +317,14 @@ fn present(facts: Facts<'_>, desired: &Desired, object: &Object, moved: bool) ->
             (Action::Replace, Reason::FieldCannotChange { field: change.path.to_string() })
         }
         (Health::Broken(why), None, None) => (Action::Repair, Reason::Broken { why: why.clone() }),
-        (Health::Sound | Health::Busy(_), None, None) => match (prior, found.is_equal()) {
-            (None, true) => (Action::Adopt, Reason::ExistsAsDeclared),
-            (None, false) => (Action::Adopt, Reason::ExistsWithDifferences),
-            (Some(_), true) => (Action::NoOp, Reason::AsDeclared),
-            (Some(_), false) => (Action::Update, Reason::FieldsDiffer),
-        },
+        (Health::Sound | Health::Busy(_), None, None) => {
+            match (prior.and_then(Prior::applied), found.is_equal()) {
+                (None, true) => (Action::Adopt, Reason::ExistsAsDeclared),
+                (None, false) => (Action::Adopt, Reason::ExistsWithDifferences),
+                (Some(_), true) => (Action::NoOp, Reason::AsDeclared),
+                (Some(_), false) => (Action::Update, Reason::FieldsDiffer),
+            }
+        }
     };
     let mut decision = Decision::without_steps(action, reason);
     decision.foreign = found.foreign;

@@ -93,6 +93,7 @@ fn prior(role: &str, created: &str) -> Prior {
             ("createdAt".into(), created.into()),
         ]),
         settings: Map::new(),
+        ..Prior::default()
     }
 }
 

@@ -46,6 +46,7 @@ fn prior(spec: &Json) -> Prior {
         attributes: desired.attributes,
         outputs: desired.outputs,
         settings: desired.settings,
+        ..Prior::default()
     }
 }
 

@@ -82,5 +82,6 @@ fn prior(spec: &Value) -> Prior {
         attributes: desired.attributes,
         outputs: desired.outputs,
         settings: desired.settings,
+        ..Prior::default()
     }
 }

@@ -12,7 +12,7 @@ use super::super::event::Event;
 use super::super::read::{Sighting, Unreadable};
 use super::super::survey::{Settled, outputs};
 use super::{Applier, Ending, Failure, unreadable};
-use crate::adapter::{Adapter, Blocker, Desired, Health, Live, Prior, Readiness};
+use crate::adapter::{Adapter, Blocker, Desired, Health, Live, Prior, Readiness, Standing};
 use crate::address::Address;
 use crate::diff::reached;
 use crate::plan::Action;
@@ -294,6 +294,7 @@ impl Applier {
                 attributes,
                 outputs: outputs.clone(),
                 settings: desired.settings.clone(),
+                standing: Standing::Applied,
             }),
             status: Status::Unverified,
             phase: entry.and_then(|entry| entry.phase.clone()),
