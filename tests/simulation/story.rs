@@ -54,6 +54,8 @@ struct Story {
     durable: Durable,
     /// Objects that nobody can know of any more: their state was lost.
     excused: BTreeSet<String>,
+    /// Whether a state was lost.
+    lost: bool,
 }
 
 /// Tells the story of a seed. `folder` is for its manifests.
@@ -70,6 +72,7 @@ pub fn tell(seed: u64, world: &World, folder: &Path) -> Told {
         stack,
         durable: Durable::default(),
         excused: BTreeSet::new(),
+        lost: false,
     };
     story.rounds();
     let inner = sim.lock();
@@ -133,6 +136,7 @@ impl Story {
             inner.files.sync_directory();
             inner.hit(Fault::StateLost);
             self.durable.forget_state();
+            self.lost = true;
             self.excused.extend(invariants::made(&inner));
         }
     }
@@ -271,7 +275,7 @@ impl Story {
                 .iter()
                 .filter(|change| change.action.is_change() || !change.blockers.is_empty())
                 .filter(|change| {
-                    let is_held = is_held(&self.sim.lock(), change, &self.excused);
+                    let is_held = self.lost && is_held(&self.sim.lock(), change);
                     held |= is_held;
                     !is_held
                 })
@@ -315,7 +319,7 @@ impl Story {
             // What was declared and not remembered any more is as good as others'.
             let said = inner.told(40);
             let held = said.contains("RoleHasOtherPolicies")
-                || (said.contains("(DeleteConflict)") && !self.excused.is_empty());
+                || (said.contains("(DeleteConflict)") && self.lost);
             if code != Some(0) && !held {
                 inner.violate("convergence", &format!("a destroy ended with {code:?}"));
             }
@@ -323,9 +327,9 @@ impl Story {
     }
 }
 
-/// Whether this is the delete of a policy that a role keeps which nobody can know of any more.
-fn is_held(inner: &Inner, change: &Change, excused: &BTreeSet<String>) -> bool {
+/// Whether this is the delete of a policy that a role keeps.
+fn is_held(inner: &Inner, change: &Change) -> bool {
     change.address.kind == Kind::IamPolicy
         && change.action == Action::Delete
-        && invariants::held_by_excused(inner, change.identity.part("policyName"), excused)
+        && invariants::is_attached(inner, change.identity.part("policyName"))
 }
