@@ -64,6 +64,17 @@ fn every_flipped_bit_is_found() {
 }
 
 #[test]
+fn a_line_of_another_log_does_not_follow() {
+    let ours = log();
+    let mut other = Journal::default();
+    let event = Event::RunStarted { format_version: 1, run: "other".into(), plan: Digest::of(b"") };
+    let first = other.append(Timestamp::UNIX_EPOCH, event).unwrap();
+    // Each line is whole and has the right number; the one after is not its own.
+    let rest: Vec<_> = ours.split_inclusive(|&byte| byte == b'\n').skip(1).collect();
+    assert_eq!(Journal::parse(&[first.as_bytes(), &rest.concat()].concat()).unwrap_err().line, 2);
+}
+
+#[test]
 fn a_line_that_someone_remembers_is_missed() {
     let bytes = log();
     let whole = Journal::parse(&bytes).unwrap();

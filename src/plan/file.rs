@@ -131,7 +131,8 @@ pub fn moved(saved: &Plan, now: &Plan) -> Vec<String> {
         }
     }
     // Whatever else there may be: nothing is done that was not reviewed.
-    if moved.is_empty() && saved.meaning() != now.meaning() {
+    let unchecked = seeded::is(Bug::CommandsUnchecked);
+    if moved.is_empty() && saved.meaning() != now.meaning() && !unchecked {
         moved.push(format!("the plan hash was {} and is {}", saved.meaning(), now.meaning()));
     }
     moved

@@ -73,6 +73,31 @@ fn a_destroy_removes_what_was_applied_and_leaves_the_rest() {
 }
 
 #[test]
+fn what_could_not_be_deleted_stays_remembered() {
+    let environment = TestEnvironment::applied();
+    let policy = "arn:aws:iam::111122223333:policy/ControllerPolicy";
+    environment.behind(
+        "aws iam create-role --role-name Theirs --assume-role-policy-document \
+         {\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Allow\",\"Principal\":\
+         {\"Service\":\"ec2.amazonaws.com\"},\"Action\":\"sts:AssumeRole\"}]}",
+    );
+    environment
+        .behind(&format!("aws iam attach-role-policy --role-name Theirs --policy-arn {policy}"));
+    let text = environment.run("destroy --auto-approve --target IamPolicy.controller").expect(1);
+    assert!(
+        text.contains("(DeleteConflict)") && text.contains("list-entities-for-policy"),
+        "{text}"
+    );
+    let list = environment.run("state list").expect(0);
+    assert!(list.contains("IamPolicy.controller"), "{list}");
+    environment
+        .behind(&format!("aws iam detach-role-policy --role-name Theirs --policy-arn {policy}"));
+    environment.run("destroy --auto-approve --target IamPolicy.controller").expect(0);
+    let list = environment.run("state list").expect(0);
+    assert!(!list.contains("IamPolicy.controller"), "{list}");
+}
+
+#[test]
 fn the_commands_of_a_destroy_are_shown_in_their_order() {
     let environment = TestEnvironment::applied();
     let plan = environment.run("plan --destroy --json").json();

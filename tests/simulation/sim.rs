@@ -11,6 +11,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use lkh::plan::Plan;
 use lkh::sandbox::world::World;
+use lkh::state::State;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -210,9 +211,19 @@ impl Inner {
 
     /// A file was put in the place of another one.
     pub fn renamed(&mut self, to: &Path, bytes: Vec<u8>) {
-        if to.extension().is_some_and(|extension| extension == "json") {
-            self.states.push(bytes);
+        if to.extension().is_none_or(|extension| extension != "json") {
+            return;
         }
+        if let (Ok(state), Some(Ok(before))) =
+            (State::from_bytes(&bytes), self.states.last().map(|bytes| State::from_bytes(bytes)))
+            && state.lineage == before.lineage
+            && state.serial <= before.serial
+            && self.states.last() != Some(&bytes)
+        {
+            let (was, is) = (before.serial, state.serial);
+            self.violate("serial", &format!("a new state has the serial {is} after {was}"));
+        }
+        self.states.push(bytes);
     }
 
     pub fn trace_hash(&self) -> u64 {
