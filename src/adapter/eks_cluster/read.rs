@@ -63,9 +63,14 @@ pub(super) fn read(subject: &Subject<'_>, answers: &Answers) -> Result<Reading, 
     let issues = condition::issues(&cluster);
     let status = text(&cluster, "/status").unwrap_or("");
     let health = health(status, &issues);
-    facts.insert("issues".into(), issues);
     condition::only_declared(&mut attributes, subject.desired, &["tags"]);
-    let notes = notes(subject, &cluster);
+    let mut notes = notes(subject, &cluster);
+    if !is_ours && status == "ACTIVE" {
+        let told = issues.as_list().unwrap_or_default().iter();
+        let told = told.filter_map(|issue| issue.get("message")?.as_str());
+        notes.extend(told.map(|message| format!("EKS tells of the cluster: {message}")));
+    }
+    facts.insert("issues".into(), issues);
     let object = Object { attributes, outputs, health, facts, notes, ..Object::default() };
     Ok(Reading::Live(Live::Present(Box::new(object))))
 }

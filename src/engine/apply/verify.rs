@@ -81,6 +81,7 @@ impl Applier {
             .filter(|prior| !prior.identity.is_same(&desired.identity))
             .filter(|_| adapter.never_deleted().is_none());
         let mut pauses = Pauses::new(&self.survey.gateway);
+        let mut told = Vec::new();
         loop {
             let old = match before {
                 None => None,
@@ -152,7 +153,9 @@ impl Applier {
                 || matches!(&sighting.live, Live::Present(object)
                     if matches!(object.health, Health::Broken(_)));
             if !hopeless {
-                if !blockers.is_empty() {
+                // Long waits would say the same again and again.
+                if !blockers.is_empty() && blockers != told {
+                    told.clone_from(&blockers);
                     (self.survey.observer.0)(Event::Waiting {
                         address: address.clone(),
                         blockers: blockers.clone(),

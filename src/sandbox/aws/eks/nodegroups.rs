@@ -1,6 +1,6 @@
 //! Managed node groups: their instances in EC2 and their nodes in Kubernetes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
@@ -412,10 +412,16 @@ fn nodes_of(kubernetes: &Cluster<'_>, group: &str) -> Vec<String> {
 /// Ends the machines of a node group, or all of a cluster.
 pub fn end_machines(world: &mut World, region: &str, place: &str, group: Option<&str>) {
     let cluster = place.rsplit('/').next().unwrap_or_default();
+    let mut profiles = BTreeSet::from([profile_name(cluster, group.unwrap_or(AUTO))]);
     for instance in instances_of(world, region, cluster, group) {
+        let machine = world.get(&ec2::key(region, "i", &instance));
+        let profile = machine.and_then(|it| it.pointer("/IamInstanceProfile/Arn")?.as_str());
+        profiles.extend(profile.and_then(|arn| arn.rsplit('/').next()).map(str::to_owned));
         ec2::end_machine(world, region, &instance);
     }
-    iam::remove_profile(world, &profile_name(cluster, group.unwrap_or(AUTO)));
+    for profile in profiles {
+        iam::remove_profile(world, &profile);
+    }
     if let (Some(group), true) = (group, has_kubernetes(world, place)) {
         let mut kubernetes = Cluster::open(world);
         for node in nodes_of(&kubernetes, group) {
