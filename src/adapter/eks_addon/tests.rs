@@ -5,7 +5,7 @@ use serde_json::json;
 use super::*;
 use crate::adapter::Verb;
 use crate::adapter::eks::testing::{call, failed, ok, present, read, value};
-use crate::plan::decide::differences;
+use crate::diff::{Comparison, Sides, compare};
 
 const DESCRIBE: &str =
     "aws eks describe-addon --cluster-name demo --addon-name aws-ebs-csi-driver";
@@ -55,13 +55,19 @@ fn object(desired: &Desired, live: &Json) -> Object {
     present(read(&EksAddon, Some(desired), None, &table).0)
 }
 
+/// What differs, with nothing applied before.
+fn differences(desired: &Desired, object: &Object) -> Comparison {
+    let sides = Sides { desired: &desired.attributes, prior: None, live: &object.attributes };
+    compare(EksAddon.attributes(), &desired.exclusive, sides, &[])
+}
+
 fn planned(
     desired: &Desired,
     live: &Json,
     verb: Verb,
 ) -> Result<Vec<(String, Json)>, Vec<Blocker>> {
     let object = object(desired, live);
-    let found = differences(&EksAddon, desired, None, &object, &[]);
+    let found = differences(desired, &object);
     let operation = Operation {
         verb,
         identity: &desired.identity,

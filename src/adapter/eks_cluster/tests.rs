@@ -6,6 +6,7 @@ use super::*;
 use crate::adapter::eks::testing::{call, failed, ok, present, read, value};
 use crate::adapter::{Health, Live, Verb};
 use crate::command::Answer;
+use crate::diff::{Comparison, Sides, compare};
 
 const DESCRIBE: &str = "aws eks describe-cluster --name demo";
 const SUBNETS: &str = "aws ec2 describe-subnets --filters Name=vpc-id,Values=vpc-0aa0aa0aa";
@@ -203,6 +204,12 @@ fn managed(more: &Json) -> Desired {
     EksCluster.desired(&value(&spec), &Context::default()).unwrap()
 }
 
+/// What differs, with nothing applied before.
+fn differences(desired: &Desired, object: &Object) -> Comparison {
+    let sides = Sides { desired: &desired.attributes, prior: None, live: &object.attributes };
+    compare(EksCluster.attributes(), &desired.exclusive, sides, &[])
+}
+
 /// What is planned for a managed cluster: the calls with their documents, or the
 /// blockers' codes.
 fn planned(desired: &Desired, live: &Json) -> Result<Vec<(String, Json)>, Vec<String>> {
@@ -214,7 +221,7 @@ fn planned(desired: &Desired, live: &Json) -> Result<Vec<(String, Json)>, Vec<St
     ];
     let object = present(read(&EksCluster, Some(desired), None, &table).0);
     let differences =
-        crate::plan::decide::differences(&EksCluster, desired, None, &object, &[]);
+        differences(desired, &object);
     let operation = Operation {
         verb: Verb::Update,
         identity: &desired.identity,

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::*;
 use crate::adapter::Verb;
 use crate::adapter::eks::testing::{call, failed, ok, present, read, value};
-use crate::plan::decide::differences;
+use crate::diff::{Comparison, Sides, compare};
 
 const DESCRIBE: &str = "aws eks describe-nodegroup --cluster-name demo --nodegroup-name workers";
 
@@ -51,9 +51,15 @@ fn object(desired: &Desired, live: &Json) -> Object {
     present(read(&EksNodegroup, Some(desired), None, &[(DESCRIBE, ok(&json!({"nodegroup": live})))]).0)
 }
 
+/// What differs, with nothing applied before.
+fn differences(desired: &Desired, object: &Object) -> Comparison {
+    let sides = Sides { desired: &desired.attributes, prior: None, live: &object.attributes };
+    compare(EksNodegroup.attributes(), &desired.exclusive, sides, &[])
+}
+
 fn planned(desired: &Desired, live: &Json, verb: Verb) -> (bool, Vec<(String, Json)>) {
     let object = object(desired, live);
-    let found = differences(&EksNodegroup, desired, None, &object, &[]);
+    let found = differences(desired, &object);
     let operation = Operation {
         verb,
         identity: &desired.identity,
@@ -141,7 +147,7 @@ fn what_differs_is_changed_and_nothing_else() {
 fn nodes_do_not_go_back() {
     let desired = desired(&json!({"version": "1.33"}));
     let object = object(&desired, &live());
-    let found = differences(&EksNodegroup, &desired, None, &object, &[]);
+    let found = differences(&desired, &object);
     let operation = Operation {
         verb: Verb::Update,
         identity: &desired.identity,
