@@ -146,6 +146,7 @@ const LONG_FILES: &[(&str, usize, &str)] = &[
     ("engine/apply.rs", 560, "one resource's way through an apply, from re-read to evidence"),
     ("engine/survey.rs", 570, "one resource's way through a plan"),
     ("manifest/variables.rs", 540, "declared, given and derived variables depend on each other"),
+    ("sandbox/aws/eks/nodegroups.rs", 560, "one fleet of machines, from its call to its nodes"),
     ("sandbox/helm/tests.rs", 780, "one story per Helm command"),
     ("sandbox/kubectl/mod.rs", 540, "one dispatch over kubectl's commands"),
     ("sandbox/kubectl/table.rs", 540, "one table of columns per kind"),

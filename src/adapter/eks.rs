@@ -5,6 +5,8 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 
@@ -13,6 +15,7 @@ use crate::command::{Answer, Command};
 use crate::diff::FieldChange;
 use crate::value::{Map, Path, Value, is_unknown_text};
 
+pub(super) mod condition;
 #[cfg(test)]
 pub(super) mod testing;
 
@@ -67,6 +70,36 @@ fn without_sensitive(value: &Value, path: &Path, problems: &mut Vec<Problem>) ->
             value.clone()
         }
     }
+}
+
+/// One id, or what a reference to several stands for: a list of them, or a text
+/// with commas between, as CloudFormation tells lists.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub(super) enum IdTexts {
+    /// One id, a text of ids with commas between, or a reference.
+    One(String),
+    /// A list of ids.
+    Many(Vec<String>),
+}
+
+/// The ids one by one, each with its place below a field.
+pub(super) fn flat(ids: &[IdTexts], field: &str) -> Vec<(Path, String)> {
+    let mut all = Vec::new();
+    for (index, ids) in ids.iter().enumerate() {
+        let path = Path::new(field).join(index.to_string());
+        match ids {
+            IdTexts::One(text) if is_unknown_text(text) => all.push((path, text.clone())),
+            IdTexts::One(text) => {
+                let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+                all.extend(parts.map(|part| (path.clone(), part.to_owned())));
+            }
+            IdTexts::Many(texts) => {
+                all.extend(texts.iter().map(|text| (path.clone(), text.clone())));
+            }
+        }
+    }
+    all
 }
 
 /// Checks the name of a cluster by the pattern of the EKS API model.
@@ -326,8 +359,12 @@ mod tests {
 
     #[test]
     fn schemas_teach_and_allow_no_unknown_fields() {
-        use Kind::{Ec2Tags, EksAccessEntry, EksCluster, PodIdentityAssociation};
-        for kind in [EksCluster, Ec2Tags, EksAccessEntry, PodIdentityAssociation] {
+        use Kind::{
+            Ec2Tags, EksAccessEntry, EksAddon, EksCluster, EksNodegroup, PodIdentityAssociation,
+        };
+        for kind in
+            [EksCluster, Ec2Tags, EksAccessEntry, PodIdentityAssociation, EksNodegroup, EksAddon]
+        {
             let schema = serde_json::to_value(kind.adapter().schema()).unwrap();
             walk(&schema, kind.as_str(), &mut |place, json| {
                 if let Some(properties) = json.get("properties").and_then(Json::as_object) {

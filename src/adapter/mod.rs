@@ -12,6 +12,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use schemars::Schema;
 use serde::{Deserialize, Serialize};
@@ -72,6 +73,8 @@ kinds! {
     EksAccessEntry => eks_access_entry,
     ServiceLinkedRole => service_linked_role,
     PodIdentityAssociation => pod_identity_association,
+    EksNodegroup => eks_nodegroup,
+    EksAddon => eks_addon,
     HelmRelease => helm_release,
 }
 
@@ -138,6 +141,13 @@ pub trait Adapter: Sync {
     /// way. Kinds that are ready once they exist keep this default.
     fn readiness(&self, _desired: &Desired, _object: &Object) -> Readiness {
         Readiness::Ready
+    }
+
+    /// How long an object may take to become ready once it is made or changed,
+    /// and to be gone once it is deleted. Of what is only in the state any more,
+    /// identity, attributes and settings as last applied.
+    fn patience(&self, _desired: &Desired) -> Duration {
+        Duration::from_secs(120)
     }
 
     /// What a resource with this identity and these attributes takes for

@@ -8,7 +8,7 @@ use clap::Subcommand;
 use super::session::world_path;
 use super::{code, print, tell};
 use crate::command::Tool;
-use crate::sandbox::{Fault, Sandbox};
+use crate::sandbox::{Fault, Sandbox, Seed};
 
 /// Looks after the simulated account and cluster of `--exec sandbox`: make it
 /// anew, or change things behind lkh's back and watch how `lkh plan` shows the
@@ -26,7 +26,15 @@ pub(crate) struct Args {
 enum Command {
     /// Make the sandbox anew: the account, the cluster, and the state of
     /// stacks applied to it
-    Reset,
+    ///
+    /// What takes minutes in AWS (a cluster about nine, a node group two, an
+    /// add-on half of one) takes them in the sandbox's own time, and nobody
+    /// waits for it: `aws eks wait` and `lkh apply` let that time pass.
+    Reset {
+        /// What the new account holds
+        #[arg(long, value_enum, default_value = "cluster")]
+        seed: Seed,
+    },
     /// Run a command in it, as `aws`, `helm` or `kubectl` would:
     /// lkh sandbox run -- aws iam delete-role --role-name x
     Run {
@@ -62,19 +70,19 @@ enum Command {
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
     let path = world_path(&args.state_dir);
-    if let Command::Reset = args.command {
+    if let Command::Reset { seed } = args.command {
         if let Some(directory) = path.parent()
             && directory.exists()
         {
             std::fs::remove_dir_all(directory)?;
         }
-        Sandbox::open(&path)?;
+        Sandbox::open_with(&path, seed)?;
         tell(&format!("The sandbox is new: {}", path.display()));
         return Ok(code::GOOD);
     }
     let sandbox = Sandbox::open(&path)?;
     match &args.command {
-        Command::Reset => {}
+        Command::Reset { .. } => {}
         Command::Run { argv } => {
             let (name, rest) = argv.split_first().map_or(("", argv.as_slice()), |(n, r)| (n, r));
             let tool = [Tool::Aws, Tool::Helm, Tool::Kubectl]

@@ -9,8 +9,8 @@
 mod cluster;
 pub mod recent;
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
 
 use tokio::sync::SetOnce;
 use tokio::task::JoinSet;
@@ -74,6 +74,8 @@ pub struct Survey {
     settled: BTreeMap<Address, SetOnce<Arc<Settled>>>,
     /// The resources that stand for clusters.
     clusters: Vec<Address>,
+    /// Those of them that did not exist and were made since.
+    made: Mutex<BTreeSet<Address>>,
     pub(super) observer: ObserverBox,
     /// What time it is.
     pub clock: Clock,
@@ -112,6 +114,7 @@ impl Survey {
             account: SetOnce::new(),
             settled,
             clusters,
+            made: Mutex::default(),
             observer: ObserverBox(Arc::clone(&engine.observer)),
             clock: engine.clock.clone(),
             recent,

@@ -189,6 +189,12 @@ impl Gateway {
         lock(&self.trace).iter().filter(|started| started.tool == tool).count()
     }
 
+    /// Lets time pass before something is read again; answers how much of it
+    /// passed only in a simulated account.
+    pub async fn pause(&self, time: Duration) -> Duration {
+        self.exec.pause(time).await
+    }
+
     /// Ends what the run has started. No command may run after it.
     pub async fn close(&self) {
         self.exec.close().await;
@@ -196,6 +202,7 @@ impl Gateway {
 
     async fn repeat(&self, command: &Command, asks: For) -> Outcome {
         let began = Instant::now();
+        let mut skipped = Duration::ZERO;
         let mut runs = 0;
         loop {
             if asks == For::Engine {
@@ -216,7 +223,7 @@ impl Gateway {
                 return Ok(answer);
             };
             let pause = lock(&self.jitter).pause(&patience, runs);
-            if runs >= patience.runs || began.elapsed() + pause > patience.total {
+            if runs >= patience.runs || began.elapsed() + skipped + pause > patience.total {
                 return Ok(answer);
             }
             if class == Class::Unauthenticated {
@@ -227,7 +234,7 @@ impl Gateway {
             } else {
                 self.tell_once(reason_to_wait(class));
             }
-            sleep(pause).await;
+            skipped += self.exec.pause(pause).await;
         }
     }
 

@@ -42,6 +42,9 @@ pub type Running<'a> = Pin<Box<dyn Future<Output = Result<Answer, ExecError>> + 
 /// A future that stores a private file.
 pub type Storing<'a> = Pin<Box<dyn Future<Output = Result<(), ExecError>> + Send + 'a>>;
 
+/// A future that lets time pass, and says how much of it only seemed to.
+pub type Pausing<'a> = Pin<Box<dyn Future<Output = Duration> + Send + 'a>>;
+
 /// Takes what a person should know while the commands run: one sentence each.
 pub type Notices = Arc<dyn Fn(&str) + Send + Sync>;
 
@@ -89,6 +92,16 @@ pub trait Exec: Send + Sync {
     /// such thing; a simulated account may.
     fn is_consistent(&self) -> bool {
         false
+    }
+
+    /// Lets time pass between two reads of something that takes its time.
+    /// Answers how much of it passed only in a simulated account: that part no
+    /// clock of this process shows.
+    fn pause(&self, time: Duration) -> Pausing<'_> {
+        Box::pin(async move {
+            tokio::time::sleep(time).await;
+            Duration::ZERO
+        })
     }
 
     /// Ends what the run has started (containers, private files).

@@ -149,9 +149,30 @@ fn of_service(error: &ServiceError) -> Class {
             if says("the specified principalarn is invalid: invalid principal")
                 || says("role provided in the request does not exist")
                 || (error.operation.ends_with("Addon")
-                    && (says("does not exist") || says("create_failed"))) =>
+                    && (says("does not exist") || says("create_failed")))
+                // A role that was made a moment ago.
+                || (matches!(error.operation.as_str(), "CreateCluster" | "CreateNodegroup")
+                    && says("role")
+                    && (says("does not exist")
+                        || says("cannot be found")
+                        || says("could not be assumed")
+                        || says("error in role params"))) =>
         {
             Class::Settling
+        }
+        // Another update is going on, or what is to be made is there.
+        "ResourceInUseException"
+            if error.operation.starts_with("Update") || error.operation.starts_with("Associate") =>
+        {
+            Class::Busy
+        }
+        "ResourceInUseException"
+            if error.operation.starts_with("Create") && says("already exists") =>
+        {
+            Class::Exists
+        }
+        "ResourceInUseException" if error.operation == "DeleteCluster" && says("attached") => {
+            Class::DeleteConflict
         }
         "ConcurrentModification" | "ConcurrentModificationException"
         | "EntityTemporarilyUnmodifiable" | "ResourcePropagationDelayException"

@@ -21,8 +21,10 @@ pub mod world;
 use std::io;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use clap::ValueEnum;
+use jiff::SignedDuration;
 
 use self::cluster::{Cluster, NodeSpec, Target, Trouble};
 use self::file::WorldFile;
@@ -32,6 +34,8 @@ use crate::command::Tool;
 
 /// The region that the simulated cluster is in.
 pub use aws::HOME_REGION as REGION;
+/// What a new sandbox holds.
+pub use aws::Seed;
 
 /// What can be wrong with the pods of a workload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -69,8 +73,16 @@ impl Fault {
 
 /// Fills a world with what a new sandbox has: a cluster and two nodes.
 pub fn seed(world: &mut World) {
-    aws::seed(world);
-    kubectl::seed(world);
+    seed_with(world, Seed::Cluster);
+}
+
+/// Fills a world with what was chosen.
+pub fn seed_with(world: &mut World, seed: Seed) {
+    aws::seed(world, seed);
+    match seed {
+        Seed::Cluster => kubectl::seed(world),
+        Seed::Empty => {}
+    }
 }
 
 /// Runs a command in a world that the caller keeps. The world's time does not
@@ -82,6 +94,8 @@ pub fn run(
     stdin: &[u8],
     files: &dyn Files,
 ) -> Output {
+    // What takes its time in EKS may be done by now.
+    aws::settle(world);
     match tool {
         Tool::Aws => aws::run(world, args, stdin),
         Tool::Helm => helm::run(world, args, stdin, files),
@@ -101,7 +115,31 @@ impl Sandbox {
     /// # Errors
     /// When its file can't be read or written.
     pub fn open(path: &Path) -> io::Result<Self> {
-        Ok(Self { file: Mutex::new(WorldFile::open(path, &seed)?) })
+        Self::open_with(path, Seed::Cluster)
+    }
+
+    /// Opens a sandbox, or makes a new one with what was chosen.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_with(path: &Path, seed: Seed) -> io::Result<Self> {
+        let fill = |world: &mut World| seed_with(world, seed);
+        Ok(Self { file: Mutex::new(WorldFile::open(path, &fill)?) })
+    }
+
+    /// Lets simulated time pass: nobody waits for it.
+    ///
+    /// # Errors
+    /// When the sandbox's file can't be read or written.
+    pub fn wait(&self, time: Duration) -> io::Result<()> {
+        self.with(|world| {
+            let then = world.now().checked_add(SignedDuration::try_from(time).unwrap_or_default());
+            world.set_now(then.unwrap_or(world.now()));
+            aws::settle(world);
+            if Cluster::exists(world) {
+                Cluster::open(world).reconcile();
+            }
+        })
     }
 
     /// Runs a command. Relative files in its arguments are looked up from
@@ -123,9 +161,9 @@ impl Sandbox {
     /// Sets the number of nodes of the cluster.
     ///
     /// # Errors
-    /// When the sandbox's file can't be read or written.
+    /// When the sandbox's file can't be read or written, or it has no cluster.
     pub fn set_nodes(&self, count: usize) -> io::Result<()> {
-        self.with(|world| {
+        self.with_cluster(|world| {
             let mut cluster = Cluster::open(world);
             cluster.remove_nodes();
             for number in 1..=count {
@@ -139,9 +177,9 @@ impl Sandbox {
     /// Sets what is wrong with the pods of a workload.
     ///
     /// # Errors
-    /// When the sandbox's file can't be read or written.
+    /// When the sandbox's file can't be read or written, or it has no cluster.
     pub fn set_fault(&self, namespace: &str, workload: &str, fault: Fault) -> io::Result<()> {
-        self.with(|world| {
+        self.with_cluster(|world| {
             let target =
                 Target::Workload { namespace: namespace.to_owned(), name: workload.to_owned() };
             let mut cluster = Cluster::open(world);
@@ -176,6 +214,14 @@ impl Sandbox {
             let ended = run(world, &["rollback", release, &revision, "-n", namespace]);
             if ended.code == helm::KILLED { Output::default() } else { ended }
         })
+    }
+
+    fn with_cluster<T>(&self, work: impl FnOnce(&mut World) -> T) -> io::Result<T> {
+        let done = self.with(|world| {
+            aws::settle(world);
+            Cluster::exists(world).then(|| work(world))
+        })?;
+        done.ok_or_else(|| io::Error::other("the sandbox has no cluster yet: make one first"))
     }
 
     fn with<T>(&self, work: impl FnOnce(&mut World) -> T) -> io::Result<T> {

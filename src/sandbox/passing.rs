@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::aws;
 use super::cluster::Cluster;
 use super::world::World;
 
@@ -19,11 +20,14 @@ pub fn until<T>(
     let timeout = SignedDuration::try_from(timeout).unwrap_or(SignedDuration::MAX);
     let deadline = world.now().checked_add(timeout).unwrap_or(Timestamp::MAX);
     loop {
+        // Nodes that EKS starts meanwhile may be what is waited for.
+        aws::settle(world);
         let (seen, due) = {
             let mut cluster = Cluster::open(world);
             cluster.reconcile();
             (look(&cluster), cluster.next_due())
         };
+        let due = [due, aws::next_due(world)].into_iter().flatten().min();
         let now = world.now();
         if good(&seen) {
             return (seen, true);

@@ -134,6 +134,17 @@ fn subjects() -> Vec<(Kind, serde_json::Value)> {
                 "PodIdentityAssociation" => serde_json::json!({
                     "clusterName": "lake", "namespace": "a", "serviceAccount": "b", "roleArn": role,
                 }),
+                "EksNodegroup" => serde_json::json!({
+                    "clusterName": "lake", "nodegroupName": "workers",
+                    "subnets": ["subnet-0a1b2c3d"], "nodeRole": role,
+                    "scaling": {"minSize": 1, "maxSize": 2}, "version": "1.34",
+                    "taints": [{"key": "a", "effect": "NO_SCHEDULE"}],
+                }),
+                "EksAddon" => serde_json::json!({
+                    "clusterName": "lake", "addonName": "coredns", "version": "v1.12.4-eksbuild.1",
+                    "configurationValues": {"a": 1},
+                    "podIdentityAssociations": [{"serviceAccount": "b", "roleArn": role}],
+                }),
                 "HelmRelease" => serde_json::json!({
                     "namespace": "kube-system", "releaseName": "karpenter", "chart": "./x",
                     "values": {"a": 1},

@@ -73,7 +73,10 @@ fn naturals(kind: Kind, prior: &Prior) -> Vec<String> {
                 })
                 .collect()
         }
-        Kind::EksCluster | Kind::ServiceLinkedRole => Vec::new(),
+        // The stories declare no node group and no add-on of their own.
+        Kind::EksCluster | Kind::EksNodegroup | Kind::EksAddon | Kind::ServiceLinkedRole => {
+            Vec::new()
+        }
     }
 }
 

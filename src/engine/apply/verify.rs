@@ -15,6 +15,7 @@ use super::{Applier, Ending, Failure, unreadable};
 use crate::adapter::{Adapter, Blocker, Desired, Health, Live, Prior, Readiness, Standing};
 use crate::address::Address;
 use crate::diff::reached;
+use crate::exec::gateway::Gateway;
 use crate::plan::Action;
 use crate::plan::decide::differences;
 use crate::seeded::{self, Bug};
@@ -24,8 +25,41 @@ use crate::value::Map;
 /// How long a change may take to show in a read after its command ended: IAM
 /// and EKS are eventually consistent.
 const SETTLE_WINDOW: Duration = Duration::from_secs(60);
-/// How long an object that is as declared may take to become ready.
-const READY_WINDOW: Duration = Duration::from_secs(120);
+/// The first pause between two reads.
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+/// The longest pause while something is expected any moment.
+const SHORT_PAUSE: Duration = Duration::from_secs(5);
+/// The longest pause once it is clear that it takes minutes.
+const LONG_PAUSE: Duration = Duration::from_secs(15);
+
+/// The pauses between the reads of one object, and the time that they took.
+struct Pauses<'a> {
+    gateway: &'a Gateway,
+    start: Instant,
+    skipped: Duration,
+    next: Duration,
+}
+
+impl<'a> Pauses<'a> {
+    fn new(gateway: &'a Gateway) -> Self {
+        Self { gateway, start: Instant::now(), skipped: Duration::ZERO, next: FIRST_PAUSE }
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.start.elapsed() + self.skipped
+    }
+
+    /// Whether the next read would come after this time.
+    fn end_within(&self, window: Duration) -> bool {
+        self.elapsed() + self.next > window
+    }
+
+    async fn pause(&mut self) {
+        self.skipped += self.gateway.pause(self.next).await;
+        let longest = if self.elapsed() > SETTLE_WINDOW { LONG_PAUSE } else { SHORT_PAUSE };
+        self.next = (self.next * 2).min(longest);
+    }
+}
 
 impl Applier {
     /// Reads until the object is as declared and ready, or time is up.
@@ -46,8 +80,8 @@ impl Applier {
             .prior(address)
             .filter(|prior| !prior.identity.is_same(&desired.identity))
             .filter(|_| adapter.never_deleted().is_none());
-        let start = Instant::now();
-        let mut pause = Duration::from_millis(200);
+        let mut pauses = Pauses::new(&self.survey.gateway);
+        let mut told = Vec::new();
         loop {
             let old = match before {
                 None => None,
@@ -102,12 +136,16 @@ impl Applier {
                     }
                 },
             };
-            let window = if blockers.is_empty() { SETTLE_WINDOW } else { READY_WINDOW };
+            let window = if blockers.is_empty() && old.is_none() {
+                SETTLE_WINDOW
+            } else {
+                adapter.patience(desired)
+            };
             // What someone else has just made may not show yet.
             let awaited = sighting.live == Live::Absent
                 && failure.as_ref().is_some_and(|failure| failure.exists);
             let hopeless = (failure.is_some() && !awaited)
-                || start.elapsed() + pause > window
+                || pauses.end_within(window)
                 || *self.stop.borrow()
                 || matches!(&sighting.live, Live::Present(object)
                     if object.health == Health::Sound
@@ -115,14 +153,15 @@ impl Applier {
                 || matches!(&sighting.live, Live::Present(object)
                     if matches!(object.health, Health::Broken(_)));
             if !hopeless {
-                if !blockers.is_empty() {
+                // Long waits would say the same again and again.
+                if !blockers.is_empty() && blockers != told {
+                    told.clone_from(&blockers);
                     (self.survey.observer.0)(Event::Waiting {
                         address: address.clone(),
                         blockers: blockers.clone(),
                     });
                 }
-                tokio::time::sleep(pause).await;
-                pause = (pause * 2).min(Duration::from_secs(5));
+                pauses.pause().await;
                 continue;
             }
             if old.is_some() {
@@ -146,6 +185,7 @@ impl Applier {
         sighting: &Sighting,
     ) -> (Ending, Map) {
         let outputs = outputs(Some(desired), Some(&sighting.live), Action::NoOp);
+        self.survey.cluster_is_there(address, &outputs);
         let record = self.record(address, desired.attributes.clone(), desired, &outputs, sighting);
         match self.keeper.record(address, Record { status: Status::Applied, ..record }).await {
             Ok(()) => (Ending::Applied, outputs),
@@ -221,8 +261,17 @@ impl Applier {
         if seeded::is(Bug::ForgottenTooEarly) {
             let _ = self.keeper.gone(address).await;
         }
-        let start = Instant::now();
-        let mut pause = Duration::from_millis(200);
+        // What goes takes as long as what comes, or at least long enough to show.
+        let window = prior.map_or(SETTLE_WINDOW, |prior| {
+            let gone = Desired {
+                identity: prior.identity.clone(),
+                attributes: prior.attributes.clone(),
+                settings: prior.settings.clone(),
+                ..Desired::default()
+            };
+            adapter.patience(&gone).max(SETTLE_WINDOW)
+        });
+        let mut pauses = Pauses::new(&self.survey.gateway);
         loop {
             match self.look(address, adapter, None, prior).await {
                 Err(error) => {
@@ -240,9 +289,10 @@ impl Applier {
                     };
                     return (ending, Map::new());
                 }
-                Ok(_) if failure.is_none() && start.elapsed() + pause < SETTLE_WINDOW => {
-                    tokio::time::sleep(pause).await;
-                    pause = (pause * 2).min(Duration::from_secs(5));
+                Ok(_)
+                    if failure.is_none() && !pauses.end_within(window) && !*self.stop.borrow() =>
+                {
+                    pauses.pause().await;
                 }
                 Ok(_) => {
                     // Parts of it may be gone: nobody can say that it is applied.

@@ -5,6 +5,8 @@
 //! its cluster. Once the service has said that a cluster does not exist, nobody
 //! is asked for what was in it. This module must not take an error for that.
 
+use std::sync::PoisonError;
+
 use super::{Action, Entry, Live, Survey};
 use crate::adapter::{Adapter, CLUSTER_NAME, Identity, Kind, Subject};
 use crate::address::{Address, Reference};
@@ -33,6 +35,20 @@ impl Survey {
                 Ok(())
             }
             None => Err(Reason::DependencyUnknown { address }),
+        }
+    }
+
+    /// Takes in that an apply made or changed a cluster: what is in it can be
+    /// read from now on, and `helm` and `kubectl` find it.
+    pub(in crate::engine) fn cluster_is_there(&self, address: &Address, outputs: &Map) {
+        if address.kind != Kind::EksCluster {
+            return;
+        }
+        self.made.lock().unwrap_or_else(PoisonError::into_inner).insert(address.clone());
+        if entry::cluster(&self.stack).as_ref() == Some(address)
+            && let Some(access) = cluster_access(outputs)
+        {
+            self.gateway.set_cluster(access);
         }
     }
 
@@ -114,6 +130,9 @@ impl Survey {
     }
 
     fn is_absent(&self, address: &Address) -> bool {
+        if self.made.lock().unwrap_or_else(PoisonError::into_inner).contains(address) {
+            return false;
+        }
         let settled = self.settled.get(address).and_then(|slot| slot.get());
         settled.is_some_and(|settled| settled.live == Some(Live::Absent))
     }

@@ -386,6 +386,10 @@ fn find_field<'a>(fields: &'a [Field], option: &str) -> Option<(&'a Field, bool)
 /// The option of a member: `RoleName` is `--role-name`, `AWSServiceName` is
 /// `--aws-service-name`.
 pub fn option_name(member: &str) -> String {
+    // `--version` tells the CLI's own, so EKS's has another name.
+    if member == "version" {
+        return "--kubernetes-version".to_owned();
+    }
     let letters: Vec<char> = member.chars().collect();
     let mut name = String::from("--");
     for (at, letter) in letters.iter().enumerate() {

@@ -39,8 +39,9 @@ use crate::sandbox::Output;
 use crate::sandbox::world::World;
 
 pub use ecr_public::PASSWORD as REGISTRY_PASSWORD;
+pub use eks::{next_due, settle};
 pub use facts::{ACCOUNT, HOME_REGION};
-pub use seed::{CLUSTER, seed};
+pub use seed::{CLUSTER, Seed, seed};
 
 /// The services, as the CLI lists them.
 const SERVICES: &[Service] =
@@ -70,6 +71,9 @@ const SERVICE_ERROR: i32 = 254;
 /// Carries out one `aws` command. `args` come without the leading `aws`;
 /// `stdin` is what `file:///dev/stdin` reads.
 pub fn run(world: &mut World, args: &[String], stdin: &[u8]) -> Output {
+    if let Some(output) = eks::wait(world, args, stdin) {
+        return output;
+    }
     match args::parse(SERVICES, args, stdin) {
         Ok(Request::Version) => Output::ok(VERSION),
         Ok(Request::Call(invocation)) => call(world, &invocation),

@@ -21,6 +21,7 @@ mod upgrade;
 use serde_json::Value;
 
 pub use pull::expire_logins;
+pub use release::erase;
 
 use super::Output;
 use super::files::Files;

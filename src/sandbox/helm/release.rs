@@ -166,6 +166,17 @@ fn key(kind: &str, namespace: &str, name: &str, revision: u64) -> String {
     format!("{kind}/{namespace}/{name}/{revision:010}")
 }
 
+/// Removes every release: they go with their cluster.
+pub fn erase(world: &mut World) {
+    for kind in [RELEASES, CONTENTS] {
+        let keys: Vec<String> =
+            world.scan(&format!("{kind}/")).map(|(key, _)| key.to_owned()).collect();
+        for key in keys {
+            world.remove(&key);
+        }
+    }
+}
+
 /// All revisions of a release, oldest first.
 pub fn history(world: &World, namespace: &str, name: &str) -> Vec<Release> {
     read(world, &format!("{RELEASES}/{namespace}/{name}/"))

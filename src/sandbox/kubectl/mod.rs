@@ -4,6 +4,7 @@
 //! Waiting takes no real time but moves the simulated one. This module must not
 //! decide what the cluster does with a request.
 
+mod addons;
 mod apply;
 mod change;
 mod create;
@@ -17,6 +18,7 @@ pub mod table;
 
 use serde_json::Value;
 
+pub use addons::{addon_is_well, put_addon, remove_addon};
 pub use seed::seed;
 
 use super::Output;

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::sandbox::cluster::{Cluster, NodeSpec, Patch, WriteOptions};
+use super::addons;
+use crate::sandbox::cluster::{Cluster, NodeSpec};
 use crate::sandbox::world::World;
 
 /// The nodes of the group, with the zone of each.
@@ -36,7 +37,6 @@ pub fn seed(world: &mut World) {
         // A t3.large takes 35 pods: three interfaces with twelve addresses each.
         cluster.put_node(&NodeSpec { labels, pods: 35, ..NodeSpec::new(name, "2", "8Gi") });
     }
-    let options = WriteOptions::by("eks");
     for object in [
         service_account("coredns"),
         service_account("eks-pod-identity-agent"),
@@ -44,23 +44,18 @@ pub fn seed(world: &mut World) {
         dns_service(),
         identity_agent(),
     ] {
-        let text = |pointer: &str| {
-            object.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned()
-        };
-        let Some(ty) = cluster.type_of(&text("/apiVersion"), &text("/kind")) else { continue };
-        let name = text("/metadata/name");
-        let patch = Patch::Apply { object: object.clone(), force: true };
-        // The objects are valid and the namespace exists, so nothing is refused.
-        let _ = cluster.patch(&ty, "kube-system", &name, &patch, &options);
+        addons::put(&mut cluster, &object);
     }
     cluster.reconcile();
 }
 
-fn service_account(name: &str) -> Value {
+/// A service account of the system.
+pub(super) fn service_account(name: &str) -> Value {
     json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name, "namespace": "kube-system"}})
 }
 
-fn coredns() -> Value {
+/// The cluster's DNS servers.
+pub(super) fn coredns() -> Value {
     let labels = json!({"k8s-app": "kube-dns", "eks.amazonaws.com/component": "coredns"});
     json!({
         "apiVersion": "apps/v1",
@@ -87,7 +82,8 @@ fn coredns() -> Value {
     })
 }
 
-fn dns_service() -> Value {
+/// The service in front of them.
+pub(super) fn dns_service() -> Value {
     json!({
         "apiVersion": "v1",
         "kind": "Service",
@@ -99,7 +95,8 @@ fn dns_service() -> Value {
     })
 }
 
-fn identity_agent() -> Value {
+/// What gives pods their roles.
+pub(super) fn identity_agent() -> Value {
     let labels = json!({"app.kubernetes.io/name": "eks-pod-identity-agent"});
     json!({
         "apiVersion": "apps/v1",

@@ -1,6 +1,7 @@
 //! What must hold, in groups.
 
 mod charts;
+mod eks;
 mod failures;
 mod helm;
 mod iam;
@@ -11,11 +12,19 @@ use crate::Case;
 
 /// All cases.
 pub fn all() -> Vec<Case> {
-    [phase::CASES, iam::CASES, helm::CASES, plans::CASES, charts::CASES, failures::CASES]
-        .into_iter()
-        .flatten()
-        .copied()
-        .collect()
+    [
+        phase::CASES,
+        iam::CASES,
+        eks::CASES,
+        helm::CASES,
+        plans::CASES,
+        charts::CASES,
+        failures::CASES,
+    ]
+    .into_iter()
+    .flatten()
+    .copied()
+    .collect()
 }
 
 /// Whether a command only reads, by a list of this suite's own.

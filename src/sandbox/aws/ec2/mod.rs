@@ -6,12 +6,16 @@
 
 mod describe;
 mod filters;
+mod groups;
 mod kinds;
+mod machines;
 mod operations;
 mod shapes;
 mod tags;
 
-// What the seed sets through the same code.
+// What the seed and EKS make through the same code.
+pub use groups::put as put_group;
+pub use machines::{Machine, end as end_machine, host_name, remove, start as start_machine};
 pub use tags::put as put_tag;
 
 use super::model::Service;

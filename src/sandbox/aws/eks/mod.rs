@@ -1,5 +1,5 @@
-//! `aws eks`: clusters, node groups and add-ons (read), access entries, pod
-//! identity associations, tags.
+//! `aws eks`: clusters, node groups, add-ons, access entries, pod identity
+//! associations, tags. What takes minutes takes them in the world's time.
 //!
 //! Keys, all below `eks/REGION/`:
 //!
@@ -11,15 +11,23 @@
 //! | `association/CLUSTER/ID` | a pod identity association |
 //! | `association-of/CLUSTER/NAMESPACE/ACCOUNT` | the id of a service account's association |
 //! | `by-arn/ARN` | the key of what has tags |
+//!
+//! and, without a region, `eks/later/...`: what is to be done when, and
+//! `eks/kubernetes`: the key of the cluster that the Kubernetes API is of.
 
 mod access;
 mod access_policies;
+mod addons;
+mod changes;
 mod clusters;
+mod later;
+mod nodegroups;
 mod operations;
 mod pod_identity;
 mod shapes;
 mod tags;
 mod token;
+mod wait;
 
 use serde_json::Value;
 
@@ -33,6 +41,9 @@ pub const SERVICE: Service = Service { command: "eks", operations: operations::O
 // What the seed makes through the same code.
 pub use access::{NewEntry, put_entry};
 pub use access_policies::associate_unchecked;
+pub use clusters::own_kubernetes;
+pub use later::{next_due, settle};
+pub use wait::run as wait;
 
 /// Where something of a region is kept.
 pub fn key(region: &str, kind: &str, rest: &str) -> String {

@@ -6,6 +6,7 @@ use super::super::facts::{self, ACCOUNT};
 use super::super::iam;
 use super::super::model::{Answer, Call, Fault, fault};
 use super::{cluster, invalid_parameter, key, now, put_tagged, remove_tagged, set, text};
+use crate::sandbox::world::World;
 
 fn association_key(call: &Call<'_>, id: &str) -> String {
     key(call.region, "association", &format!("{}/{id}", call.input.text("clusterName")))
@@ -31,7 +32,7 @@ fn find(call: &Call<'_>) -> Result<(String, Value), Fault> {
 }
 
 /// Checks the role of an association: it must exist and let pods assume it.
-fn check_role(call: &Call<'_>, arn: &str) -> Result<(), Fault> {
+pub fn check_role(call: &Call<'_>, arn: &str) -> Result<(), Fault> {
     let role = iam::role_by_arn(call.world, arn).ok_or_else(|| {
         if arn.starts_with(&format!("arn:aws:iam::{ACCOUNT}:role/")) {
             invalid_parameter("Role provided in the request does not exist.")
@@ -194,4 +195,51 @@ pub fn delete(call: &mut Call<'_>) -> Result<Answer, Fault> {
     call.world.remove(&account_key);
     remove_tagged(call.world, &key, call.region, text(&association, "associationArn"));
     Ok(Answer::Body(json!({ "association": association })))
+}
+
+/// Makes an association that an add-on owns, in the place of one of the same
+/// service account; its ARN. The place: cluster, namespace, service account.
+pub fn put(
+    world: &mut World,
+    region: &str,
+    (cluster, namespace, account): (&str, &str, &str),
+    role: &str,
+    owner: &str,
+) -> String {
+    let id = facts::association_id(world);
+    let arn = super::arn(region, &format!("podidentityassociation/{cluster}/{id}"));
+    let created = facts::to_millisecond(world.now());
+    let association = json!({
+        "clusterName": cluster,
+        "namespace": namespace,
+        "serviceAccount": account,
+        "roleArn": role,
+        "associationArn": arn,
+        "associationId": id,
+        "tags": {},
+        "createdAt": created,
+        "modifiedAt": created,
+        "ownerArn": owner,
+        "disableSessionTags": false,
+    });
+    let of = key(region, "association-of", &format!("{cluster}/{namespace}/{account}"));
+    let place = key(region, "association", &format!("{cluster}/{id}"));
+    world.put(of, Value::from(id));
+    put_tagged(world, &place, region, &arn, association);
+    arn
+}
+
+/// Removes the associations that an add-on owns.
+pub fn remove_owned(world: &mut World, region: &str, cluster: &str, owner: &str) {
+    let all = world.scan(&key(region, "association", &format!("{cluster}/")));
+    let owned: Vec<(String, Value)> = all
+        .filter(|(_, association)| text(association, "ownerArn") == owner)
+        .map(|(key, association)| (key.to_owned(), association.clone()))
+        .collect();
+    for (place, association) in owned {
+        let (namespace, account) =
+            (text(&association, "namespace"), text(&association, "serviceAccount"));
+        world.remove(&key(region, "association-of", &format!("{cluster}/{namespace}/{account}")));
+        remove_tagged(world, &place, region, text(&association, "associationArn"));
+    }
 }

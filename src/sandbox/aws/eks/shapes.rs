@@ -66,26 +66,109 @@ const CLUSTER: Shape = Shape::Structure(&[
     may("certificateAuthority", Shape::Structure(&[may("data", TEXT)])),
     may("platformVersion", TEXT),
     may("tags", TAGS),
+    may("encryptionConfig", ENCRYPTION_CONFIG),
     may("health", HEALTH),
-    may(
-        "accessConfig",
-        Shape::Structure(&[
-            may("bootstrapClusterCreatorAdminPermissions", Shape::Flag),
-            may("authenticationMode", TEXT),
-        ]),
-    ),
-    may("upgradePolicy", Shape::Structure(&[may("supportType", TEXT)])),
-    may(
-        "computeConfig",
-        Shape::Structure(&[
-            may("enabled", Shape::Flag),
-            may("nodePools", TEXTS),
-            may("nodeRoleArn", TEXT),
-        ]),
-    ),
-    may("storageConfig", Shape::Structure(&[may("blockStorage", ENABLED)])),
+    may("accessConfig", ACCESS_CONFIG),
+    may("upgradePolicy", UPGRADE_POLICY),
+    may("computeConfig", COMPUTE_CONFIG),
+    may("storageConfig", STORAGE_CONFIG),
     may("deletionProtection", Shape::Flag),
 ]);
+
+/// Input that names an add-on's cluster.
+pub const ADDON_CLUSTER: Field = need("clusterName", Shape::Text(1));
+/// Input that names an add-on.
+pub const ADDON_NAME: Field = need("addonName", TEXT);
+/// Input that names a node group.
+pub const NODEGROUP_NAME: Field = need("nodegroupName", TEXT);
+
+/// The network of a cluster, as it is asked for.
+pub const VPC_CONFIG: Shape = Shape::Structure(&[
+    may("subnetIds", TEXTS),
+    may("securityGroupIds", TEXTS),
+    may("endpointPublicAccess", Shape::Flag),
+    may("endpointPrivateAccess", Shape::Flag),
+    may("publicAccessCidrs", TEXTS),
+]);
+/// The network inside of a cluster, as it is asked for.
+pub const NETWORK_CONFIG: Shape = Shape::Structure(&[
+    may("serviceIpv4Cidr", TEXT),
+    may("ipFamily", TEXT),
+    may("elasticLoadBalancing", ENABLED),
+]);
+/// Who may reach a cluster.
+pub const ACCESS_CONFIG: Shape = Shape::Structure(&[
+    may("bootstrapClusterCreatorAdminPermissions", Shape::Flag),
+    may("authenticationMode", TEXT),
+]);
+/// How long a version is supported.
+pub const UPGRADE_POLICY: Shape = Shape::Structure(&[may("supportType", TEXT)]);
+/// EKS Auto Mode: nodes.
+pub const COMPUTE_CONFIG: Shape = Shape::Structure(&[
+    may("enabled", Shape::Flag),
+    may("nodePools", TEXTS),
+    may("nodeRoleArn", TEXT),
+]);
+/// EKS Auto Mode: disks.
+pub const STORAGE_CONFIG: Shape = Shape::Structure(&[may("blockStorage", ENABLED)]);
+/// What is encrypted, by which key.
+pub const ENCRYPTION_CONFIG: Shape = Shape::List(&Shape::Structure(&[
+    may("resources", TEXTS),
+    may("provider", Shape::Structure(&[may("keyArn", TEXT)])),
+]));
+/// How many nodes a group has.
+pub const SCALING_CONFIG: Shape = Shape::Structure(&[
+    may("minSize", Shape::Number(Some(0))),
+    may("maxSize", Shape::Number(Some(1))),
+    may("desiredSize", Shape::Number(Some(0))),
+]);
+/// How many nodes of a group may be missing during an update.
+pub const UPDATE_CONFIG: Shape = Shape::Structure(&[
+    may("maxUnavailable", Shape::Number(Some(1))),
+    may("maxUnavailablePercentage", Shape::Number(Some(1))),
+]);
+/// The taints of a group's nodes.
+pub const TAINTS: Shape = Shape::List(&Shape::Structure(&[
+    may("key", Shape::Text(1)),
+    may("value", TEXT),
+    may("effect", TEXT),
+]));
+/// The associations that an add-on is to own.
+pub const POD_IDENTITIES: Shape =
+    Shape::List(&Shape::Structure(&[need("serviceAccount", TEXT), need("roleArn", TEXT)]));
+
+/// The answer with the versions of add-ons.
+pub const ADDON_VERSIONS: &[Field] = &[may(
+    "addons",
+    Shape::List(&Shape::Structure(&[
+        may("addonName", TEXT),
+        may("type", TEXT),
+        may(
+            "addonVersions",
+            Shape::List(&Shape::Structure(&[
+                may("addonVersion", TEXT),
+                may("architecture", TEXTS),
+                may("computeTypes", TEXTS),
+                may(
+                    "compatibilities",
+                    Shape::List(&Shape::Structure(&[
+                        may("clusterVersion", TEXT),
+                        may("platformVersions", TEXTS),
+                        may("defaultVersion", Shape::Flag),
+                    ])),
+                ),
+                may("requiresConfiguration", Shape::Flag),
+                may("requiresIamPermissions", Shape::Flag),
+            ])),
+        ),
+        may("publisher", TEXT),
+        may("owner", TEXT),
+    ])),
+)];
+
+/// The answer with the configuration of an add-on.
+pub const ADDON_CONFIGURATION: &[Field] =
+    &[may("addonName", TEXT), may("addonVersion", TEXT), may("configurationSchema", TEXT)];
 
 /// The answer with one cluster.
 pub const ONE_CLUSTER: &[Field] = &[may("cluster", CLUSTER)];
@@ -225,6 +308,7 @@ pub const ONE_NODEGROUP: &[Field] = &[may(
         may("amiType", TEXT),
         may("nodeRole", TEXT),
         may("labels", TAGS),
+        may("taints", TAINTS),
         may(
             "resources",
             Shape::Structure(&[may(
@@ -232,8 +316,9 @@ pub const ONE_NODEGROUP: &[Field] = &[may(
                 Shape::List(&Shape::Structure(&[may("name", TEXT)])),
             )]),
         ),
+        may("diskSize", NUMBER),
         may("health", HEALTH),
-        may("updateConfig", Shape::Structure(&[may("maxUnavailable", NUMBER)])),
+        may("updateConfig", UPDATE_CONFIG),
         may(
             "launchTemplate",
             Shape::Structure(&[may("name", TEXT), may("version", TEXT), may("id", TEXT)]),

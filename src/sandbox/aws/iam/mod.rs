@@ -47,7 +47,7 @@ pub const SERVICE: Service = Service { command: "iam", operations: operations::O
 
 // What the seed makes through the same code.
 pub use linked::put_linked_role;
-pub use profiles::put_profile;
+pub use profiles::{profile, put_profile, remove_profile};
 pub use roles::{NewRole, put_role};
 
 /// The role behind an ARN, if there is one at exactly that path.

@@ -59,6 +59,20 @@ pub fn put_profile(world: &mut World, name: &str, path: &str, role: Option<&str>
     profile
 }
 
+/// The profile of that name, if there is one.
+pub fn profile<'w>(world: &'w World, name: &str) -> Option<&'w Value> {
+    world.get(&key(name))
+}
+
+/// Removes a profile, with its role in it.
+pub fn remove_profile(world: &mut World, name: &str) {
+    let role = profile(world, name).and_then(|profile| profile.get("role")?.as_str());
+    if let Some(role) = role.map(str::to_owned) {
+        world.remove(&role_key(&role, name));
+    }
+    world.remove(&key(name));
+}
+
 /// `create-instance-profile`.
 pub fn create(call: &mut Call<'_>) -> Result<Answer, Fault> {
     let name = call.input.text("InstanceProfileName");

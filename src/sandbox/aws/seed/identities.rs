@@ -59,7 +59,7 @@ pub fn seed(world: &mut World) -> Identities {
 }
 
 /// What belongs to others.
-fn others(world: &mut World) {
+pub fn others(world: &mut World) {
     let reader = json!({
         "Version": "2012-10-17",
         "Statement": [{

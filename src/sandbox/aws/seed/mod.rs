@@ -11,9 +11,10 @@ mod identities;
 mod network;
 mod nodes;
 
+use clap::ValueEnum;
 use serde_json::Value;
 
-use super::{ec2, facts};
+use super::{ec2, eks, facts};
 use crate::sandbox::world::World;
 
 /// The cluster of the sandbox.
@@ -21,12 +22,30 @@ pub const CLUSTER: &str = "testskillcluster";
 
 const REGION: &str = facts::HOME_REGION;
 
+/// What a new sandbox holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum Seed {
+    /// A cluster with its network, two nodes and add-ons, as people have it
+    /// before Karpenter.
+    #[default]
+    Cluster,
+    /// An account with its identities, and neither network nor cluster: to see
+    /// everything being made.
+    Empty,
+}
+
 /// Fills a world. Meant for an empty one.
-pub fn seed(world: &mut World) {
-    let network = network::seed(world);
-    let identities = identities::seed(world);
-    cluster::seed(world, &network, &identities);
-    nodes::seed(world, &network, &identities);
+pub fn seed(world: &mut World, seed: Seed) {
+    match seed {
+        Seed::Cluster => {
+            let network = network::seed(world);
+            let identities = identities::seed(world);
+            cluster::seed(world, &network, &identities);
+            nodes::seed(world, &network, &identities);
+            eks::own_kubernetes(world, &eks::key(REGION, "cluster", CLUSTER));
+        }
+        Seed::Empty => identities::others(world),
+    }
 }
 
 /// Writes an EC2 resource with its tags.

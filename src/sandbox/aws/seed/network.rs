@@ -1,6 +1,6 @@
 //! The cluster's network, the account's default network, security groups.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::super::facts::{self, ACCOUNT};
 use super::{CLUSTER, REGION, put_resource};
@@ -162,29 +162,5 @@ fn subnet(
 }
 
 fn group(world: &mut World, vpc: &str, name: &str, description: &str) -> String {
-    let id = facts::ec2_id(world, "sg");
-    let permission = |from_itself: bool| -> Value {
-        let pairs =
-            if from_itself { json!([{ "UserId": ACCOUNT, "GroupId": id }]) } else { json!([]) };
-        let ranges = if from_itself { json!([]) } else { json!([{ "CidrIp": "0.0.0.0/0" }]) };
-        json!([{
-            "IpProtocol": "-1",
-            "UserIdGroupPairs": pairs,
-            "IpRanges": ranges,
-            "Ipv6Ranges": [],
-            "PrefixListIds": [],
-        }])
-    };
-    let resource = json!({
-        "GroupId": id,
-        "IpPermissionsEgress": permission(false),
-        "VpcId": vpc,
-        "SecurityGroupArn": format!("arn:aws:ec2:{REGION}:{ACCOUNT}:security-group/{id}"),
-        "OwnerId": ACCOUNT,
-        "GroupName": name,
-        "Description": description,
-        "IpPermissions": permission(true),
-    });
-    put_resource(world, "sg", &id, resource, &[]);
-    id
+    super::super::ec2::put_group(world, REGION, vpc, name, description)
 }

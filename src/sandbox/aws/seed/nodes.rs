@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::super::eks::{self, put_tagged};
-use super::super::facts::{self, ACCOUNT};
+use super::super::{ec2, facts};
 use super::identities::Identities;
 use super::network::Network;
 use super::{CLUSTER, REGION, put_resource};
@@ -76,140 +76,28 @@ fn launch_template(world: &mut World) -> String {
 
 fn node(world: &mut World, network: &Network, identities: &Identities, at: usize, subnet: &str) {
     let letter = if at == 0 { "a" } else { "b" };
-    let zone = format!("{REGION}{letter}");
-    let address = format!("192.168.{}.{}", 32 * at + 11, 57 + at);
-    let dns = format!("ip-{}.{REGION}.compute.internal", address.replace('.', "-"));
-    let mac = format!("0a:5f:c1:00:00:{at:02x}");
-    let started = facts::to_second(world.now());
-    let instance = facts::ec2_id(world, "i");
-    let interface = facts::ec2_id(world, "eni");
-    let volume = facts::ec2_id(world, "vol");
-    let attachment = facts::ec2_id(world, "eni-attach");
-    let reservation = facts::ec2_id(world, "r");
-    let groups = json!([{
-        "GroupId": network.cluster_group,
-        "GroupName": format!("eks-cluster-sg-{CLUSTER}-1467238290"),
-    }]);
-
-    let resource = json!({
-        "reservation": reservation,
-        "Architecture": "x86_64",
-        "BlockDeviceMappings": [{
-            "DeviceName": "/dev/xvda",
-            "Ebs": {
-                "AttachTime": started,
-                "DeleteOnTermination": true,
-                "Status": "attached",
-                "VolumeId": volume,
-            },
-        }],
-        "EbsOptimized": false,
-        "EnaSupport": true,
-        "Hypervisor": "xen",
-        "IamInstanceProfile": { "Arn": identities.node_profile, "Id": identities.node_profile_id },
-        "NetworkInterfaces": [{
-            "Groups": groups,
-            "MacAddress": mac,
-            "NetworkInterfaceId": interface,
-            "OwnerId": ACCOUNT,
-            "PrivateDnsName": dns,
-            "PrivateIpAddress": address,
-            "SourceDestCheck": true,
-            "Status": "in-use",
-            "SubnetId": subnet,
-            "VpcId": network.vpc,
-            "InterfaceType": "interface",
-        }],
-        "RootDeviceName": "/dev/xvda",
-        "RootDeviceType": "ebs",
-        "SecurityGroups": groups,
-        "SourceDestCheck": true,
-        "VirtualizationType": "hvm",
-        "InstanceId": instance,
-        "ImageId": "ami-0b7c3a9e52d41f680",
-        "State": { "Code": 16, "Name": "running" },
-        "PrivateDnsName": dns,
-        "PublicDnsName": "",
-        "StateTransitionReason": "",
-        "AmiLaunchIndex": 0,
-        "ProductCodes": [],
-        "InstanceType": "t3.large",
-        "LaunchTime": started,
-        "Placement": { "GroupName": "", "Tenancy": "default", "AvailabilityZone": zone },
-        "Monitoring": { "State": "disabled" },
-        "SubnetId": subnet,
-        "VpcId": network.vpc,
-        "PrivateIpAddress": address,
-    });
     let owned = format!("kubernetes.io/cluster/{CLUSTER}");
-    put_resource(
-        world,
-        "i",
-        &instance,
-        resource,
-        &[
-            ("Name", &format!("{CLUSTER}-{GROUP}-Node")),
+    let name = format!("{CLUSTER}-{GROUP}-Node");
+    let machine = ec2::Machine {
+        region: REGION,
+        cluster: CLUSTER,
+        group: GROUP,
+        subnet,
+        vpc: &network.vpc,
+        zone: &format!("{REGION}{letter}"),
+        address: &format!("192.168.{}.{}", 32 * at + 11, 57 + at),
+        mac: &format!("0a:5f:c1:00:00:{at:02x}"),
+        security: (&network.cluster_group, &format!("eks-cluster-sg-{CLUSTER}-1467238290")),
+        profile: (&identities.node_profile, &identities.node_profile_id),
+        instance_type: "t3.large",
+        disk: 80,
+        tags: &[
+            ("Name", &name),
             ("aws:autoscaling:groupName", SCALING_GROUP),
             ("eks:cluster-name", CLUSTER),
             ("eks:nodegroup-name", GROUP),
             (&owned, "owned"),
         ],
-    );
-    let resource = json!({
-        "Attachment": {
-            "AttachTime": started,
-            "AttachmentId": attachment,
-            "DeleteOnTermination": true,
-            "DeviceIndex": 0,
-            "InstanceId": instance,
-            "InstanceOwnerId": ACCOUNT,
-            "Status": "attached",
-        },
-        "AvailabilityZone": zone,
-        "Description": "",
-        "Groups": groups,
-        "InterfaceType": "interface",
-        "MacAddress": mac,
-        "NetworkInterfaceId": interface,
-        "OwnerId": ACCOUNT,
-        "PrivateDnsName": dns,
-        "PrivateIpAddress": address,
-        "RequesterManaged": false,
-        "SourceDestCheck": true,
-        "Status": "in-use",
-        "SubnetId": subnet,
-        "VpcId": network.vpc,
-    });
-    put_resource(
-        world,
-        "eni",
-        &interface,
-        resource,
-        &[
-            ("cluster.k8s.amazonaws.com/name", CLUSTER),
-            ("node.k8s.amazonaws.com/instance_id", &instance),
-        ],
-    );
-    let resource = json!({
-        "Iops": 3000,
-        "VolumeType": "gp3",
-        "MultiAttachEnabled": false,
-        "Throughput": 125,
-        "VolumeId": volume,
-        "Size": 80,
-        "SnapshotId": "snap-04d1e9b6f8c72a350",
-        "AvailabilityZone": zone,
-        "State": "in-use",
-        "CreateTime": started,
-        "Attachments": [{
-            "DeleteOnTermination": true,
-            "VolumeId": volume,
-            "InstanceId": instance,
-            "Device": "/dev/xvda",
-            "State": "attached",
-            "AttachTime": started,
-        }],
-        "Encrypted": false,
-    });
-    put_resource(world, "vol", &volume, resource, &[("eks:nodegroup-name", GROUP)]);
+    };
+    ec2::start_machine(world, &machine);
 }

@@ -42,9 +42,19 @@ fn clusters() {
         "eks update-cluster-config --name testskillcluster --access-config authenticationMode=API",
     );
     let id = update["update"]["id"].as_str().unwrap().to_owned();
-    let described =
-        account.ok(&format!("eks describe-update --name testskillcluster --update-id {id}"));
-    assert_eq!(described["update"]["status"], "Successful");
+    let describe = format!("eks describe-update --name testskillcluster --update-id {id}");
+    assert_eq!(account.ok(&describe)["update"]["status"], "InProgress");
+    account.play(&[
+        (
+            "eks update-cluster-config --name testskillcluster --deletion-protection",
+            Fails(
+                "ResourceInUseException",
+                "Cannot change cluster testskillcluster because it currently has status UPDATING.",
+            ),
+        ),
+        ("eks wait cluster-active --name testskillcluster", Nothing),
+    ]);
+    assert_eq!(account.ok(&describe)["update"]["status"], "Successful");
     let cluster = account.ok("eks describe-cluster --name testskillcluster");
     assert_eq!(cluster["cluster"]["accessConfig"]["authenticationMode"], "API");
 }
@@ -275,4 +285,153 @@ fn tokens() {
         })),
     )]);
     assert_eq!(account.run("eks get-token").code, 255);
+}
+
+/// The nodes of the simulated Kubernetes cluster; `None` where no API answers.
+fn nodes(account: &mut Account) -> Option<Vec<String>> {
+    let args = ["get", "nodes", "-o", "name"].map(str::to_owned);
+    let files = crate::sandbox::files::MapFiles::new();
+    let tool = crate::command::Tool::Kubectl;
+    let output = crate::sandbox::run(&mut account.world, tool, &args, b"", &files);
+    let text = String::from_utf8(output.stdout).unwrap();
+    (output.code == 0).then(|| text.lines().map(str::to_owned).collect())
+}
+
+#[test]
+fn a_cluster_lives_from_its_making_to_its_end() {
+    let mut account = Account::new();
+    crate::sandbox::kubectl::seed(&mut account.world);
+    let seeded = account.ok("eks describe-cluster --name testskillcluster");
+    let subnets: Vec<String> = seeded["cluster"]["resourcesVpcConfig"]["subnetIds"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|id| id.as_str().unwrap().to_owned())
+        .collect();
+    let role = seeded["cluster"]["roleArn"].as_str().unwrap().to_owned();
+    let group = account.ok(&format!("eks describe-nodegroup {C} --nodegroup-name standardworkers"));
+    let node_role = group["nodegroup"]["nodeRole"].as_str().unwrap().to_owned();
+
+    // What is there goes first: EKS refuses in the other order.
+    account.play(&[
+        (
+            "eks delete-cluster --name testskillcluster",
+            Fails("ResourceInUseException", "Cluster has nodegroups attached"),
+        ),
+        (
+            &format!("eks delete-nodegroup {C} --nodegroup-name standardworkers"),
+            Shows(json!({"nodegroup": {"status": "DELETING"}})),
+        ),
+        (&format!("eks wait nodegroup-deleted {C} --nodegroup-name standardworkers"), Nothing),
+    ]);
+    assert_eq!(nodes(&mut account).unwrap().len(), 0);
+    assert_eq!(account.ok("ec2 describe-instances")["Reservations"], json!([]));
+    account.play(&[
+        (
+            "eks delete-cluster --name testskillcluster",
+            Shows(json!({"cluster": {"status": "DELETING"}})),
+        ),
+        ("eks wait cluster-deleted --name testskillcluster", Nothing),
+        ("eks list-clusters", Shows(json!({"clusters": []}))),
+    ]);
+    assert_eq!(nodes(&mut account), None, "no API answers any more");
+
+    let vpc = format!("--resources-vpc-config subnetIds={}", subnets.join(","));
+    let before = account.world.now();
+    account.play(&[
+        (
+            &format!("eks create-cluster --name lake --role-arn {role} {vpc} --access-config authenticationMode=API"),
+            Shows(json!({"cluster": {"status": "CREATING", "version": "1.34"}})),
+        ),
+        (
+            &format!("eks create-cluster --name lake --role-arn {role} {vpc}"),
+            Fails("ResourceInUseException", "Cluster already exists with name: lake"),
+        ),
+        (
+            "eks list-access-entries --cluster-name lake",
+            Shows(json!({"accessEntries": ["arn:aws:iam::111122223333:user/lakehouse-installer"]})),
+        ),
+    ]);
+    assert_eq!(nodes(&mut account), None, "not before it is ACTIVE");
+    account.play(&[
+        ("eks wait cluster-active --name lake", Nothing),
+        (
+            "eks update-cluster-version --name lake --kubernetes-version 1.36",
+            Fails("InvalidParameterException", "unsupported Kubernetes version 1.36"),
+        ),
+    ]);
+    let minutes = account.world.now().duration_since(before).as_mins();
+    assert_eq!(minutes, 9);
+    assert_eq!(nodes(&mut account).unwrap().len(), 0);
+    let made = account.ok("eks describe-cluster --name lake");
+    let security = &made["cluster"]["resourcesVpcConfig"]["clusterSecurityGroupId"];
+    account.ok(&format!("ec2 describe-security-groups --group-ids {}", security.as_str().unwrap()));
+
+    // Without nodes the DNS pods have nowhere to go.
+    account.play(&[
+        (
+            "eks create-addon --cluster-name lake --addon-name coredns",
+            Shows(json!({"addon": {"status": "CREATING", "addonVersion": "v1.12.4-eksbuild.1"}})),
+        ),
+        (
+            "eks create-addon --cluster-name lake --addon-name coredns",
+            Fails("ResourceInUseException", "Addon already exists."),
+        ),
+    ]);
+    let waited = account.run("eks wait addon-active --cluster-name lake --addon-name coredns");
+    assert_ne!(waited.code, 0);
+    let addon = account.ok("eks describe-addon --cluster-name lake --addon-name coredns");
+    assert_eq!(addon["addon"]["status"], "DEGRADED");
+    assert_eq!(addon["addon"]["health"]["issues"][0]["code"], "InsufficientNumberOfReplicas");
+
+    let group = "--cluster-name lake --nodegroup-name workers";
+    let create = format!(
+        "eks create-nodegroup {group} --node-role {node_role} --subnets {} {} \
+         --instance-types t3.large --scaling-config minSize=1,maxSize=3,desiredSize=2",
+        subnets[0], subnets[1]
+    );
+    account.play(&[
+        (&create, Shows(json!({"nodegroup": {"status": "CREATING"}}))),
+        (&format!("eks wait nodegroup-active {group}"), Nothing),
+    ]);
+    assert_eq!(nodes(&mut account).unwrap().len(), 2);
+    let addon = account.ok("eks describe-addon --cluster-name lake --addon-name coredns");
+    assert_eq!(addon["addon"]["status"], "ACTIVE");
+    account.play(&[
+        (
+            &format!("eks update-nodegroup-config {group} --scaling-config desiredSize=3"),
+            Shows(json!({"update": {"status": "InProgress", "type": "ConfigUpdate"}})),
+        ),
+        (
+            &format!("eks update-nodegroup-config {group} --scaling-config desiredSize=1"),
+            Fails(
+                "ResourceInUseException",
+                "Cannot change node group workers because it currently has status UPDATING.",
+            ),
+        ),
+        (&format!("eks wait nodegroup-active {group}"), Nothing),
+    ]);
+    assert_eq!(nodes(&mut account).unwrap().len(), 3);
+    let instances = account.ok("ec2 describe-instances");
+    assert_eq!(instances["Reservations"].as_array().unwrap().len(), 3);
+}
+
+#[test]
+fn nodes_without_their_policy_do_not_join() {
+    let mut account = Account::new();
+    let seeded = account.ok("eks describe-cluster --name testskillcluster");
+    let subnet = seeded["cluster"]["resourcesVpcConfig"]["subnetIds"][0].as_str().unwrap();
+    let group = format!("{C} --nodegroup-name bare");
+    account.ok("iam create-role --role-name bare --assume-role-policy-document {EC2}");
+    let create =
+        format!("eks create-nodegroup {group} --node-role {{ROLE}}/bare --subnets {subnet}");
+    account.ok(&create);
+    assert_ne!(account.run(&format!("eks wait nodegroup-active {group}")).code, 0);
+    account.play(&[(
+        &format!("eks describe-nodegroup {group}"),
+        Shows(json!({"nodegroup": {
+            "status": "CREATE_FAILED",
+            "health": {"issues": [{"code": "NodeCreationFailure"}]},
+        }})),
+    )]);
 }

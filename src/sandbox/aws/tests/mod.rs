@@ -12,7 +12,7 @@ mod s3;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{run, seed};
+use super::{Seed, run, seed};
 use crate::sandbox::Output;
 use crate::sandbox::world::World;
 
@@ -48,7 +48,7 @@ impl Account {
     fn new() -> Self {
         let now: Timestamp = "2026-11-22T14:00:56.123Z".parse().unwrap();
         let mut world = World::new(now);
-        seed(&mut world);
+        seed(&mut world, Seed::Cluster);
         Self { world }
     }
 
