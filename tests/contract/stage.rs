@@ -91,7 +91,7 @@ impl Stage {
     /// the real tools can reach.
     pub fn ship(&self) {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        copy(&root.join("manifests"), &self.manifests());
+        copy(&root.join("tests/stacks/karpenter"), &self.manifests());
         self.set("toolboxImage", IMAGE);
         self.set("karpenterChart", &self.karpenter());
     }
