@@ -332,7 +332,7 @@ fn a_release_that_is_not_sound_names_what_its_workloads_wait_for() {
             answers.push(printed(&json!([])));
         }
         let (asked, object) = object(&desired, &answers);
-        assert_eq!(asked.len(), answers.len(), "no command more than before");
+        assert_eq!(asked.len(), answers.len(), "only clues more than where it is sound");
         let note = object.notes.last().unwrap();
         assert!(
             note.starts_with("what it runs is not ready: deployment shop/web 0/2: pods Pending: 0/2 nodes match"),
