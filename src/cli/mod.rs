@@ -7,6 +7,7 @@
 mod apply;
 mod completions;
 mod destroy;
+mod evidence;
 mod explain;
 mod graph;
 mod log;
@@ -18,6 +19,7 @@ mod sandbox;
 mod session;
 mod show;
 mod state;
+mod status;
 mod storage;
 mod unlock;
 mod validate;
@@ -72,6 +74,10 @@ enum Command {
     Refresh(refresh::Args),
     /// Remove what was applied
     Destroy(destroy::Args),
+    /// Say how far everything is, what is in the way, and what to do next
+    Status(status::Args),
+    /// Show what proves that each thing was done, and when it was verified
+    Evidence(evidence::Args),
     /// Show the state, or one resource with its evidence
     Show(show::Args),
     /// Print the apply log, or check that it is whole
@@ -107,6 +113,8 @@ pub fn main() -> ExitCode {
         Command::Apply(args) => apply::run(&args),
         Command::Refresh(args) => refresh::run(&args),
         Command::Destroy(args) => destroy::run(&args),
+        Command::Status(args) => status::run(&args),
+        Command::Evidence(args) => evidence::run(&args),
         Command::Show(args) => show::run(&args),
         Command::Log(args) => log::run(&args),
         Command::State(args) => state::run(&args),
