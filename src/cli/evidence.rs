@@ -10,13 +10,7 @@ use crate::engine::status::Overview;
 use crate::report::evidence::{Case, json, text};
 use crate::store::Store;
 
-/// Shows what proves that each thing was done: for every resource how it came
-/// to be, which commands changed it, and every claim with the command that was
-/// read, when, and the digest of what it answered.
-///
-/// Without `--verify` nothing live is read: it is what the state and the apply
-/// log say, as of the times shown. With it everything is read again and compared,
-/// and what no longer holds is named.
+/// What `lkh evidence` takes.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  lkh evidence --exec sandbox\n  lkh evidence --verify \
                         --target HelmRelease.karpenter\n  lkh evidence --json | jq \

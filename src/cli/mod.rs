@@ -75,8 +75,26 @@ enum Command {
     /// Remove what was applied
     Destroy(destroy::Args),
     /// Say how far everything is, what is in the way, and what to do next
+    ///
+    /// Reads everything, and tells per phase what is there and what does its
+    /// work, then what is not ready with the chain of causes, then what to do
+    /// next. Changes nothing anywhere.
+    ///
+    /// Applied means that what is declared exists, whoever made it; ready that
+    /// it is also as declared and does its work. A release that Helm calls
+    /// failed is applied and not ready, and the next step is to mend that, not
+    /// the next phase. What could not be read is unknown (null in the JSON),
+    /// never guessed.
     Status(status::Args),
     /// Show what proves that each thing was done, and when it was verified
+    ///
+    /// For every resource: how it came to be, which commands changed it, and
+    /// every claim with the command that was read, when, and the digest of what
+    /// it answered.
+    ///
+    /// Without --verify nothing live is read: it is what the state and the apply
+    /// log say, as of the times shown. With it everything is read again and
+    /// compared, and what no longer holds is named.
     Evidence(evidence::Args),
     /// Show the state, or one resource with its evidence
     Show(show::Args),

@@ -6,14 +6,7 @@ use super::{code, print};
 use crate::engine::status::Presence;
 use crate::report;
 
-/// Reads everything and says how far it is: per phase what is there and what
-/// does its work, then what is not ready with the chain of causes, then what
-/// to do next. Changes nothing anywhere.
-///
-/// *Applied* means that what is declared exists, whoever made it; *ready* that
-/// it is also as declared and does its work. A release that Helm calls failed
-/// is applied and not ready, and the next step is to mend that, not the next
-/// phase. What could not be read is unknown (`null` in the JSON), never guessed.
+/// What `lkh status` takes.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  lkh status --exec sandbox\n  lkh status --target \
                         phase.compute\n  lkh status --json | jq .readiness\n  lkh status \

@@ -437,19 +437,4 @@ fn write_waiting(text: &mut String, late: &[&Standing]) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::phase_key;
-
-    #[test]
-    fn phases_have_the_keys_of_old() {
-        let keys: Vec<String> = ["foundation", "storage", "compute", "core-services"]
-            .iter()
-            .enumerate()
-            .map(|(index, name)| phase_key(index, name))
-            .collect();
-        assert_eq!(
-            keys,
-            ["phase1Foundation", "phase2Storage", "phase3Compute", "phase4CoreServices"]
-        );
-    }
-}
+mod tests;

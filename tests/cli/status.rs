@@ -378,3 +378,65 @@ fn what_no_manifest_declares_any_more_is_told() {
         "Run `lkh plan`: no manifest declares 1 resource that the state knows"
     );
 }
+
+/// The first blocker of the phase compute, as `message | next`, without names
+/// of pods.
+fn blocker(environment: &TestEnvironment) -> String {
+    let status = status(environment);
+    let blocker = &phase(&status, "compute")["blockers"][0];
+    format!("{} | {}", text(&blocker["message"]), text(&blocker["next"]))
+}
+
+const KARPENTERS: &str = "kubectl delete pod -n kube-system -l app.kubernetes.io/name=karpenter";
+
+#[test]
+fn nodes_that_take_no_pod() {
+    let environment = TestEnvironment::applied();
+    let names = environment.behind("kubectl get nodes -o name");
+    for (patch, expected) in [
+        (r#"{"spec":{"unschedulable":true}}"#, "is cordoned | kubectl uncordon "),
+        (
+            r#"{"spec":{"unschedulable":null,"taints":[{"key":"dedicated","value":"gpu","effect":"NoSchedule"}]}}"#,
+            ": nodes take only pods that tolerate dedicated=gpu | add a toleration for \
+             dedicated=gpu to the values, or: kubectl taint nodes ",
+        ),
+    ] {
+        for name in names.lines() {
+            environment.behind(&format!("kubectl patch {name} --type merge -p {patch}"));
+        }
+        environment.behind(KARPENTERS);
+        let found = blocker(&environment);
+        assert!(found.contains(expected), "{found}");
+        assert!(found.starts_with("release karpenter is not ready: deployment kube-system/karpenter 0/1: pods Pending: 0/2 nodes are available"), "{found}");
+    }
+}
+
+#[test]
+fn a_service_account_that_is_gone() {
+    let environment = TestEnvironment::applied();
+    environment.behind("kubectl delete serviceaccount karpenter -n kube-system");
+    environment.behind(KARPENTERS);
+    let found = blocker(&environment);
+    assert!(found.contains("pods can't be created: pods \"karpenter-"), "{found}");
+    assert!(
+        found.ends_with(
+            "serviceaccount \"karpenter\" not found | kubectl get serviceaccounts -n kube-system"
+        ),
+        "{found}"
+    );
+}
+
+#[test]
+fn a_release_that_a_helm_left_half_way() {
+    let environment = TestEnvironment::applied();
+    environment.run("sandbox interrupt karpenter").expect(0);
+    let status = status(&environment);
+    assert_eq!(status["kubernetes"]["karpenter"]["status"], "pending-rollback");
+    assert_eq!(
+        blocker(&environment),
+        "release karpenter is pending-rollback: revision 2: a helm is at work on it, or was ended \
+         in the middle | helm history karpenter -n kube-system"
+    );
+    environment.apply();
+    assert_eq!(environment.run("status --exit-code").code, 0);
+}

@@ -13,6 +13,9 @@ use crate::diff::kubernetes::amount;
 /// The taint of a node that is not ready, and that of one that is not heard of.
 const NOT_READY: [&str; 2] = ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"];
 
+/// The taint of a node that was cordoned.
+const CORDONED: &str = "node.kubernetes.io/unschedulable";
+
 /// Whether the scheduler says of a pod that no node takes it.
 pub(super) fn unschedulable(pod: &Json) -> Option<&str> {
     let scheduled = condition(pod, "PodScheduled").filter(|c| c["status"] == "False")?;
@@ -56,7 +59,9 @@ pub(super) fn because(pod: &Json, why: &str, clues: &Clues) -> Option<Because> {
         return of_groups(clues, true).or_else(karpenter).or_else(|| none_at_all(clues));
     }
     let own = of_nodes(pod, why, nodes);
-    if why.contains(NOT_READY[0]) || why.contains(NOT_READY[1]) {
+    let unready = repelled(pod, why, nodes)
+        .is_some_and(|(_, taint)| NOT_READY.contains(&text(&taint["key"])));
+    if unready {
         // More nodes would not be ready either.
         return own;
     }
@@ -80,30 +85,51 @@ fn none_at_all(clues: &Clues) -> Option<Because> {
     })
 }
 
+/// A node whose taint keeps a pod away, where the scheduler says that taints
+/// do. Newer schedulers do not say which.
+fn repelled<'a>(pod: &Json, why: &str, nodes: &'a [Json]) -> Option<(&'a Json, &'a Json)> {
+    if !why.contains("untolerated taint") {
+        return None;
+    }
+    let key = between(why, "untolerated taint {", "}");
+    let key = key.and_then(|taint| taint.split(':').next()).map(str::trim);
+    let mut all = nodes.iter().flat_map(|node| {
+        let taints = node["spec"]["taints"].as_array().into_iter().flatten();
+        taints.map(move |taint| (node, taint))
+    });
+    all.find(|(_, taint)| match key {
+        Some(key) => taint["key"] == key,
+        None => taint["effect"] != "PreferNoSchedule" && !tolerates(pod, taint),
+    })
+}
+
+/// Whether a pod may go to a node with this taint.
+fn tolerates(pod: &Json, taint: &Json) -> bool {
+    pod["spec"]["tolerations"].as_array().into_iter().flatten().any(|toleration| {
+        let of = |key: &str| text(&toleration[key]);
+        let effect = of("effect").is_empty() || toleration["effect"] == taint["effect"];
+        let exists = of("operator") == "Exists";
+        let key = (of("key").is_empty() && exists) || toleration["key"] == taint["key"];
+        effect && key && (exists || of("value") == text(&taint["value"]))
+    })
+}
+
 /// What the nodes that there are have against a pod.
 fn of_nodes(pod: &Json, why: &str, nodes: &[Json]) -> Option<Because> {
-    let name = |node: &Json| text(&node["metadata"]["name"]).to_owned();
-    let not_ready =
-        |node: &&Json| condition(node, "Ready").is_none_or(|ready| ready["status"] != "True");
-    if NOT_READY.iter().any(|taint| why.contains(taint))
-        && let Some(node) = nodes.iter().find(not_ready)
-    {
-        return Some(of_unready_node(node));
-    }
-    if let Some(taint) = between(why, "untolerated taint {", "}") {
-        let (key, value) = taint.split_once(": ").unwrap_or((taint.trim_end_matches(':'), ""));
-        let shown = if value.is_empty() { key.to_owned() } else { format!("{key}={value}") };
-        if key == "node.kubernetes.io/unschedulable" {
+    if let Some((node, taint)) = repelled(pod, why, nodes) {
+        let (key, value) = (text(&taint["key"]), text(&taint["value"]));
+        let name = text(&node["metadata"]["name"]);
+        if NOT_READY.contains(&key) {
+            return Some(of_unready_node(node));
+        }
+        if key == CORDONED {
             return Some(of_cordoned(nodes));
         }
-        let tainted = nodes.iter().find(|node| {
-            node["spec"]["taints"].as_array().into_iter().flatten().any(|t| t["key"] == key)
-        });
-        let tainted = tainted.map_or_else(|| "NODE".to_owned(), name);
+        let shown = if value.is_empty() { key.to_owned() } else { format!("{key}={value}") };
         return Some(Because {
             message: format!("nodes take only pods that tolerate {shown}"),
             next: format!(
-                "add a toleration for {shown} to the values, or: kubectl taint nodes {tainted} {key}-"
+                "add a toleration for {shown} to the values, or: kubectl taint nodes {name} {key}-"
             ),
         });
     }

@@ -24,6 +24,15 @@ fn class(ready: &str, why: &str) -> Json {
     })
 }
 
+fn unready(taint: &str, why: &str) -> Json {
+    node("n1", &|node| {
+        node["spec"]["taints"] =
+            json!([{"key": format!("node.kubernetes.io/{taint}"), "effect": "NoSchedule"}]);
+        node["status"]["conditions"] =
+            json!([{"type": "Ready", "status": "Unknown", "message": why}]);
+    })
+}
+
 #[test]
 fn there_are_no_nodes() {
     let begin = "PodsUnschedulable deployment shop/web 0/1: pods Pending: no nodes available to \
@@ -272,20 +281,27 @@ fn no_node_takes_the_pod() {
         (
             "1 node(s) had untolerated taint {node.kubernetes.io/not-ready: }",
             &|_| (),
-            json!([node("n1", &|node| node["status"]["conditions"] = json!([{
-                "type": "Ready", "status": "False", "message": "container runtime network not \
-                 ready: NetworkReady=false reason:NetworkPluginNotReady message:Network plugin \
-                 returns error: cni plugin not initialized",
-            }]))]),
+            json!([unready(
+                "not-ready",
+                "container runtime network not ready: NetworkReady=false \
+                 reason:NetworkPluginNotReady message:Network plugin returns error: cni plugin not \
+                 initialized",
+            )]),
             "node n1 is not ready: its network plugin (CNI) does not run | kubectl get pods -n \
              kube-system -l k8s-app=aws-node -o wide",
         ),
         (
-            "1 node(s) had untolerated taint {node.kubernetes.io/unreachable: }",
+            "1 node(s) had untolerated taint(s)",
+            &|pod| pod["spec"]["tolerations"] = json!([{"key": "other", "operator": "Exists"}]),
+            json!([node("n1", &|node| node["spec"]["taints"] =
+                json!([{"key": "other"}, {"key": "dedicated", "effect": "NoSchedule"}]))]),
+            "nodes take only pods that tolerate dedicated | add a toleration for dedicated to the \
+             values, or: kubectl taint nodes n1 dedicated-",
+        ),
+        (
+            "1 node(s) had untolerated taint(s)",
             &|_| (),
-            json!([node("n1", &|node| node["status"]["conditions"] = json!([{
-                "type": "Ready", "status": "Unknown", "message": "Kubelet stopped posting node status.",
-            }]))]),
+            json!([unready("unreachable", "Kubelet stopped posting node status.")]),
             "node n1 is not ready: Kubelet stopped posting node status. | kubectl describe node n1",
         ),
     ] {
