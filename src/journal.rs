@@ -66,6 +66,10 @@ pub enum Event {
         /// What the read proved, in the words of the state's status, or
         /// `gone`.
         status: String,
+        /// What the run did with it, in the words of the plan (`create`,
+        /// `adopt`, ...): so the log tells whether the object was there before.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        action: Option<String>,
     },
     /// The run ended by itself.
     RunEnded {

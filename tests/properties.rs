@@ -286,8 +286,8 @@ fn event() -> impl Strategy<Value = Event> {
             };
             Event::Finished { operation, outcome }
         }),
-        2 => (address(), word())
-            .prop_map(|(address, status)| Event::Settled { address, status }),
+        2 => (address(), word(), proptest::option::of(word()))
+            .prop_map(|(address, status, action)| Event::Settled { address, status, action }),
         1 => (word(), 0u8..4).prop_map(|(run, code)| Event::RunEnded { run, code }),
     ]
 }

@@ -29,6 +29,11 @@ const READS: &[&str] = &[
     "aws ec2 describe-tags",
     "aws eks describe-access-entry",
     "aws eks describe-cluster",
+    // These look for why what is not ready is not.
+    "aws eks describe-nodegroup",
+    "aws eks list-access-entries",
+    "aws eks list-addons",
+    "aws eks list-nodegroups",
     "aws eks describe-pod-identity-association",
     "aws eks list-associated-access-policies",
     "aws eks list-pod-identity-associations",
@@ -144,6 +149,8 @@ fn a_plan_runs_only_reads_and_writes_nothing() {
     plan(&account, Mode::Destroy, &mut seen);
 
     // Broken.
+    account.sandbox().set_fault("kube-system", "karpenter", Fault::CrashLoop).unwrap();
+    plan(&account, Mode::Apply, &mut seen);
     account.sandbox().set_nodes(0).unwrap();
     account.sandbox().set_fault("kube-system", "karpenter", Fault::ImagePull).unwrap();
     plan(&account, Mode::Apply, &mut seen);

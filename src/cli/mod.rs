@@ -7,6 +7,7 @@
 mod apply;
 mod completions;
 mod destroy;
+mod evidence;
 mod explain;
 mod graph;
 mod log;
@@ -18,6 +19,7 @@ mod sandbox;
 mod session;
 mod show;
 mod state;
+mod status;
 mod storage;
 mod unlock;
 mod validate;
@@ -72,6 +74,28 @@ enum Command {
     Refresh(refresh::Args),
     /// Remove what was applied
     Destroy(destroy::Args),
+    /// Say how far everything is, what is in the way, and what to do next
+    ///
+    /// Reads everything, and tells per phase what is there and what does its
+    /// work, then what is not ready with the chain of causes, then what to do
+    /// next. Changes nothing anywhere.
+    ///
+    /// Applied means that what is declared exists, whoever made it; ready that
+    /// it is also as declared and does its work. A release that Helm calls
+    /// failed is applied and not ready, and the next step is to mend that, not
+    /// the next phase. What could not be read is unknown (null in the JSON),
+    /// never guessed.
+    Status(status::Args),
+    /// Show what proves that each thing was done, and when it was verified
+    ///
+    /// For every resource: how it came to be, which commands changed it, and
+    /// every claim with the command that was read, when, and the digest of what
+    /// it answered.
+    ///
+    /// Without --verify nothing live is read: it is what the state and the apply
+    /// log say, as of the times shown. With it everything is read again and
+    /// compared, and what no longer holds is named.
+    Evidence(evidence::Args),
     /// Show the state, or one resource with its evidence
     Show(show::Args),
     /// Print the apply log, or check that it is whole
@@ -107,6 +131,8 @@ pub fn main() -> ExitCode {
         Command::Apply(args) => apply::run(&args),
         Command::Refresh(args) => refresh::run(&args),
         Command::Destroy(args) => destroy::run(&args),
+        Command::Status(args) => status::run(&args),
+        Command::Evidence(args) => evidence::run(&args),
         Command::Show(args) => show::run(&args),
         Command::Log(args) => log::run(&args),
         Command::State(args) => state::run(&args),

@@ -14,6 +14,7 @@ use super::clock::Clock;
 use crate::adapter::{Desired, Step};
 use crate::address::Address;
 use crate::journal::{Begun, Event, Outcome};
+use crate::plan::Action;
 use crate::seeded::{self, Bug};
 use crate::state::{Record, State, Status};
 use crate::store::{Lock, Log, Store, StoreError};
@@ -142,9 +143,14 @@ impl Keeper {
         self.append(&mut inner, Event::Finished { operation, outcome }).await
     }
 
-    /// Records what a read proved. Another address that the same object had
-    /// before leaves the state: an object has one.
-    pub async fn record(&self, address: &Address, record: Record) -> Result<(), Stopped> {
+    /// Records what a read proved after an action. Another address that the
+    /// same object had before leaves the state: an object has one.
+    pub async fn record(
+        &self,
+        address: &Address,
+        action: Option<Action>,
+        record: Record,
+    ) -> Result<(), Stopped> {
         let mut inner = self.inner.lock().await;
         let status = record.status.word().to_owned();
         inner.state.resources.retain(|other, known| {
@@ -154,7 +160,8 @@ impl Keeper {
         });
         inner.state.resources.insert(address.clone(), record);
         self.save(&mut inner).await?;
-        self.append(&mut inner, Event::Settled { address: address.clone(), status }).await
+        let action = action.map(|action| action.word().to_owned());
+        self.append(&mut inner, Event::Settled { address: address.clone(), status, action }).await
     }
 
     /// Records what a read showed of a resource that was not changed, unless
@@ -202,7 +209,7 @@ impl Keeper {
         self.save(&mut inner).await?;
         self.append(
             &mut inner,
-            Event::Settled { address: address.clone(), status: status.to_owned() },
+            Event::Settled { address: address.clone(), status: status.to_owned(), action: None },
         )
         .await
     }

@@ -13,6 +13,7 @@ pub mod event;
 pub mod keeper;
 pub mod read;
 mod runs;
+pub mod status;
 pub mod survey;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -18,7 +18,7 @@ fn log() -> Vec<u8> {
             object: None,
         },
         Event::Finished { operation: 1, outcome: Outcome::Exited },
-        Event::Settled { address, status: "applied".into() },
+        Event::Settled { address, status: "applied".into(), action: None },
         Event::RunEnded { run: "r".into(), code: 0 },
     ] {
         text.push_str(&journal.append(Timestamp::UNIX_EPOCH, event).unwrap());
@@ -118,7 +118,7 @@ fn what_was_begun_stays_so_until_a_read_settles_it() {
         journal.append(Timestamp::UNIX_EPOCH, event).unwrap();
     }
     assert_eq!(journal.begun().collect::<Vec<_>>(), [(&address, &object)]);
-    let settled = Event::Settled { address, status: "applied".into() };
+    let settled = Event::Settled { address, status: "applied".into(), action: None };
     journal.append(Timestamp::UNIX_EPOCH, settled).unwrap();
     assert_eq!(journal.begun().count(), 0);
 }

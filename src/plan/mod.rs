@@ -188,6 +188,21 @@ impl Action {
         !matches!(self, Self::NoOp | Self::Unknown)
     }
 
+    /// The word for it, as the plan's JSON has it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::NoOp => "no-op",
+            Self::Create => "create",
+            Self::Adopt => "adopt",
+            Self::Update => "update",
+            Self::Replace => "replace",
+            Self::Repair => "repair",
+            Self::Delete => "delete",
+            Self::Forget => "forget",
+            Self::Unknown => "unknown",
+        }
+    }
+
     /// The mark that stands before a resource, readable without colour.
     pub fn symbol(self) -> &'static str {
         match self {

@@ -30,7 +30,7 @@ fn event(event: &Event) -> String {
             styled(DIM, printable(command))
         ),
         Event::Finished { operation, outcome } => format!("#{operation} {}", ended(outcome)),
-        Event::Settled { address, status } => format!("{address} is {}", printable(status)),
+        Event::Settled { address, status, .. } => format!("{address} is {}", printable(status)),
         Event::RunEnded { run, code } => {
             let style = if *code == 0 { GOOD } else { BAD };
             format!(

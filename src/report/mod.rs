@@ -4,12 +4,14 @@
 //! colour. Symbols say everything that colour says. Live values are not
 //! trusted: control characters never reach the terminal.
 
+pub mod evidence;
 pub mod explain;
 pub mod graph;
 pub mod log;
 pub mod plan;
 pub mod run;
 pub mod state;
+pub mod status;
 
 use std::fmt::Write as _;
 

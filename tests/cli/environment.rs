@@ -67,6 +67,8 @@ impl TestEnvironment {
             // Before the times: a run is named after one.
             (r"\b\d{14}-[0-9a-f]+\b", "[run]"),
             (r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "[time]"),
+            // Operations are counted as they begin.
+            (r"\[time\] #\d+ ", "[time] #[n] "),
             (r"\b\d+\.\d s\b", "[seconds]"),
             (r"\bsha256:[0-9a-f]{64}", "sha256:[digest]"),
             (r"\b[0-9a-f]{32}\b", "[lineage]"),

@@ -26,6 +26,8 @@ fn of_every_command() {
             "apply",
             "refresh",
             "destroy",
+            "status",
+            "evidence",
             "show",
             "log",
             "state",
@@ -101,6 +103,8 @@ fn wrong_usage_is_an_error_and_not_a_pending_change() {
       apply        Make everything as declared, and verify it
       refresh      Read everything and bring the state's records up to date
       destroy      Remove what was applied
+      status       Say how far everything is, what is in the way, and what to do next
+      evidence     Show what proves that each thing was done, and when it was verified
       show         Show the state, or one resource with its evidence
       log          Print the apply log, or check that it is whole
       state        Look after the state: list, rm, mv, pull, push, restore

@@ -20,9 +20,9 @@ fn no_node_for_the_pods_then_nodes() {
         Error: resource Deployment/kube-system/karpenter not ready. status: InProgress, message: Available: 0/1
         context deadline exceeded
       next: run `lkh plan --target HelmRelease.karpenter` to see what is left to do
-      [PodsUnschedulable] release karpenter is not ready: deployment kube-system/karpenter 0/1: pods Pending: no nodes available to schedule pods (karpenter-[pod])
-        next: kubectl get nodes
-      [ReleaseFailed] release karpenter is not ready: revision 1 is failed: resource Deployment/kube-system/karpenter not ready. status: InProgress, message: Available: 0/1
+      [PodsUnschedulable] release karpenter is failed: deployment kube-system/karpenter 0/1: pods Pending: no nodes available to schedule pods (karpenter-[pod]): node group standardworkers wants 2 nodes and none has joined
+        next: aws eks describe-nodegroup --cluster-name testskillcluster --nodegroup-name standardworkers
+      [ReleaseFailed] release karpenter is failed: revision 1: resource Deployment/kube-system/karpenter not ready. status: InProgress, message: Available: 0/1
         next: helm history karpenter -n kube-system
 
     Incomplete: 7 added, 0 changed, 0 destroyed, 0 adopted, 0 repaired. 1 resource did not end well.
@@ -36,9 +36,9 @@ fn no_node_for_the_pods_then_nodes() {
       depends on: EksCluster.main
       depends on: EksAccessEntry.node
       depends on: PodIdentityAssociation.karpenter
-      [PodsUnschedulable] release karpenter is not ready: deployment kube-system/karpenter 0/1: pods Pending: no nodes available to schedule pods (karpenter-[pod])
-        next: kubectl get nodes
-      [ReleaseFailed] release karpenter is not ready: revision 1 is failed: resource Deployment/kube-system/karpenter not ready. status: InProgress, message: Available: 0/1
+      [PodsUnschedulable] release karpenter is failed: deployment kube-system/karpenter 0/1: pods Pending: no nodes available to schedule pods (karpenter-[pod]): node group standardworkers wants 2 nodes and none has joined
+        next: aws eks describe-nodegroup --cluster-name testskillcluster --nodegroup-name standardworkers
+      [ReleaseFailed] release karpenter is failed: revision 1: resource Deployment/kube-system/karpenter not ready. status: InProgress, message: Available: 0/1
         next: helm history karpenter -n kube-system
     ");
 
@@ -52,8 +52,8 @@ fn no_node_for_the_pods_then_nodes() {
       # HelmRelease.karpenter will be repaired
       # because release karpenter is failed: resource Deployment/kube-system/karpenter not ready. status: InProgress, message: Available: 0/1
       ! clusterName=testskillcluster namespace=kube-system releaseName=karpenter
-          note: what it runs is not ready: deployment kube-system/karpenter 0/1: pods Pending: no nodes available to schedule pods (karpenter-[pod])
-            next: kubectl get nodes
+          note: what it runs is not ready: deployment kube-system/karpenter 0/1: pods Pending: no nodes available to schedule pods (karpenter-[pod]): node group standardworkers wants 2 nodes and none has joined
+            next: aws eks describe-nodegroup --cluster-name testskillcluster --nodegroup-name standardworkers
 
     Plan: 0 to add, 0 to change, 0 to destroy, 1 to repair.
     8 resources as declared.
@@ -97,7 +97,7 @@ fn an_image_that_cannot_be_pulled() {
       # HelmRelease.karpenter stays as it is
       # because it is as declared
         clusterName=testskillcluster namespace=kube-system releaseName=karpenter
-          [ImagePullFailed] release karpenter is not ready: deployment kube-system/karpenter 0/1: container controller can't get its image public.ecr.aws/karpenter/controller:1.8.3: Back-off pulling image "public.ecr.aws/karpenter/controller:1.8.3": ErrImagePull: 403 Forbidden (karpenter-[pod])
+          [ImagePullFailed] release karpenter is not ready: deployment kube-system/karpenter 0/1: container controller can't get its image public.ecr.aws/karpenter/controller:1.8.3: Back-off pulling image "public.ecr.aws/karpenter/controller:1.8.3": ErrImagePull: 403 Forbidden (karpenter-[pod]): public.ecr.aws refuses the pull, and the pod has no pull secret
             next: kubectl describe pod -n kube-system karpenter-[pod]
 
     1 resource blocked or not ready: see above.
@@ -165,7 +165,7 @@ fn an_image_that_cannot_be_pulled() {
             "blockers": [
               {
                 "code": "ImagePullFailed",
-                "message": "release karpenter is not ready: deployment kube-system/karpenter 0/1: container controller can't get its image public.ecr.aws/karpenter/controller:1.8.3: Back-off pulling image \"public.ecr.aws/karpenter/controller:1.8.3\": ErrImagePull: 403 Forbidden (karpenter-[pod])",
+                "message": "release karpenter is not ready: deployment kube-system/karpenter 0/1: container controller can't get its image public.ecr.aws/karpenter/controller:1.8.3: Back-off pulling image \"public.ecr.aws/karpenter/controller:1.8.3\": ErrImagePull: 403 Forbidden (karpenter-[pod]): public.ecr.aws refuses the pull, and the pod has no pull secret",
                 "next": "kubectl describe pod -n kube-system karpenter-[pod]"
               }
             ]
@@ -218,7 +218,7 @@ fn a_container_that_never_becomes_ready() {
       # HelmRelease.karpenter stays as it is
       # because it is as declared
         clusterName=testskillcluster namespace=kube-system releaseName=karpenter
-          [ContainerNotReady] release karpenter is not ready: deployment kube-system/karpenter 0/1: container controller runs, but its readiness probe does not succeed (karpenter-[pod])
+          [ContainerNotReady] release karpenter is not ready: deployment kube-system/karpenter 0/1: container controller runs, but its readiness probe does not succeed (HTTP probe failed with statuscode: 503) (karpenter-[pod])
             next: kubectl describe pod -n kube-system karpenter-[pod]
 
     1 resource blocked or not ready: see above.

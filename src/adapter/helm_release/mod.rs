@@ -79,7 +79,10 @@ impl Adapter for HelmRelease {
         let name = desired.identity.part("releaseName");
         let obstacles: Vec<Obstacle> =
             object.facts.get("obstacles").and_then(|found| found.to_spec().ok()).unwrap_or_default();
-        workload::readiness(&obstacles, &format!("release {name} is not ready"))
+        // What Helm says of it is the first effect, and begins the chain.
+        let status = object.facts.get("status").and_then(Value::as_str).unwrap_or("");
+        let word = if matches!(status, "" | "deployed") { "not ready" } else { status };
+        workload::readiness(&obstacles, &format!("release {name} is {word}"))
     }
 
     fn needs_kubernetes(&self) -> bool {

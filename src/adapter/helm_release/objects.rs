@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value as Json;
 
 use super::manifest;
-use crate::adapter::Blocker;
-use crate::adapter::workload::{self, Obstacle};
+use crate::adapter::{Blocker, Questions};
+use crate::adapter::workload::{self, Clues, Obstacle};
 use crate::diff::kubernetes::{Scopes, normal};
 use crate::value::{Map, Value};
 
@@ -24,6 +24,8 @@ pub struct Objects {
     live: Vec<Json>,
     /// Pods that may belong to them.
     pods: Vec<Json>,
+    /// What was read around them.
+    clues: Clues,
 }
 
 impl Objects {
@@ -90,6 +92,13 @@ impl Objects {
         found.filter_map(workload::wanted_pods).collect()
     }
 
+    /// Asks for what may tell why workloads are not done, in the cluster of
+    /// that name; false while answers are missing.
+    pub fn gather(&mut self, questions: &mut Questions<'_>, cluster: &str) -> bool {
+        let clues = Clues::gather(questions, cluster, &self.live, &self.pods);
+        clues.map(|clues| self.clues = clues).is_some()
+    }
+
     /// The tree of the declared objects.
     pub fn declared_tree(&self) -> Map {
         self.tree(&self.declared)
@@ -122,7 +131,7 @@ impl Objects {
         let by_key: BTreeMap<String, &Json> =
             self.live.iter().filter_map(|o| Some((self.key(o)?, o))).collect();
         let in_order = self.declared.iter().filter_map(|o| by_key.get(&self.key(o)?).copied());
-        let assessment = workload::assess(in_order, &self.pods);
+        let assessment = workload::assess_with(in_order, &self.pods, &self.clues);
         let counts = assessment
             .counts
             .iter()

@@ -13,7 +13,7 @@ use super::values::{
 };
 use crate::adapter::workload::Obstacle;
 use crate::adapter::{
-    Adapter, Answers, Blocker, Desired, Health, Live, Object, Questions, ReadError, Reading, Subject, is_cut_off,
+    Adapter, Answers, Blocker, CLUSTER_NAME, Desired, Health, Live, Object, Questions, ReadError, Reading, Subject, is_cut_off,
 };
 use crate::command::{Answer, Command, Tool};
 use crate::diff::keep_ignored;
@@ -102,7 +102,7 @@ pub fn read(subject: &Subject<'_>, answers: &Answers) -> Result<Reading, ReadErr
             None => waiting = true,
         }
     }
-    if waiting {
+    if waiting || !objects.gather(&mut questions, subject.identity.part(CLUSTER_NAME)) {
         return Ok(questions.asking());
     }
 
@@ -274,10 +274,14 @@ impl Found {
             notes.extend(lasting.or(obstacles.first()).map(|Obstacle { blocker, .. }| {
                 format!("what it runs is not ready: {}\nnext: {}", blocker.message, blocker.next)
             }));
-            let mut message = format!("revision {} is {}", self.revision(), self.word());
-            if self.word() == "failed" {
-                message = format!("{message}: {}", self.description());
-            }
+            let message = match self.word() {
+                "failed" => format!("revision {}: {}", self.revision(), self.description()),
+                _ if self.is_pending() => format!(
+                    "revision {}: a helm is at work on it, or was ended in the middle",
+                    self.revision()
+                ),
+                word => format!("revision {} is {word}", self.revision()),
+            };
             obstacles.push(Obstacle {
                 lasting: !self.is_pending(),
                 blocker: Blocker {

@@ -2,18 +2,26 @@
 //!
 //! Judged from objects and pods as the API server returns them, by generation
 //! and counts first; where those fall short, the pods' own conditions and
-//! container states say why. Events are not asked: when the reason of a
-//! pending pod changes, its condition does, but no new event need appear.
+//! container states say why, and the clues around them what that follows from.
+//! Events count only where nothing else tells: when the reason of a pending pod
+//! changes, its condition does, but no new event need appear.
 //! This module is no kind; kinds whose objects run pods use it. It must not
-//! ask for anything itself.
+//! run anything itself.
 
+mod capacity;
+mod clues;
+mod events;
+mod identity;
 mod pods;
+mod refusal;
 mod rollout;
+mod volumes;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
-use self::pods::{Cause, causes};
+pub use self::clues::Clues;
+use self::pods::{Because, Cause, causes, waiting};
 use self::rollout::{Rollout, rollout};
 use super::{Blocker, Readiness};
 
@@ -52,6 +60,16 @@ pub fn assess<'a>(
     objects: impl IntoIterator<Item = &'a Json>,
     pods: impl IntoIterator<Item = &'a Json>,
 ) -> Assessment {
+    assess_with(objects, pods, &Clues::default())
+}
+
+/// As [`assess`], with what was read around the objects: the chains of causes
+/// go on to what someone can act on.
+pub fn assess_with<'a>(
+    objects: impl IntoIterator<Item = &'a Json>,
+    pods: impl IntoIterator<Item = &'a Json>,
+    clues: &Clues,
+) -> Assessment {
     let pods: Vec<&Json> = pods.into_iter().collect();
     let mut assessment = Assessment::default();
     for object in objects {
@@ -60,7 +78,7 @@ pub fn assess<'a>(
             assessment.counts.push(Count { workload: title(object), ready, wanted });
         }
         if !rollout.done {
-            assessment.obstacles.extend(obstacles(object, &rollout, &pods));
+            assessment.obstacles.extend(obstacles(object, &rollout, &pods, clues));
         }
     }
     assessment
@@ -112,42 +130,67 @@ pub fn readiness(obstacles: &[Obstacle], chain: &str) -> Readiness {
 
 /// What stands in the way of one object: the causes that its pods tell, those
 /// of the object itself, or at least that it is not done.
-fn obstacles(object: &Json, rollout: &Rollout, pods: &[&Json]) -> Vec<Obstacle> {
+fn obstacles(object: &Json, rollout: &Rollout, pods: &[&Json], clues: &Clues) -> Vec<Obstacle> {
     let mut subject = title(object);
     if let Some((ready, wanted)) = rollout.count {
         subject = format!("{subject} {ready}/{wanted}");
     }
-    let mut causes = causes(object, pods);
+    let mut causes = causes(object, pods, clues);
     if let Some(stuck) = &rollout.stuck {
-        // That the deadline is over says only that what the pods tell lasts.
-        if stuck.code == rollout::DEADLINE && !causes.is_empty() {
-            for cause in &mut causes {
-                cause.lasting = true;
+        match stuck.code {
+            // That the deadline is over says only that what the pods tell lasts.
+            rollout::DEADLINE if !causes.is_empty() => {
+                for cause in &mut causes {
+                    cause.lasting = true;
+                }
             }
-        } else {
-            causes.push(stuck.clone());
+            // What its last pod said is why it failed.
+            "JobFailed" if !causes.is_empty() => {
+                let last = causes.swap_remove(0);
+                let because = Because {
+                    message: format!("{}{}", last.message, names(&last.pods)),
+                    next: stuck.next.clone(),
+                };
+                causes = vec![Cause { because: Some(because), ..stuck.clone() }];
+            }
+            "PodsNotCreated" => causes.push(refusal::explain(stuck.clone(), object, clues)),
+            "VolumeUnbound" => {
+                let because = volumes::of_claim(object, clues);
+                causes.push(Cause { because, ..stuck.clone() });
+            }
+            _ => causes.push(stuck.clone()),
         }
     }
     if causes.is_empty() {
-        causes.push(Cause {
-            code: "RolloutInProgress",
-            message: rollout.waiting_for.clone(),
-            next: describe(object),
-            lasting: false,
-            pods: Vec::new(),
-        });
+        causes.extend(events::of_creation(object, clues));
+    }
+    if causes.is_empty() {
+        let because = match text_of(object, "kind") {
+            "Service" | "Ingress" => events::of_load_balancer(object, clues),
+            _ => None,
+        };
+        let cause = waiting("RolloutInProgress", rollout.waiting_for.clone(), object);
+        causes.push(Cause { because, ..cause });
     }
     causes
         .into_iter()
-        .map(|cause| Obstacle {
-            lasting: cause.lasting,
-            blocker: Blocker {
-                code: cause.code.to_owned(),
-                message: format!("{subject}: {}{}", cause.message, names(&cause.pods)),
-                next: cause.next,
-            },
+        .map(|cause| {
+            let mut message = format!("{subject}: {}{}", cause.message, names(&cause.pods));
+            let mut next = cause.next;
+            if let Some(because) = cause.because {
+                message = format!("{message}: {}", because.message);
+                next = because.next;
+            }
+            Obstacle {
+                lasting: cause.lasting,
+                blocker: Blocker { code: cause.code.to_owned(), message, next },
+            }
         })
         .collect()
+}
+
+fn text_of<'a>(object: &'a Json, key: &str) -> &'a str {
+    object[key].as_str().unwrap_or("")
 }
 
 /// Up to three names in parentheses.
@@ -163,7 +206,13 @@ fn names(pods: &[String]) -> String {
 
 /// `deployment kube-system/karpenter`.
 pub fn title(object: &Json) -> String {
-    let kind = object["kind"].as_str().unwrap_or("object").to_lowercase();
+    title_of(object, "object")
+}
+
+/// A title, with a word for the kind where the object does not tell it, as the
+/// members of a list need not.
+fn title_of(object: &Json, kind: &str) -> String {
+    let kind = object["kind"].as_str().unwrap_or(kind).to_lowercase();
     let name = object["metadata"]["name"].as_str().unwrap_or("");
     match object["metadata"]["namespace"].as_str() {
         Some(namespace) => format!("{kind} {namespace}/{name}"),

@@ -2,11 +2,14 @@
 
 use serde_json::Value as Json;
 
-use super::pods::Cause;
-use super::{brief, condition, describe};
+use super::pods::{Because, Cause, lasting, text, waiting};
+use super::{brief, condition};
 
 /// The code of a rollout that ran out of its own deadline.
 pub(super) const DEADLINE: &str = "RolloutStuck";
+
+/// What stands before why no pod could be made.
+const NOT_CREATED: &str = "pods can't be created: ";
 
 /// How far an object is.
 #[derive(Debug, Clone, Default)]
@@ -34,6 +37,12 @@ impl Rollout {
 /// How far an object is; `None` for kinds without a notion of it.
 pub(super) fn rollout(object: &Json) -> Option<Rollout> {
     let status = &object["status"];
+    if object["kind"] == "Namespace" {
+        return Some(namespace(object));
+    }
+    if object["kind"] != "Pod" && !object["metadata"]["deletionTimestamp"].is_null() {
+        return Some(leaving(object));
+    }
     Some(match object["kind"].as_str()? {
         "Deployment" => deployment(object),
         "ReplicaSet" => {
@@ -48,11 +57,12 @@ pub(super) fn rollout(object: &Json) -> Option<Rollout> {
             Some("Bound") => Rollout::done(),
             phase => Rollout {
                 stuck: Some(Cause {
-                    code: "VolumeUnbound",
-                    message: format!("no volume is bound to it ({})", phase.unwrap_or("Pending")),
-                    next: describe(object),
                     lasting: phase == Some("Lost"),
-                    pods: Vec::new(),
+                    ..waiting(
+                        "VolumeUnbound",
+                        format!("no volume is bound to it ({})", phase.unwrap_or("Pending")),
+                        object,
+                    )
                 }),
                 ..Rollout::default()
             },
@@ -64,12 +74,78 @@ pub(super) fn rollout(object: &Json) -> Option<Rollout> {
                 Rollout::waiting("no load balancer has an address for it yet")
             }
         }
+        // Other classes of ingresses need not have a load balancer of their own.
+        "Ingress" if is_alb(object) => {
+            if status["loadBalancer"]["ingress"].as_array().is_some_and(|list| !list.is_empty()) {
+                Rollout::done()
+            } else {
+                Rollout::waiting("no load balancer has a host name for it yet")
+            }
+        }
         "CustomResourceDefinition" => by_condition(object, "Established"),
         "APIService" => by_condition(object, "Available"),
         // Custom resources mostly tell by such a condition.
         _ if condition(object, "Ready").is_some() => by_condition(object, "Ready"),
         _ => return None,
     })
+}
+
+fn is_alb(object: &Json) -> bool {
+    object["spec"]["ingressClassName"] == "alb"
+        || object["metadata"]["annotations"]["kubernetes.io/ingress.class"] == "alb"
+}
+
+/// A namespace does its work until it is told to go.
+fn namespace(object: &Json) -> Rollout {
+    if object["status"]["phase"] != "Terminating"
+        && object["metadata"]["deletionTimestamp"].is_null()
+    {
+        return Rollout::done();
+    }
+    let cause = waiting("NamespaceTerminating", "it is being deleted".into(), object);
+    let name = text(&object["metadata"]["name"]);
+    let next = format!("kubectl get namespace {name} -o yaml");
+    let stuck = Some(Cause { because: namespace_stuck(object), next, ..cause });
+    Rollout { stuck, ..Rollout::default() }
+}
+
+/// What holds a namespace that is told to go, as it says itself.
+pub(super) fn namespace_stuck(object: &Json) -> Option<Because> {
+    let name = text(&object["metadata"]["name"]);
+    let holds = |kind: &str| {
+        let condition = condition(object, kind).filter(|c| c["status"] == "True")?;
+        Some(text(&condition["message"]).trim().trim_end_matches(['.', ',']))
+    };
+    if let Some(said) = holds("NamespaceDeletionDiscoveryFailure") {
+        return Some(Because {
+            message: format!("what is in it can't be listed: {}", brief(said)),
+            next: "kubectl get apiservices".into(),
+        });
+    }
+    if let Some(said) = holds("NamespaceFinalizersRemaining") {
+        // Some content in the namespace has finalizers remaining: a/b in 1 resource instances
+        let said = said.split_once("remaining: ").map_or(said, |(_, which)| which);
+        return Some(Because {
+            message: format!("what is in it waits for the finalizer {}", brief(said)),
+            next: format!(
+                "start again what removes that finalizer, or take it off by hand: kubectl get all -n {name}"
+            ),
+        });
+    }
+    holds("NamespaceContentRemaining")
+        .map(|said| Because { message: brief(said), next: format!("kubectl get all -n {name}") })
+}
+
+/// Something that is told to go and is still there.
+fn leaving(object: &Json) -> Rollout {
+    let finalizers = object["metadata"]["finalizers"].as_array();
+    let names: Vec<&str> = finalizers.into_iter().flatten().filter_map(Json::as_str).collect();
+    let message = if names.is_empty() {
+        "it is being deleted".to_owned()
+    } else {
+        format!("it is being deleted and waits for the finalizer {}", names.join(", "))
+    };
+    Rollout { stuck: Some(waiting("Terminating", message, object)), ..Rollout::default() }
 }
 
 fn deployment(object: &Json) -> Rollout {
@@ -81,26 +157,14 @@ fn deployment(object: &Json) -> Rollout {
         return rollout;
     }
     if let Some(failure) = condition(object, "ReplicaFailure").filter(|c| c["status"] == "True") {
-        rollout.stuck = Some(Cause {
-            code: "PodsNotCreated",
-            message: format!(
-                "pods can't be created: {}",
-                brief(failure["message"].as_str().unwrap_or("no reason is given"))
-            ),
-            next: describe(object),
-            lasting: true,
-            pods: Vec::new(),
-        });
+        let said = brief(failure["message"].as_str().unwrap_or("no reason is given"));
+        let message = format!("{NOT_CREATED}{said}");
+        rollout.stuck = Some(lasting("PodsNotCreated", message, object));
     } else if let Some(progress) = condition(object, "Progressing")
         .filter(|c| c["status"] == "False" && c["reason"] == "ProgressDeadlineExceeded")
     {
-        rollout.stuck = Some(Cause {
-            code: DEADLINE,
-            message: brief(progress["message"].as_str().unwrap_or("its deadline is over")),
-            next: describe(object),
-            lasting: true,
-            pods: Vec::new(),
-        });
+        let said = brief(progress["message"].as_str().unwrap_or("its deadline is over"));
+        rollout.stuck = Some(lasting(DEADLINE, said, object));
     }
     rollout
 }
@@ -164,6 +228,7 @@ fn job(object: &Json) -> Rollout {
         ),
         lasting: true,
         pods: Vec::new(),
+        because: None,
     });
     Rollout { count, stuck, ..Rollout::waiting("it is not complete yet") }
 }

@@ -4,6 +4,9 @@ use serde_json::{Value as Json, json};
 
 use super::*;
 
+mod asking;
+mod situations;
+
 fn deployment(wanted: u64, available: u64) -> Json {
     json!({
         "kind": "Deployment",
@@ -120,7 +123,8 @@ fn containers_tell_why() {
         (
             json!({"state": {"waiting": {"reason": "ImagePullBackOff", "message": "not found"}}}),
             "ImagePullFailed deployment shop/web 0/1: container main can't get its image \
-             shop/web:1: not found (a) | kubectl describe pod -n shop a",
+             shop/web:1: not found (a): docker.io has no such image or tag | correct the image in \
+             the values: shop/web:1",
             true,
         ),
         (
@@ -138,7 +142,7 @@ fn containers_tell_why() {
         (
             json!({"state": {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}}),
             "ContainerCrashing deployment shop/web 0/1: container main keeps ending: exit code \
-             137 (OOMKilled) (a) | kubectl logs -n shop a -c main --previous",
+             137 (OOMKilled) (a): its node ran out of memory | kubectl describe nodes",
             false,
         ),
         (
@@ -146,7 +150,7 @@ fn containers_tell_why() {
                 "reason": "CreateContainerConfigError", "message": "secret \"s\" not found",
             }}}),
             "ContainerNotCreated deployment shop/web 0/1: container main can't be started: secret \
-             \"s\" not found (a) | kubectl describe pod -n shop a",
+             \"s\" not found (a) | kubectl get secret -n shop s",
             true,
         ),
         (

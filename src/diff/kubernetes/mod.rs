@@ -16,6 +16,7 @@ use std::collections::BTreeSet;
 
 pub use compare::{Difference, object_differences, project};
 pub use normal::{Scopes, normal};
+pub use quantity::amount;
 
 use super::{FieldChange, Origin};
 use crate::value::{Map, Path, Value};

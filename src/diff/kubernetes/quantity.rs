@@ -2,7 +2,7 @@
 
 /// A quantity in thousand-millionths of its unit, the finest that Kubernetes
 /// keeps. `None`: not a quantity, or beyond what one can hold.
-pub(super) fn amount(text: &str) -> Option<i128> {
+pub fn amount(text: &str) -> Option<i128> {
     let (negative, text) = match text.strip_prefix('-') {
         Some(rest) => (true, rest),
         None => (false, text.strip_prefix('+').unwrap_or(text)),

@@ -187,7 +187,8 @@ impl Applier {
         let outputs = outputs(Some(desired), Some(&sighting.live), Action::NoOp);
         self.survey.cluster_is_there(address, &outputs);
         let record = self.record(address, desired.attributes.clone(), desired, &outputs, sighting);
-        match self.keeper.record(address, Record { status: Status::Applied, ..record }).await {
+        let record = Record { status: Status::Applied, ..record };
+        match self.keeper.record(address, self.action(address), record).await {
             Ok(()) => (Ending::Applied, outputs),
             Err(_) => (Ending::Interrupted, outputs),
         }
@@ -230,7 +231,7 @@ impl Applier {
                 _ => blockers,
             };
             let record = Record { status: Status::NotReady, blockers, ..record };
-            if self.keeper.record(address, record).await.is_err() {
+            if self.keeper.record(address, self.action(address), record).await.is_err() {
                 ending = Ending::Interrupted;
             }
         }
@@ -309,6 +310,11 @@ impl Applier {
                 }
             }
         }
+    }
+
+    /// What the plan does with a resource.
+    fn action(&self, address: &Address) -> Option<Action> {
+        self.changes.get(address).map(|change| change.action)
     }
 
     /// Brings the record of a resource that needs no change up to date with

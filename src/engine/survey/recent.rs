@@ -67,7 +67,7 @@ pub fn recent(state: Option<&State>, log: &Journal, now: Timestamp) -> BTreeMap<
             journal::Event::Finished { operation, outcome: Outcome::Failed { .. } } => {
                 begun.remove(operation);
             }
-            journal::Event::Settled { address, status } if status == "gone" => {
+            journal::Event::Settled { address, status, .. } if status == "gone" => {
                 begun.retain(|_, (of, ..)| *of != address);
             }
             journal::Event::Finished {

@@ -119,3 +119,10 @@ fn call(world: &mut World, invocation: &Invocation) -> Output {
         ),
     }
 }
+
+/// Whether a service account of the simulated cluster has a pod identity
+/// association, by which EKS gives its new pods their credentials.
+pub fn has_association(world: &World, namespace: &str, account: &str) -> bool {
+    let of = format!("{CLUSTER}/{namespace}/{account}");
+    world.get(&eks::key(HOME_REGION, "association-of", &of)).is_some()
+}

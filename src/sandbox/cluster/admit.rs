@@ -11,9 +11,40 @@ use super::Cluster;
 use super::status::Status;
 use super::store::{self, Key};
 use super::types::ResourceType;
+use crate::sandbox::aws;
 
 /// The two taints that every pod tolerates for a while.
 const PATIENCE: [&str; 2] = ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"];
+
+/// Adds the way to the credentials of the role that the pod's service account
+/// is associated with, as EKS does when a pod is made, and never later.
+fn give_credentials(pod: &mut Value) {
+    const PATH: &str = "/var/run/secrets/pods.eks.amazonaws.com/serviceaccount";
+    const VOLUME: &str = "eks-pod-identity-token";
+    for list in ["/spec/containers", "/spec/initContainers"] {
+        for container in pod.pointer_mut(list).and_then(Value::as_array_mut).into_iter().flatten() {
+            for (name, value) in [
+                ("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://169.254.170.23/v1/credentials"),
+                ("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", &format!("{PATH}/{VOLUME}")),
+            ] {
+                push(container, "env", json!({"name": name, "value": value}));
+            }
+            push(
+                container,
+                "volumeMounts",
+                json!({"mountPath": PATH, "name": VOLUME, "readOnly": true}),
+            );
+        }
+    }
+    let volume = json!({"name": VOLUME, "projected": {"defaultMode": 420, "sources": [
+        {"serviceAccountToken": {
+            "audience": "pods.eks.amazonaws.com", "expirationSeconds": 86400, "path": VOLUME,
+        }},
+    ]}});
+    if let Some(spec) = pod.get_mut("spec") {
+        push(spec, "volumes", volume);
+    }
+}
 
 impl Cluster<'_> {
     /// Whether a new object may go into a namespace.
@@ -110,6 +141,9 @@ impl Cluster<'_> {
             spec.get("automountServiceAccountToken").and_then(Value::as_bool).unwrap_or(by_account);
         if mount {
             self.mount_token(pod, dry_run);
+        }
+        if aws::has_association(self.world, namespace, &account) {
+            give_credentials(pod);
         }
         Ok(())
     }

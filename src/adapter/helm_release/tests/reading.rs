@@ -332,7 +332,7 @@ fn a_release_that_is_not_sound_names_what_its_workloads_wait_for() {
             answers.push(printed(&json!([])));
         }
         let (asked, object) = object(&desired, &answers);
-        assert_eq!(asked.len(), answers.len(), "no command more than before");
+        assert_eq!(asked.len(), answers.len(), "only clues more than where it is sound");
         let note = object.notes.last().unwrap();
         assert!(
             note.starts_with("what it runs is not ready: deployment shop/web 0/2: pods Pending: 0/2 nodes match"),
@@ -343,4 +343,23 @@ fn a_release_that_is_not_sound_names_what_its_workloads_wait_for() {
     let answer = status("failed", "Upgrade \"web\" failed: x");
     let (_, object) = object(&desired, &[printed(&answer), printed(&metadata())]);
     assert!(object.notes.is_empty(), "{:?}", object.notes);
+}
+
+#[test]
+fn a_release_whose_helm_died_says_since_when() {
+    let desired = desired(&spec());
+    let answer = status("pending-install", "Initial install underway");
+    let answers = [printed(&answer), printed(&metadata()), printed(&json!([]))];
+    let (_, object) = object(&desired, &answers);
+    assert_eq!(object.notes, ["release web is pending-install since 2026-11-22T15:00:00Z"]);
+    assert_eq!(
+        HelmRelease.readiness(&desired, &object),
+        Readiness::Waiting(vec![Blocker {
+            code: "ReleasePending".into(),
+            message: "release web is pending-install: revision 3: a helm is at work on it, or was \
+                      ended in the middle"
+                .into(),
+            next: "helm history web -n shop".into(),
+        }])
+    );
 }

@@ -54,6 +54,11 @@ fn a_failed_release_is_not_done_and_says_why() {
     };
     let codes: Vec<_> = blockers.iter().map(|blocker| blocker.code.as_str()).collect();
     assert_eq!(codes, ["PodsUnschedulable", "ReleaseFailed"]);
+    assert_eq!(
+        blockers[0].message,
+        "release web is failed: deployment shop/web 0/2: pods Pending: no nodes available to \
+         schedule pods (web-1, web-2)"
+    );
     assert_eq!(repair(&desired, &object).unwrap(), [UPGRADE]);
 }
 

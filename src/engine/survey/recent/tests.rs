@@ -52,7 +52,7 @@ fn a_command_counts_for_a_minute_unless_it_failed() {
 
 #[test]
 fn what_was_taken_away_is_not_expected() {
-    let gone = Logged::Settled { address: role(), status: "gone".into() };
+    let gone = Logged::Settled { address: role(), status: "gone".into(), action: None };
     assert_eq!(remembered(vec![(90, begin(1, CREATE)), (92, gone)]), None);
     for command in [
         "aws iam delete-role --cli-input-json file:///dev/stdin",
