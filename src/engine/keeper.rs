@@ -179,7 +179,7 @@ impl Keeper {
         let status = record.status.word().to_owned();
         inner.state.resources.insert(address.clone(), record);
         if self.save(&mut inner).await.is_ok() && begun {
-            let settled = Event::Settled { address: address.clone(), status };
+            let settled = Event::Settled { address: address.clone(), status, action: None };
             let _ = self.append(&mut inner, settled).await;
         }
     }
