@@ -12,6 +12,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use schemars::Schema;
 use serde::{Deserialize, Serialize};
@@ -20,6 +21,7 @@ use crate::command::Command;
 use crate::quote::quote;
 use crate::value::{Map, Path, Value};
 
+mod domain;
 mod eks;
 mod iam;
 mod iam_document;
@@ -71,6 +73,11 @@ kinds! {
     ServiceLinkedRole => service_linked_role,
     PodIdentityAssociation => pod_identity_association,
     HelmRelease => helm_release,
+    S3Bucket => s3_bucket,
+    CloudFormationStack => cloud_formation_stack,
+    AcmCertificate => acm_certificate,
+    Route53Zone => route53_zone,
+    Route53Record => route53_record,
 }
 
 impl fmt::Display for Kind {
@@ -101,6 +108,14 @@ pub trait Adapter: Sync {
 
     /// The outputs that other resources may refer to: name and meaning.
     fn outputs(&self) -> &'static [(&'static str, &'static str)];
+
+    /// The names of outputs that this one resource has besides those of its
+    /// kind, because its spec says so (the outputs of a template). They are read
+    /// off the manifest, so that a reference to another name is an error before
+    /// anything runs.
+    fn declared_outputs(&self, _spec: &Value) -> Vec<String> {
+        Vec::new()
+    }
 
     /// What a spec asks for, in normal form. The spec satisfies the schema; its
     /// texts may be unknown or sensitive (see `Value::to_spec`).
@@ -136,6 +151,14 @@ pub trait Adapter: Sync {
     /// way. Kinds that are ready once they exist keep this default.
     fn readiness(&self, _desired: &Desired, _object: &Object) -> Readiness {
         Readiness::Ready
+    }
+
+    /// How long a change may go on after its commands have ended, for kinds
+    /// whose service works on in the background; as long as the object is busy
+    /// or waits, the apply goes on looking. `settings` are those of the desired
+    /// value, or of what was applied last where the object goes.
+    fn works_on_for(&self, _settings: &Map) -> Duration {
+        Duration::ZERO
     }
 
     /// What a resource with this identity and these attributes takes for

@@ -68,6 +68,11 @@ fn of_service(error: &ServiceError) -> Option<Explanation> {
             "the account has not enabled this service or region",
             "enable it in the account, or use another region",
         )),
+        "403" if error.operation == "HeadBucket" => Some(of(
+            "the bucket is someone else's, or these credentials may not see it",
+            "allow s3:ListBucket on it if it is yours; if not, choose another name: names of \
+             buckets are the same for all accounts",
+        )),
         code if code.starts_with("AccessDenied")
             || code == "UnauthorizedOperation"
             || code == "403" =>

@@ -35,6 +35,8 @@ pub struct Facts<'a> {
     pub ignore: &'a [Path],
     /// A resource that it is bound to and that is made anew.
     pub made_anew: Option<&'a Address>,
+    /// Why it is absent, where its adapter can say more than that.
+    pub missing: Option<&'a Blocker>,
     /// Whether the stack is brought up or taken down.
     pub mode: Mode,
     /// Whether other changes come before this one is carried out; not when an
@@ -167,11 +169,11 @@ fn external(facts: Facts<'_>, desired: &Desired) -> Decision {
                 // Nothing needs it any more.
                 return decision;
             }
-            decision.blockers.push(Blocker {
+            decision.blockers.push(facts.missing.cloned().unwrap_or_else(|| Blocker {
                 code: "ExternalMissing".into(),
                 message: format!("{} does not exist, and it is external", desired.identity),
                 next: "create it outside of lkh, or correct its name in the manifest".into(),
-            });
+            }));
         }
         None => decision.reason = Reason::IdentityUnknown,
     }

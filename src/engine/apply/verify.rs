@@ -12,7 +12,7 @@ use super::super::event::Event;
 use super::super::read::{Sighting, Unreadable};
 use super::super::survey::{Settled, outputs};
 use super::{Applier, Ending, Failure, unreadable};
-use crate::adapter::{Adapter, Blocker, Desired, Health, Live, Prior, Readiness};
+use crate::adapter::{Adapter, Blocker, Desired, Health, Live, Object, Prior, Readiness};
 use crate::address::Address;
 use crate::diff::reached;
 use crate::plan::Action;
@@ -24,8 +24,12 @@ use crate::value::Map;
 /// How long a change may take to show in a read after its command ended: IAM
 /// and EKS are eventually consistent.
 const SETTLE_WINDOW: Duration = Duration::from_secs(60);
-/// How long an object that is as declared may take to become ready.
+/// How long an object that is as declared may take to become ready. Kinds whose
+/// service works on after the commands say so: `Adapter::works_on_for`.
 const READY_WINDOW: Duration = Duration::from_secs(120);
+/// The longest pause between two reads; a tenth of the time that has passed,
+/// where that is longer than the first pauses.
+const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 
 impl Applier {
     /// Reads until the object is as declared and ready, or time is up.
@@ -102,7 +106,13 @@ impl Applier {
                     }
                 },
             };
-            let window = if blockers.is_empty() { SETTLE_WINDOW } else { READY_WINDOW };
+            let window = match &sighting.live {
+                Live::Present(object) if works_on(adapter, desired, object) => {
+                    READY_WINDOW.max(adapter.works_on_for(&desired.settings))
+                }
+                Live::Present(_) | Live::Absent if blockers.is_empty() => SETTLE_WINDOW,
+                Live::Present(_) | Live::Absent => READY_WINDOW,
+            };
             // What someone else has just made may not show yet.
             let awaited = sighting.live == Live::Absent
                 && failure.as_ref().is_some_and(|failure| failure.exists);
@@ -110,7 +120,7 @@ impl Applier {
                 || start.elapsed() + pause > window
                 || *self.stop.borrow()
                 || matches!(&sighting.live, Live::Present(object)
-                    if object.health == Health::Sound
+                    if matches!(object.health, Health::Sound | Health::Outdated(_))
                         && matches!(adapter.readiness(desired, object), Readiness::NotReady(_)))
                 || matches!(&sighting.live, Live::Present(object)
                     if matches!(object.health, Health::Broken(_)));
@@ -122,7 +132,7 @@ impl Applier {
                     });
                 }
                 tokio::time::sleep(pause).await;
-                pause = (pause * 2).min(Duration::from_secs(5));
+                pause = next_pause(pause, start.elapsed());
                 continue;
             }
             if old.is_some() {
@@ -221,6 +231,9 @@ impl Applier {
         if seeded::is(Bug::ForgottenTooEarly) {
             let _ = self.keeper.gone(address).await;
         }
+        let works_on_for =
+            prior.map_or(Duration::ZERO, |prior| adapter.works_on_for(&prior.settings));
+        let mut was_busy = false;
         let start = Instant::now();
         let mut pause = Duration::from_millis(200);
         loop {
@@ -240,17 +253,26 @@ impl Applier {
                     };
                     return (ending, Map::new());
                 }
-                Ok(_) if failure.is_none() && start.elapsed() + pause < SETTLE_WINDOW => {
+                Ok(Sighting { live: Live::Present(object), .. })
+                    if failure.is_none()
+                        && may_go(&object.health, &mut was_busy)
+                        && start.elapsed() + pause < gone_window(&object.health, works_on_for) =>
+                {
                     tokio::time::sleep(pause).await;
-                    pause = (pause * 2).min(Duration::from_secs(5));
+                    pause = next_pause(pause, start.elapsed());
                 }
-                Ok(_) => {
+                Ok(Sighting { live: Live::Present(object), .. }) => {
                     // Parts of it may be gone: nobody can say that it is applied.
                     let _ = self.keeper.mark_unverified(address).await;
                     let failure = failure.unwrap_or_else(|| Failure {
                         what: "verify the deletion".into(),
                         command: String::new(),
-                        why: "the commands succeeded, but it still exists".into(),
+                        why: match &object.health {
+                            Health::Sound => "the commands succeeded, but it still exists".into(),
+                            Health::Broken(why) | Health::Outdated(why) | Health::Busy(why) => {
+                                format!("the commands succeeded, but it still exists: {why}")
+                            }
+                        },
                         next: format!("run `lkh plan --target {address}`"),
                         blockers: Vec::new(),
                         exists: false,
@@ -272,8 +294,11 @@ impl Applier {
         }
         let blockers = settled.decision.blockers.clone();
         let status = if blockers.is_empty() { Status::Applied } else { Status::NotReady };
-        let sighting =
-            Sighting { live: Live::Present(object.clone()), commands: settled.evidence.clone() };
+        let sighting = Sighting {
+            live: Live::Present(object.clone()),
+            commands: settled.evidence.clone(),
+            missing: None,
+        };
         let record =
             self.record(address, desired.attributes.clone(), desired, &settled.outputs, &sighting);
         self.keeper.refresh(address, Record { status, blockers, ..record }).await;
@@ -326,6 +351,36 @@ pub fn evidence(sighting: &Sighting, at: jiff::Timestamp) -> Vec<Evidence> {
         .collect();
     evidence.dedup_by(|a, b| a.command == b.command);
     evidence
+}
+
+/// Whether the service still works on the change: it says so, or the object
+/// waits to become ready.
+fn works_on(adapter: &dyn Adapter, desired: &Desired, object: &Object) -> bool {
+    matches!(object.health, Health::Busy(_))
+        || matches!(adapter.readiness(desired, object), Readiness::Waiting(_))
+}
+
+/// Whether an object that is to go still may: once it was being removed and is
+/// broken now, its removal has failed.
+fn may_go(health: &Health, was_busy: &mut bool) -> bool {
+    match health {
+        Health::Busy(_) => {
+            *was_busy = true;
+            true
+        }
+        Health::Broken(_) | Health::Outdated(_) => !*was_busy,
+        Health::Sound => true,
+    }
+}
+
+fn gone_window(health: &Health, works_on_for: Duration) -> Duration {
+    if matches!(health, Health::Busy(_)) { SETTLE_WINDOW.max(works_on_for) } else { SETTLE_WINDOW }
+}
+
+/// What is soon done is soon seen, and what takes long is not asked for often.
+fn next_pause(pause: Duration, elapsed: Duration) -> Duration {
+    let bound = (elapsed / 10).clamp(Duration::from_secs(5), LONGEST_PAUSE);
+    (pause * 2).min(bound)
 }
 
 fn blockers_of(readiness: Readiness) -> Vec<Blocker> {
