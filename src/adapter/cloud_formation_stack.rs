@@ -184,8 +184,8 @@ impl Adapter for CloudFormationStack {
             .collect()
     }
 
-    fn works_on_for(&self, settings: &Map) -> Duration {
-        Duration::from_secs(60 * minutes(settings))
+    fn patience(&self, desired: &Desired) -> Duration {
+        Duration::from_secs(60 * minutes(&desired.settings))
     }
 
     fn desired(&self, spec: &Value, context: &Context) -> Result<Desired, Vec<Problem>> {

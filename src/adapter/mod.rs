@@ -153,12 +153,11 @@ pub trait Adapter: Sync {
         Readiness::Ready
     }
 
-    /// How long a change may go on after its commands have ended, for kinds
-    /// whose service works on in the background; as long as the object is busy
-    /// or waits, the apply goes on looking. `settings` are those of the desired
-    /// value, or of what was applied last where the object goes.
-    fn works_on_for(&self, _settings: &Map) -> Duration {
-        Duration::ZERO
+    /// How long an object may take to become ready once it is made or changed,
+    /// and to be gone once it is deleted. Of what is only in the state any more,
+    /// identity, attributes and settings as last applied.
+    fn patience(&self, _desired: &Desired) -> Duration {
+        Duration::from_secs(120)
     }
 
     /// What a resource with this identity and these attributes takes for

@@ -12,7 +12,7 @@ use super::super::event::Event;
 use super::super::read::{Sighting, Unreadable};
 use super::super::survey::{Settled, outputs};
 use super::{Applier, Ending, Failure, unreadable};
-use crate::adapter::{Adapter, Blocker, Desired, Health, Live, Object, Prior, Readiness};
+use crate::adapter::{Adapter, Blocker, Desired, Health, Live, Prior, Readiness};
 use crate::address::Address;
 use crate::diff::reached;
 use crate::plan::Action;
@@ -24,12 +24,6 @@ use crate::value::Map;
 /// How long a change may take to show in a read after its command ended: IAM
 /// and EKS are eventually consistent.
 const SETTLE_WINDOW: Duration = Duration::from_secs(60);
-/// How long an object that is as declared may take to become ready. Kinds whose
-/// service works on after the commands say so: `Adapter::works_on_for`.
-const READY_WINDOW: Duration = Duration::from_secs(120);
-/// The longest pause between two reads; a tenth of the time that has passed,
-/// where that is longer than the first pauses.
-const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 
 impl Applier {
     /// Reads until the object is as declared and ready, or time is up.
@@ -106,12 +100,10 @@ impl Applier {
                     }
                 },
             };
-            let window = match &sighting.live {
-                Live::Present(object) if works_on(adapter, desired, object) => {
-                    READY_WINDOW.max(adapter.works_on_for(&desired.settings))
-                }
-                Live::Present(_) | Live::Absent if blockers.is_empty() => SETTLE_WINDOW,
-                Live::Present(_) | Live::Absent => READY_WINDOW,
+            let window = if blockers.is_empty() && old.is_none() {
+                SETTLE_WINDOW
+            } else {
+                adapter.patience(desired)
             };
             // What someone else has just made may not show yet.
             let awaited = sighting.live == Live::Absent
@@ -132,7 +124,7 @@ impl Applier {
                     });
                 }
                 tokio::time::sleep(pause).await;
-                pause = next_pause(pause, start.elapsed());
+                pause = (pause * 2).min(Duration::from_secs(5));
                 continue;
             }
             if old.is_some() {
@@ -231,8 +223,16 @@ impl Applier {
         if seeded::is(Bug::ForgottenTooEarly) {
             let _ = self.keeper.gone(address).await;
         }
-        let works_on_for =
-            prior.map_or(Duration::ZERO, |prior| adapter.works_on_for(&prior.settings));
+        // What goes takes as long as what comes, or at least long enough to show.
+        let window = prior.map_or(SETTLE_WINDOW, |prior| {
+            let gone = Desired {
+                identity: prior.identity.clone(),
+                attributes: prior.attributes.clone(),
+                settings: prior.settings.clone(),
+                ..Desired::default()
+            };
+            adapter.patience(&gone).max(SETTLE_WINDOW)
+        });
         let mut was_busy = false;
         let start = Instant::now();
         let mut pause = Duration::from_millis(200);
@@ -255,11 +255,12 @@ impl Applier {
                 }
                 Ok(Sighting { live: Live::Present(object), .. })
                     if failure.is_none()
-                        && may_go(&object.health, &mut was_busy)
-                        && start.elapsed() + pause < gone_window(&object.health, works_on_for) =>
+                        && start.elapsed() + pause < window
+                        && !*self.stop.borrow()
+                        && may_go(&object.health, &mut was_busy) =>
                 {
                     tokio::time::sleep(pause).await;
-                    pause = next_pause(pause, start.elapsed());
+                    pause = (pause * 2).min(Duration::from_secs(5));
                 }
                 Ok(Sighting { live: Live::Present(object), .. }) => {
                     // Parts of it may be gone: nobody can say that it is applied.
@@ -353,13 +354,6 @@ pub fn evidence(sighting: &Sighting, at: jiff::Timestamp) -> Vec<Evidence> {
     evidence
 }
 
-/// Whether the service still works on the change: it says so, or the object
-/// waits to become ready.
-fn works_on(adapter: &dyn Adapter, desired: &Desired, object: &Object) -> bool {
-    matches!(object.health, Health::Busy(_))
-        || matches!(adapter.readiness(desired, object), Readiness::Waiting(_))
-}
-
 /// Whether an object that is to go still may: once it was being removed and is
 /// broken now, its removal has failed.
 fn may_go(health: &Health, was_busy: &mut bool) -> bool {
@@ -371,16 +365,6 @@ fn may_go(health: &Health, was_busy: &mut bool) -> bool {
         Health::Broken(_) | Health::Outdated(_) => !*was_busy,
         Health::Sound => true,
     }
-}
-
-fn gone_window(health: &Health, works_on_for: Duration) -> Duration {
-    if matches!(health, Health::Busy(_)) { SETTLE_WINDOW.max(works_on_for) } else { SETTLE_WINDOW }
-}
-
-/// What is soon done is soon seen, and what takes long is not asked for often.
-fn next_pause(pause: Duration, elapsed: Duration) -> Duration {
-    let bound = (elapsed / 10).clamp(Duration::from_secs(5), LONGEST_PAUSE);
-    (pause * 2).min(bound)
 }
 
 fn blockers_of(readiness: Readiness) -> Vec<Blocker> {

@@ -5,8 +5,10 @@
 //! so that a resource's tags are found by prefix and set one by one.
 
 mod describe;
+mod describe_network;
 mod filters;
 mod kinds;
+mod network_shapes;
 mod operations;
 mod shapes;
 mod tags;

@@ -10,6 +10,7 @@ mod cluster;
 mod identities;
 mod network;
 mod nodes;
+mod outside;
 
 use serde_json::Value;
 
@@ -27,6 +28,7 @@ pub fn seed(world: &mut World) {
     let identities = identities::seed(world);
     cluster::seed(world, &network, &identities);
     nodes::seed(world, &network, &identities);
+    outside::seed(world);
 }
 
 /// Writes an EC2 resource with its tags.
