@@ -81,9 +81,14 @@ impl Decision {
     /// what others own may differ. The planned change is one that this run made
     /// itself, so sensitive values are compared as well.
     pub fn same_effect(&self, planned: &super::Change) -> bool {
+        let below = |found: &&FieldChange| {
+            planned.fields.iter().any(|seen| was_unknown_collection(seen, found))
+        };
+        let (below, itself): (Vec<_>, Vec<_>) = self.fields.iter().partition(below);
         self.action == planned.action
-            && self.fields.len() <= planned.fields.len()
-            && self.fields.iter().all(|found| {
+            && itself.len() <= planned.fields.len()
+            && below.iter().all(|found| found.before.is_none())
+            && itself.iter().all(|found| {
                 planned.fields.iter().any(|seen| {
                     (seen.path == found.path || was_unknown_member(seen, found))
                         && seen.before == found.before
@@ -101,6 +106,15 @@ impl Decision {
                     || seen.after.as_ref().is_some_and(Value::has_unknown)
             })
     }
+}
+
+/// Whether a planned field is a collection that nothing was known of then, and
+/// `found` an entry of it.
+fn was_unknown_collection(seen: &FieldChange, found: &FieldChange) -> bool {
+    matches!(seen.after, Some(Value::Unknown(_)))
+        && seen.before.is_none()
+        && seen.path != found.path
+        && found.path.starts_with(&seen.path)
 }
 
 /// Whether a planned field is the member of a set that was not known then, and

@@ -1,6 +1,7 @@
 //! What must hold, in groups.
 
 mod charts;
+mod data;
 mod failures;
 mod helm;
 mod iam;
@@ -11,11 +12,19 @@ use crate::Case;
 
 /// All cases.
 pub fn all() -> Vec<Case> {
-    [phase::CASES, iam::CASES, helm::CASES, plans::CASES, charts::CASES, failures::CASES]
-        .into_iter()
-        .flatten()
-        .copied()
-        .collect()
+    [
+        phase::CASES,
+        iam::CASES,
+        helm::CASES,
+        plans::CASES,
+        charts::CASES,
+        data::CASES,
+        failures::CASES,
+    ]
+    .into_iter()
+    .flatten()
+    .copied()
+    .collect()
 }
 
 /// Whether a command only reads, by a list of this suite's own.
@@ -30,9 +39,12 @@ fn only_reads(argv: &str) -> bool {
         | ["helm", "show", "chart", ..]
         | ["helm", "registry", "login", ..]
         | ["kubectl", "get" | "version", ..] => true,
-        ["aws", "iam" | "eks" | "ec2", operation, ..] => {
-            ["get-", "list-", "describe-"].iter().any(|verb| operation.starts_with(verb))
-        }
+        [
+            "aws",
+            "iam" | "eks" | "ec2" | "s3api" | "cloudformation" | "acm" | "route53",
+            operation,
+            ..,
+        ] => ["get-", "list-", "describe-", "head-"].iter().any(|verb| operation.starts_with(verb)),
         _ => false,
     }
 }
