@@ -11,6 +11,7 @@ use schemars::{JsonSchema, Schema, schema_for};
 use serde::Deserialize;
 
 use super::eks::{self, check_tags, list_value, problem, tags_value, text, typed};
+use super::iam::label;
 use super::{
     Adapter, Answers, Attribute, Blocker, Context, Desired, Identity, Live, Object, OnChange,
     Operation, Prior, Problem, Questions, ReadError, Reading, Rule, Step, Subject, Verb,
@@ -111,12 +112,15 @@ impl Adapter for Ec2Tags {
             // Which resources there are is not known, so neither is what this
             // declaration owns. The steps still show what will be done.
             let unknown = Value::from_spec_text(unknown);
-            let resources = ids.iter().map(|id| Value::from_spec_text(id)).collect();
+            // One of them may stand for a list, so their number is not known either.
+            let resources: Vec<String> =
+                ids.iter().map(|id| label(&Value::from_spec_text(id))).collect();
+            let resources = Value::Unknown(format!("[{}]", resources.join(", ")));
             return Ok(Desired {
                 identity: Identity::new([("name", unknown.clone())]),
                 attributes: Map::from([("tags".into(), unknown)]),
                 settings: Map::from([
-                    ("resources".into(), Value::List(resources)),
+                    ("resources".into(), resources),
                     ("tags".into(), tags),
                 ]),
                 ..Desired::default()

@@ -82,7 +82,7 @@ pub fn arn(context: &Context, kind: &str, path: &Value, name: &Value) -> Value {
 }
 
 /// The partition that a region lies in, by the prefix of its name.
-fn partition(region: &str) -> &'static str {
+pub fn partition(region: &str) -> &'static str {
     const PREFIXES: [(&str, &str); 7] = [
         ("cn-", "aws-cn"),
         ("us-gov-", "aws-us-gov"),

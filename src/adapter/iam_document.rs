@@ -19,6 +19,8 @@ pub enum Purpose {
     Trust,
     /// What its holder may do.
     Identity,
+    /// Who may do what with the thing that it is on, such as a bucket.
+    Resource,
 }
 
 /// The schema of a policy document in a manifest: its parts are checked by
@@ -190,6 +192,12 @@ fn check_statement(problems: &mut Problems, path: &Path, statement: &Value, purp
     let has = |key: &str| elements.contains_key(key);
     one_of(problems, path, (has("Action"), "Action"), (has("NotAction"), "NotAction"));
     match purpose {
+        Purpose::Resource => {
+            let principal = (has("Principal"), "Principal");
+            one_of(problems, path, principal, (has("NotPrincipal"), "NotPrincipal"));
+            let resource = (has("Resource"), "Resource");
+            one_of(problems, path, resource, (has("NotResource"), "NotResource"));
+        }
         Purpose::Trust => {
             one_of(
                 problems,

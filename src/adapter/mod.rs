@@ -21,6 +21,7 @@ use crate::command::Command;
 use crate::quote::quote;
 use crate::value::{Map, Path, Value};
 
+mod domain;
 mod eks;
 mod iam;
 mod iam_document;
@@ -76,6 +77,11 @@ kinds! {
     EksNodegroup => eks_nodegroup,
     EksAddon => eks_addon,
     HelmRelease => helm_release,
+    S3Bucket => s3_bucket,
+    CloudFormationStack => cloud_formation_stack,
+    AcmCertificate => acm_certificate,
+    Route53Zone => route53_zone,
+    Route53Record => route53_record,
 }
 
 impl fmt::Display for Kind {
@@ -106,6 +112,14 @@ pub trait Adapter: Sync {
 
     /// The outputs that other resources may refer to: name and meaning.
     fn outputs(&self) -> &'static [(&'static str, &'static str)];
+
+    /// The names of outputs that this one resource has besides those of its
+    /// kind, because its spec says so (the outputs of a template). They are read
+    /// off the manifest, so that a reference to another name is an error before
+    /// anything runs.
+    fn declared_outputs(&self, _spec: &Value) -> Vec<String> {
+        Vec::new()
+    }
 
     /// What a spec asks for, in normal form. The spec satisfies the schema; its
     /// texts may be unknown or sensitive (see `Value::to_spec`).

@@ -383,6 +383,7 @@ impl Applier {
             prevent_destroy: entry.prevent_destroy,
             ignore: &entry.ignore,
             made_anew,
+            missing: None,
             mode: self.survey.mode,
             ahead: false,
         });
@@ -463,11 +464,12 @@ impl Applier {
             None => self.survey.gateway.write(&step.command).await,
         };
         let gateway = &self.survey.gateway;
-        let exists = result
-            .as_ref()
-            .is_ok_and(|answer| retry::classify(&step.command, answer) == Class::Exists);
+        let class = result.as_ref().map(|answer| retry::classify(&step.command, answer));
+        let exists = matches!(class, Ok(Class::Exists));
+        // A service may refuse what would change nothing.
+        let done = matches!(class, Ok(Class::Success));
         let (outcome, failure) = match result {
-            Ok(answer) if answer.succeeded() => (Outcome::Exited, None),
+            Ok(_) if done => (Outcome::Exited, None),
             Ok(answer) => {
                 let explanation = explain::explain(&answer);
                 let why = gateway.show(&detail(&answer, "the command failed"));

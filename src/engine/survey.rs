@@ -310,14 +310,19 @@ impl Survey {
             }
             _ => Ok(None),
         };
+        let mut absence = None;
         let mut told = |sighting: Option<Sighting>| {
             sighting.map(|sighting| {
+                absence = sighting.missing;
                 evidence.extend(sighting.commands);
                 sighting.live
             })
         };
         let (live, old) = match (live, moved) {
-            (Ok(live), Ok(old)) => (told(live), told(old)),
+            (Ok(live), Ok(old)) => {
+                let old = told(old);
+                (told(live), old)
+            }
             (Err(_), _) | (_, Err(_)) if missing.is_some() => (None, None),
             (Err(error), _) | (_, Err(error)) => return unreadable(&error, desired),
         };
@@ -340,6 +345,7 @@ impl Survey {
             prevent_destroy: entry.prevent_destroy,
             ignore: &entry.ignore,
             made_anew: made_anew.as_ref(),
+            missing: absence.as_ref(),
             mode: self.mode,
             ahead: true,
         });
@@ -462,7 +468,7 @@ impl Survey {
         let identity = match (desired, prior) {
             (Some(desired), _) => &desired.identity,
             (None, Some(prior)) => &prior.identity,
-            (None, None) => return Ok(Sighting { live: Live::Absent, commands: Vec::new() }),
+            (None, None) => return Ok(Sighting::absent(Vec::new())),
         };
         if let Some(sighting) = self.outside(adapter, identity, freshness).await? {
             return Ok(sighting);

@@ -74,6 +74,11 @@ fn of_service(error: &ServiceError) -> Option<Explanation> {
              list-instance-profiles-for-role --role-name NAME` and `list-attached-role-policies` \
              of a role; remove that, or declare it, and run again",
         )),
+        "403" if error.operation == "HeadBucket" => Some(of(
+            "the bucket is someone else's, or these credentials may not see it",
+            "allow s3:ListBucket on it if it is yours; if not, choose another name: names of \
+             buckets are the same for all accounts",
+        )),
         code if code.starts_with("AccessDenied")
             || code == "UnauthorizedOperation"
             || code == "403" =>

@@ -178,10 +178,13 @@ fn of_service(error: &ServiceError) -> Class {
         | "EntityTemporarilyUnmodifiable" | "ResourcePropagationDelayException"
         | "OperationAborted" | "ConditionalRequestConflict" => Class::Busy,
         "DeleteConflict" => Class::DeleteConflict,
-        "EntityAlreadyExists" => Class::Exists,
+        "EntityAlreadyExists" | "BucketAlreadyOwnedByYou" => Class::Exists,
+        "AlreadyExistsException" if error.operation == "CreateStack" => Class::Exists,
+        // The stack is as the command would make it.
+        "ValidationError" if says("no updates are to be performed") => Class::Success,
         // How IAM says it of a service-linked role.
         "InvalidInput" if says("has been taken in this account") => Class::Exists,
-        "NoSuchEntity" | "ResourceNotFoundException" => Class::Missing,
+        "NoSuchEntity" | "ResourceNotFoundException" | "NoSuchBucket" => Class::Missing,
         code if code.starts_with("Invalid") && code.ends_with(".NotFound") => Class::Missing,
         _ => Class::Final,
     }

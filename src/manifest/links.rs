@@ -51,17 +51,19 @@ impl Links<'_> {
                     .help("write the value out, or refer to another resource"),
             );
         }
-        if !self.declared.contains_key(target) {
+        let Some(declared) = self.declared.get(target) else {
             return self.dangling(found.span, target, Some(attribute));
-        }
-        let outputs = target.kind.adapter().outputs();
-        if outputs.iter().any(|(name, _)| name == attribute) {
+        };
+        let adapter = target.kind.adapter();
+        let own = adapter.declared_outputs(&declared.resource.spec);
+        let names =
+            adapter.outputs().iter().map(|(name, _)| *name).chain(own.iter().map(String::as_str));
+        if names.clone().any(|name| name == attribute) {
             return None;
         }
-        let names = outputs.iter().map(|(name, _)| *name);
         let help = match nearest(attribute, names.clone()) {
             Some(near) => format!("did you mean ${{{target}.{near}}}?"),
-            None if outputs.is_empty() => format!("{} has no outputs", target.kind),
+            None if names.clone().next().is_none() => format!("{} has no outputs", target.kind),
             None => format!("its outputs are {}", list(names, "and")),
         };
         Some(

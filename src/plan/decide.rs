@@ -36,6 +36,8 @@ pub struct Facts<'a> {
     pub ignore: &'a [Path],
     /// A resource that it is bound to and that is made anew.
     pub made_anew: Option<&'a Address>,
+    /// Why it is absent, where its adapter can say more than that.
+    pub missing: Option<&'a Blocker>,
     /// Whether the stack is brought up or taken down.
     pub mode: Mode,
     /// Whether other changes come before this one is carried out; not when an
@@ -80,9 +82,14 @@ impl Decision {
     /// what others own may differ. The planned change is one that this run made
     /// itself, so sensitive values are compared as well.
     pub fn same_effect(&self, planned: &super::Change) -> bool {
+        let below = |found: &&FieldChange| {
+            planned.fields.iter().any(|seen| was_unknown_collection(seen, found))
+        };
+        let (below, itself): (Vec<_>, Vec<_>) = self.fields.iter().partition(below);
         self.action == planned.action
-            && self.fields.len() <= planned.fields.len()
-            && self.fields.iter().all(|found| {
+            && itself.len() <= planned.fields.len()
+            && below.iter().all(|found| found.before.is_none())
+            && itself.iter().all(|found| {
                 planned.fields.iter().any(|seen| {
                     (seen.path == found.path || was_unknown_member(seen, found))
                         && seen.before == found.before
@@ -100,6 +107,15 @@ impl Decision {
                     || seen.after.as_ref().is_some_and(Value::has_unknown)
             })
     }
+}
+
+/// Whether a planned field is a collection that nothing was known of then, and
+/// `found` an entry of it.
+fn was_unknown_collection(seen: &FieldChange, found: &FieldChange) -> bool {
+    matches!(seen.after, Some(Value::Unknown(_)))
+        && seen.before.is_none()
+        && seen.path != found.path
+        && found.path.starts_with(&seen.path)
 }
 
 /// Whether a planned field is the member of a set that was not known then, and
@@ -182,11 +198,11 @@ fn external(facts: Facts<'_>, desired: &Desired) -> Decision {
                 // Nothing needs it any more.
                 return decision;
             }
-            decision.blockers.push(Blocker {
+            decision.blockers.push(facts.missing.cloned().unwrap_or_else(|| Blocker {
                 code: "ExternalMissing".into(),
                 message: format!("{} does not exist, and it is external", desired.identity),
                 next: "create it outside of lkh, or correct its name in the manifest".into(),
-            });
+            }));
         }
         None => decision.reason = Reason::IdentityUnknown,
     }

@@ -112,3 +112,75 @@ spec:
 
 /// Lets [`ROLE`] be made after the release.
 pub const AFTER_RELEASE: &str = "dependsOn: [HelmRelease.karpenter]\n";
+
+/// A bucket with something of everything.
+pub const BUCKET: &str = "apiVersion: lkh/v1
+kind: S3Bucket
+metadata: {name: lake, phase: main}
+spec:
+  bucket: lake-${account.id}
+  expireDays: 30
+  versioning: true
+  encryption: {algorithm: AES256}
+  tags: {team: lake}
+";
+
+/// A small network, and a tag on all of its subnets.
+pub const NETWORK: &str = "apiVersion: lkh/v1
+kind: CloudFormationStack
+metadata: {name: network, phase: main}
+spec:
+  stackName: contract-network
+  listOutputs: [SubnetIds]
+  parameters: {Owner: us}
+  tags: {team: lake}
+  template:
+    AWSTemplateFormatVersion: '2010-09-09'
+    Parameters:
+      Owner: {Type: String}
+    Resources:
+      Vpc:
+        Type: AWS::EC2::VPC
+        Properties:
+          CidrBlock: 10.7.0.0/16
+          Tags: [{Key: Owner, Value: {Ref: Owner}}]
+      Gateway:
+        Type: AWS::EC2::InternetGateway
+      Attachment:
+        Type: AWS::EC2::VPCGatewayAttachment
+        Properties: {InternetGatewayId: {Ref: Gateway}, VpcId: {Ref: Vpc}}
+      SubnetA:
+        Type: AWS::EC2::Subnet
+        Properties: {VpcId: {Ref: Vpc}, CidrBlock: 10.7.1.0/24}
+      SubnetB:
+        Type: AWS::EC2::Subnet
+        Properties: {VpcId: {Ref: Vpc}, CidrBlock: 10.7.2.0/24}
+    Outputs:
+      VpcId: {Value: {Ref: Vpc}}
+      SubnetIds: {Value: {'Fn::Join': [',', [{Ref: SubnetA}, {Ref: SubnetB}]]}}
+---
+apiVersion: lkh/v1
+kind: Ec2Tags
+metadata: {name: subnets, phase: main}
+spec:
+  resources: ['${CloudFormationStack.network.SubnetIds}']
+  tags: {lake: '1'}
+";
+
+/// The zone of a domain, and a record in it.
+pub const RECORD: &str = "apiVersion: lkh/v1
+kind: Route53Zone
+metadata: {name: main, phase: main}
+external: true
+spec: {domainName: lakehouse.k8.example.com}
+---
+apiVersion: lkh/v1
+kind: Route53Record
+metadata: {name: lakehouse, phase: main}
+spec:
+  zoneId: ${Route53Zone.main.zoneId}
+  name: Lakehouse.k8.example.com.
+  type: CNAME
+  ttl: 120
+  values: [LB.us-east-2.elb.amazonaws.com]
+";

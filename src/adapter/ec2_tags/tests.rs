@@ -74,7 +74,7 @@ fn unknown_resources_make_everything_unknown_but_the_command() {
     assert_eq!(
         *input,
         json!({
-            "Resources": [{"$unknown": "${EksCluster.main.subnetIds}"}, "sg-0c0c0c0c0"],
+            "Resources": {"$unknown": "[${EksCluster.main.subnetIds}, sg-0c0c0c0c0]"},
             "Tags": [{"Key": "a", "Value": "b"}],
         })
     );

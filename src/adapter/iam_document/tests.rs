@@ -8,6 +8,10 @@ fn statement(members: &Json, purpose: Purpose) -> Vec<(String, String)> {
     match purpose {
         Purpose::Trust => statement["Principal"] = json!("*"),
         Purpose::Identity => statement["Resource"] = json!("*"),
+        Purpose::Resource => {
+            statement["Principal"] = json!("*");
+            statement["Resource"] = json!("*");
+        }
     }
     for (key, value) in members.as_object().unwrap() {
         if value.is_null() {

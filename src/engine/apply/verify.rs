@@ -148,7 +148,7 @@ impl Applier {
                 || pauses.end_within(window)
                 || *self.stop.borrow()
                 || matches!(&sighting.live, Live::Present(object)
-                    if object.health == Health::Sound
+                    if matches!(object.health, Health::Sound | Health::Outdated(_))
                         && matches!(adapter.readiness(desired, object), Readiness::NotReady(_)))
                 || matches!(&sighting.live, Live::Present(object)
                     if matches!(object.health, Health::Broken(_)));
@@ -273,6 +273,7 @@ impl Applier {
             adapter.patience(&gone).max(SETTLE_WINDOW)
         });
         let mut pauses = Pauses::new(&self.survey.gateway);
+        let mut was_busy = false;
         loop {
             match self.look(address, adapter, None, prior).await {
                 Err(error) => {
@@ -290,18 +291,26 @@ impl Applier {
                     };
                     return (ending, Map::new());
                 }
-                Ok(_)
-                    if failure.is_none() && !pauses.end_within(window) && !*self.stop.borrow() =>
+                Ok(Sighting { live: Live::Present(object), .. })
+                    if failure.is_none()
+                        && !pauses.end_within(window)
+                        && !*self.stop.borrow()
+                        && may_go(&object.health, &mut was_busy) =>
                 {
                     pauses.pause().await;
                 }
-                Ok(_) => {
+                Ok(Sighting { live: Live::Present(object), .. }) => {
                     // Parts of it may be gone: nobody can say that it is applied.
                     let _ = self.keeper.mark_unverified(address).await;
                     let failure = failure.unwrap_or_else(|| Failure {
                         what: "verify the deletion".into(),
                         command: String::new(),
-                        why: "the commands succeeded, but it still exists".into(),
+                        why: match &object.health {
+                            Health::Sound => "the commands succeeded, but it still exists".into(),
+                            Health::Broken(why) | Health::Outdated(why) | Health::Busy(why) => {
+                                format!("the commands succeeded, but it still exists: {why}")
+                            }
+                        },
                         next: format!("run `lkh plan --target {address}`"),
                         blockers: Vec::new(),
                         exists: false,
@@ -328,8 +337,11 @@ impl Applier {
         }
         let blockers = settled.decision.blockers.clone();
         let status = if blockers.is_empty() { Status::Applied } else { Status::NotReady };
-        let sighting =
-            Sighting { live: Live::Present(object.clone()), commands: settled.evidence.clone() };
+        let sighting = Sighting {
+            live: Live::Present(object.clone()),
+            commands: settled.evidence.clone(),
+            missing: None,
+        };
         let record =
             self.record(address, desired.attributes.clone(), desired, &settled.outputs, &sighting);
         self.keeper.refresh(address, Record { status, blockers, ..record }).await;
@@ -383,6 +395,19 @@ pub fn evidence(sighting: &Sighting, at: jiff::Timestamp) -> Vec<Evidence> {
         .collect();
     evidence.dedup_by(|a, b| a.command == b.command);
     evidence
+}
+
+/// Whether an object that is to go still may: once it was being removed and is
+/// broken now, its removal has failed.
+fn may_go(health: &Health, was_busy: &mut bool) -> bool {
+    match health {
+        Health::Busy(_) => {
+            *was_busy = true;
+            true
+        }
+        Health::Broken(_) | Health::Outdated(_) => !*was_busy,
+        Health::Sound => true,
+    }
 }
 
 fn blockers_of(readiness: Readiness) -> Vec<Blocker> {

@@ -34,6 +34,7 @@ fn what_exists_is_not_created_again_while_its_identity_is_not_known() {
             prevent_destroy: false,
             ignore: &[],
             made_anew: None,
+            missing: None,
             mode: Mode::Apply,
             ahead: true,
         })
@@ -73,6 +74,13 @@ fn a_member_may_become_known_after_the_plan() {
     let found = |set: &str, text: &str| decision(vec![field(&[set, text], text.into())]);
     assert!(found("set", "arn:p").same_effect(&seen));
     assert!(!found("other", "arn:p").same_effect(&seen));
+    // Nothing was known of a whole map: any entries may come, over nothing.
+    let whole = planned(vec![field(&["set"], Value::Unknown("${EksCluster.a.subnetIds}".into()))]);
+    assert!(found("set", "subnet-1").same_effect(&whole));
+    assert!(!found("other", "subnet-1").same_effect(&whole));
+    let mut over = found("set", "subnet-1");
+    over.fields[0].before = Some("theirs".into());
+    assert!(!over.same_effect(&whole));
     let known = planned(vec![field(&["set", "arn:p"], "arn:p".into())]);
     assert!(!found("set", "arn:q").same_effect(&known));
 }

@@ -4,7 +4,8 @@
 //! options, `validate` checks the input as the CLI does before it sends
 //! anything, the service's function reads or changes the world, `render` prints
 //! the answer in the order of the output shape. Each service is a table of
-//! operations (`iam`, `eks`, `ec2`, `sts`, `ecr-public`, `s3api`).
+//! operations (`iam`, `eks`, `ec2`, `cloudformation`, `s3api`, `acm`, `route53`,
+//! `sts`, `ecr-public`).
 //!
 //! Services keep everything in the world, below their own first segment, with
 //! the region second where the service is regional. They take the time from the
@@ -15,7 +16,9 @@
 //! looked up (entries of node types, pod identity associations that are not
 //! there, tags that are too long); nothing should match on those.
 
+mod acm;
 mod args;
+mod cloudformation;
 mod ec2;
 mod ecr_public;
 mod eks;
@@ -23,6 +26,7 @@ mod facts;
 mod iam;
 mod model;
 mod render;
+mod route53;
 mod s3;
 mod seed;
 mod shorthand;
@@ -44,8 +48,17 @@ pub use facts::{ACCOUNT, HOME_REGION};
 pub use seed::{CLUSTER, Seed, seed};
 
 /// The services, as the CLI lists them.
-const SERVICES: &[Service] =
-    &[ec2::SERVICE, ecr_public::SERVICE, eks::SERVICE, iam::SERVICE, s3::SERVICE, sts::SERVICE];
+const SERVICES: &[Service] = &[
+    acm::SERVICE,
+    cloudformation::SERVICE,
+    ec2::SERVICE,
+    ecr_public::SERVICE,
+    eks::SERVICE,
+    iam::SERVICE,
+    route53::SERVICE,
+    s3::SERVICE,
+    sts::SERVICE,
+];
 
 /// What `aws --version` prints.
 const VERSION: &str = "aws-cli/2.32.2 Python/3.13.9 Linux/6.1.0 exe/x86_64.sandbox\n";
@@ -71,7 +84,9 @@ const SERVICE_ERROR: i32 = 254;
 /// Carries out one `aws` command. `args` come without the leading `aws`;
 /// `stdin` is what `file:///dev/stdin` reads.
 pub fn run(world: &mut World, args: &[String], stdin: &[u8]) -> Output {
-    if let Some(output) = eks::wait(world, args, stdin) {
+    if let Some(output) =
+        eks::wait(world, args, stdin).or_else(|| cloudformation::wait(world, args, stdin))
+    {
         return output;
     }
     match args::parse(SERVICES, args, stdin) {

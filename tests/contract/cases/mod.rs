@@ -1,6 +1,7 @@
 //! What must hold, in groups.
 
 mod charts;
+mod data;
 mod eks;
 mod failures;
 mod helm;
@@ -16,6 +17,7 @@ pub fn all() -> Vec<Case> {
         phase::CASES,
         iam::CASES,
         eks::CASES,
+        data::CASES,
         helm::CASES,
         plans::CASES,
         charts::CASES,
@@ -39,9 +41,12 @@ fn only_reads(argv: &str) -> bool {
         | ["helm", "show", "chart", ..]
         | ["helm", "registry", "login", ..]
         | ["kubectl", "get" | "version", ..] => true,
-        ["aws", "iam" | "eks" | "ec2", operation, ..] => {
-            ["get-", "list-", "describe-"].iter().any(|verb| operation.starts_with(verb))
-        }
+        [
+            "aws",
+            "iam" | "eks" | "ec2" | "s3api" | "cloudformation" | "acm" | "route53",
+            operation,
+            ..,
+        ] => ["get-", "list-", "describe-", "head-"].iter().any(|verb| operation.starts_with(verb)),
         _ => false,
     }
 }

@@ -20,20 +20,22 @@ pub fn check_dry_run(call: &Call<'_>) -> Result<(), Fault> {
 }
 
 /// What distinguishes one describe operation from another.
-struct Describe {
-    kind: &'static Kind,
+pub(super) struct Describe {
+    pub kind: &'static Kind,
     /// The input's member with ids.
-    ids: &'static str,
+    pub ids: &'static str,
+    /// The input's member with filters.
+    pub filters: &'static str,
     /// The filters by the resource's own members.
-    paths: Paths,
+    pub paths: Paths,
     /// The name under which the answer holds a resource's tags.
-    tags: &'static str,
+    pub tags: &'static str,
 }
 
 /// The resources that a call asks for, with their tags.
-fn select(call: &Call<'_>, what: &Describe) -> Result<Vec<Value>, Fault> {
+pub(super) fn select(call: &Call<'_>, what: &Describe) -> Result<Vec<Value>, Fault> {
     check_dry_run(call)?;
-    let filters = Filters::read(call.input.list("Filters"), what.paths)?;
+    let filters = Filters::read(call.input.list(what.filters), what.paths)?;
     let ids: Vec<&str> = call.input.texts(what.ids).collect();
     let prefix = key(call.region, what.kind.prefix, "");
     let found: Vec<(&str, &Value)> = if ids.is_empty() {
@@ -118,6 +120,7 @@ pub fn subnets(call: &mut Call<'_>) -> Result<Answer, Fault> {
                 ("subnet-id", "SubnetId"),
                 ("vpc-id", "VpcId"),
             ],
+            filters: "Filters",
             tags: "Tags",
         },
     )?;
@@ -140,6 +143,7 @@ pub fn vpcs(call: &mut Call<'_>) -> Result<Answer, Fault> {
                 ("state", "State"),
                 ("vpc-id", "VpcId"),
             ],
+            filters: "Filters",
             tags: "Tags",
         },
     )?;
@@ -160,6 +164,7 @@ pub fn security_groups(call: &mut Call<'_>) -> Result<Answer, Fault> {
                 ("owner-id", "OwnerId"),
                 ("vpc-id", "VpcId"),
             ],
+            filters: "Filters",
             tags: "Tags",
         },
     )?;
@@ -203,6 +208,7 @@ pub fn instances(call: &mut Call<'_>) -> Result<Answer, Fault> {
                 ("subnet-id", "SubnetId"),
                 ("vpc-id", "VpcId"),
             ],
+            filters: "Filters",
             tags: "Tags",
         },
     )?;
@@ -228,6 +234,7 @@ pub fn launch_templates(call: &mut Call<'_>) -> Result<Answer, Fault> {
             kind: &kinds::LAUNCH_TEMPLATE,
             ids: "LaunchTemplateIds",
             paths: &[("launch-template-name", "LaunchTemplateName")],
+            filters: "Filters",
             tags: "Tags",
         },
     )?;
@@ -266,6 +273,7 @@ pub fn network_interfaces(call: &mut Call<'_>) -> Result<Answer, Fault> {
                 ("subnet-id", "SubnetId"),
                 ("vpc-id", "VpcId"),
             ],
+            filters: "Filters",
             tags: "TagSet",
         },
     )?;
@@ -288,6 +296,7 @@ pub fn volumes(call: &mut Call<'_>) -> Result<Answer, Fault> {
                 ("volume-id", "VolumeId"),
                 ("volume-type", "VolumeType"),
             ],
+            filters: "Filters",
             tags: "Tags",
         },
     )?;

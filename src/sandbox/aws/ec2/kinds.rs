@@ -47,8 +47,35 @@ pub const VOLUME: Kind = kind("vol", "volume", "InvalidVolume.NotFound", "volume
 /// Networks.
 pub const VPC: Kind = kind("vpc", "vpc", "InvalidVpcID.NotFound", "vpc ID");
 
-const KNOWN: [&Kind; 7] =
-    [&INSTANCE, &LAUNCH_TEMPLATE, &NETWORK_INTERFACE, &SECURITY_GROUP, &SUBNET, &VOLUME, &VPC];
+/// Elastic addresses.
+pub const ADDRESS: Kind =
+    kind("eipalloc", "elastic-ip", "InvalidAllocationID.NotFound", "allocation ID");
+/// Gateways to the internet.
+pub const INTERNET_GATEWAY: Kind =
+    kind("igw", "internet-gateway", "InvalidInternetGatewayID.NotFound", "internetGateway ID");
+/// Gateways that translate addresses.
+pub const NAT_GATEWAY: Kind = kind("nat", "natgateway", "NatGatewayNotFound", "NatGateway");
+/// Route tables.
+pub const ROUTE_TABLE: Kind =
+    kind("rtb", "route-table", "InvalidRouteTableID.NotFound", "routeTable ID");
+/// Endpoints of services in a network.
+pub const VPC_ENDPOINT: Kind =
+    kind("vpce", "vpc-endpoint", "InvalidVpcEndpointId.NotFound", "Vpc Endpoint Id");
+
+const KNOWN: [&Kind; 12] = [
+    &ADDRESS,
+    &INSTANCE,
+    &INTERNET_GATEWAY,
+    &LAUNCH_TEMPLATE,
+    &NAT_GATEWAY,
+    &NETWORK_INTERFACE,
+    &ROUTE_TABLE,
+    &SECURITY_GROUP,
+    &SUBNET,
+    &VOLUME,
+    &VPC,
+    &VPC_ENDPOINT,
+];
 
 /// The kind that an id is of.
 pub fn of(id: &str) -> Option<&'static Kind> {

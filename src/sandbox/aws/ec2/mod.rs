@@ -5,10 +5,12 @@
 //! so that a resource's tags are found by prefix and set one by one.
 
 mod describe;
+mod describe_network;
 mod filters;
 mod groups;
 mod kinds;
 mod machines;
+mod network_shapes;
 mod operations;
 mod shapes;
 mod tags;

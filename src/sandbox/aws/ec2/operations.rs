@@ -1,11 +1,14 @@
 //! The table of the EC2 operations.
 
 use super::super::model::{Answer, Call, Fault, Field, Operation, Shape, TEXT, TEXTS, may, need};
+use super::network_shapes::{
+    ADDRESSES, INTERNET_GATEWAYS, NAT_GATEWAYS, ROUTE_TABLES, VPC_ENDPOINTS,
+};
 use super::shapes::{
     LAUNCH_TEMPLATES, NETWORK_INTERFACES, RESERVATIONS, RESOURCE_TAGS, SECURITY_GROUPS, SUBNETS,
     TAGS, VOLUMES, VPCS,
 };
-use super::{describe, tags};
+use super::{describe, describe_network, tags};
 
 const fn operation(
     command: &'static str,
@@ -36,6 +39,42 @@ pub const OPERATIONS: &[Operation] = &[
         &[DRY_RUN, need("Resources", TEXTS), may("Tags", TAGS)],
         &[],
         tags::delete,
+    ),
+    operation(
+        "describe-addresses",
+        "DescribeAddresses",
+        &[FILTERS, may("AllocationIds", TEXTS), DRY_RUN],
+        ADDRESSES,
+        describe_network::addresses,
+    ),
+    operation(
+        "describe-internet-gateways",
+        "DescribeInternetGateways",
+        &[FILTERS, may("InternetGatewayIds", TEXTS), DRY_RUN],
+        INTERNET_GATEWAYS,
+        describe_network::internet_gateways,
+    ),
+    operation(
+        "describe-nat-gateways",
+        "DescribeNatGateways",
+        // The one operation that calls it so.
+        &[DRY_RUN, may("Filter", FILTERS.shape), may("NatGatewayIds", TEXTS)],
+        NAT_GATEWAYS,
+        describe_network::nat_gateways,
+    ),
+    operation(
+        "describe-route-tables",
+        "DescribeRouteTables",
+        &[FILTERS, DRY_RUN, may("RouteTableIds", TEXTS)],
+        ROUTE_TABLES,
+        describe_network::route_tables,
+    ),
+    operation(
+        "describe-vpc-endpoints",
+        "DescribeVpcEndpoints",
+        &[DRY_RUN, may("VpcEndpointIds", TEXTS), FILTERS],
+        VPC_ENDPOINTS,
+        describe_network::vpc_endpoints,
     ),
     operation(
         "describe-instances",

@@ -1,4 +1,4 @@
-//! Objects: read, written, deleted and listed. Only the newest version is kept.
+//! Objects: read, written, deleted and listed, as they are now.
 
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -6,10 +6,21 @@ use sha2::{Digest as _, Sha256};
 use super::super::facts::to_second;
 use super::super::model::{Answer, Call, Fault, fault};
 use super::super::render;
-use super::bucket;
 use super::operations::GOT;
+use super::{bucket, versions};
+use crate::sandbox::world::World;
 
-fn key_of(bucket: &str, key: &str) -> String {
+/// The objects of a bucket, by name.
+pub(super) fn current<'w>(
+    world: &'w World,
+    bucket: &str,
+) -> impl Iterator<Item = (String, &'w Value)> + use<'w> {
+    let all = key_of(bucket, "");
+    let length = all.len();
+    world.scan(&all).filter_map(move |(key, object)| Some((key.get(length..)?.to_owned(), object)))
+}
+
+pub(super) fn key_of(bucket: &str, key: &str) -> String {
     format!("s3/object/{bucket}/{key}")
 }
 
@@ -52,6 +63,15 @@ pub(super) fn put(call: &mut Call<'_>) -> Result<Answer, Fault> {
         "Metadata": call.input.get("Metadata").cloned().unwrap_or_else(|| json!({})),
         "LastModified": to_second(call.world.now()),
     });
+    let bucket = bucket(call)?;
+    let id = versions::next_id(call.world, &bucket);
+    let mut object = object;
+    if id != "null" {
+        object["VersionId"] = Value::from(id);
+        if let Some(there) = there {
+            versions::keep(call.world, &bucket, call.input.text("Key"), there);
+        }
+    }
     call.world.put(key, object);
     Ok(Answer::Body(json!({"ETag": tag})))
 }
@@ -83,11 +103,12 @@ pub(super) fn head(call: &mut Call<'_>) -> Result<Answer, Fault> {
 }
 
 pub(super) fn delete(call: &mut Call<'_>) -> Result<Answer, Fault> {
-    let (key, there) = find(call)?;
+    let (_, there) = find(call)?;
     if call.input.maybe("IfMatch").is_some() {
         check(call, there.as_ref())?;
     }
-    call.world.remove(&key);
+    let bucket = bucket(call)?;
+    versions::delete_current(call.world, &bucket, call.input.text("Key"));
     Ok(Answer::Nothing)
 }
 

@@ -10,6 +10,7 @@ mod cluster;
 mod identities;
 mod network;
 mod nodes;
+mod outside;
 
 use clap::ValueEnum;
 use serde_json::Value;
@@ -46,6 +47,7 @@ pub fn seed(world: &mut World, seed: Seed) {
         }
         Seed::Empty => identities::others(world),
     }
+    outside::seed(world);
 }
 
 /// Writes an EC2 resource with its tags.
