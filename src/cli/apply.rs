@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 
+use super::next::{self, After};
 use super::options::{AccessOptions, StackOptions};
 use super::plan::{ShowOptions, present};
 use super::session::{Session, load, load_for};
@@ -74,13 +75,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
             if args.approval.new_log {
                 session.begin_log("apply")?;
             }
-            carry_out(
-                &session,
-                Mode::Apply,
-                &args.approval.approval(),
-                args.stack.output.json,
-                args.show,
-            )
+            let telling = Telling { stack: &args.stack, access: &args.access, show: args.show };
+            carry_out(&session, Mode::Apply, &args.approval.approval(), telling)
         }
     }
 }
@@ -107,7 +103,26 @@ fn saved(args: &Args, path: &Path) -> anyhow::Result<u8> {
     let mode = plan.mode;
     let hash = args.approval.approved.clone();
     let approval = Approval::Saved { plan: Box::new(plan), hash };
-    carry_out(&session, mode, &approval, args.stack.output.json, args.show)
+    let telling = Telling { stack: &args.stack, access: &args.access, show: args.show };
+    carry_out(&session, mode, &approval, telling)
+}
+
+/// How a run is told of.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Telling<'a> {
+    /// Which stack, for the next command.
+    pub stack: &'a StackOptions,
+    /// How it is reached, likewise.
+    pub access: &'a AccessOptions,
+    /// How much of the plan is shown.
+    pub show: ShowOptions,
+}
+
+impl Telling<'_> {
+    /// Whether programs read it.
+    fn json(self) -> bool {
+        self.stack.output.json
+    }
 }
 
 /// What lets a plan be carried out.
@@ -143,8 +158,7 @@ pub(crate) fn carry_out(
     session: &Session,
     mode: Mode,
     approval: &Approval,
-    json: bool,
-    show: ShowOptions,
+    telling: Telling<'_>,
 ) -> anyhow::Result<u8> {
     session.block_on(async |session| {
         let operation = match mode {
@@ -152,7 +166,7 @@ pub(crate) fn carry_out(
             Mode::Destroy => "destroy",
         };
         let lock = session.lock(operation).await?;
-        let ended = under_lock(session, mode, approval, &lock, json, show).await;
+        let ended = under_lock(session, mode, approval, &lock, telling).await;
         let released = session.release(lock).await;
         // What the run says comes first: a lock that was taken away is its cause.
         let ended = ended?;
@@ -166,9 +180,9 @@ async fn under_lock(
     mode: Mode,
     approval: &Approval,
     lock: &Arc<Lock>,
-    json: bool,
-    show: ShowOptions,
+    telling: Telling<'_>,
 ) -> anyhow::Result<u8> {
+    let (json, show) = (telling.json(), telling.show);
     session.tell_interrupted_run().await?;
     if let Some(advice) = session.engine.store.advice().await {
         tell(&format!("note: {advice}"));
@@ -213,7 +227,16 @@ async fn under_lock(
     }
     let stop = session.watch_for_interrupt();
     let report = session.engine.apply(planned, session.run(), lock, stop).await?;
-    finish(&report, json)
+    let exit = finish(&report, json)?;
+    if !json {
+        let after = After::Applied {
+            mode,
+            good: report.is_good(),
+            outputs: !session.engine.stack.outputs.is_empty(),
+        };
+        next::say_with(&after, telling.stack, Some(telling.access));
+    }
+    Ok(exit)
 }
 
 /// Why a plan is not carried out.

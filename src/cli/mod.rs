@@ -6,16 +6,21 @@
 
 mod apply;
 mod completions;
+mod describe;
 mod destroy;
 mod explain;
 mod graph;
+mod init;
 mod log;
+mod next;
 mod options;
+mod output;
 mod plan;
 mod progress;
 mod refresh;
 mod sandbox;
 mod session;
+mod shipped;
 mod show;
 mod state;
 mod storage;
@@ -62,6 +67,10 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Write a ready stack directory: manifests and variables
+    Init(init::Args),
+    /// Describe a stack: phases, resources, parameters, outputs
+    Describe(describe::Args),
     /// Check the manifests without reading anything live
     Validate(validate::Args),
     /// Show what an apply would do; changes nothing
@@ -74,6 +83,8 @@ enum Command {
     Destroy(destroy::Args),
     /// Show the state, or one resource with its evidence
     Show(show::Args),
+    /// Print the stack's outputs, as the last run left them
+    Output(output::Args),
     /// Print the apply log, or check that it is whole
     Log(log::Args),
     /// Look after the state: list, rm, mv, pull, push, restore
@@ -102,12 +113,15 @@ pub fn main() -> ExitCode {
         }
     };
     let result = match cli.command {
+        Command::Init(args) => init::run(&args),
+        Command::Describe(args) => describe::run(&args),
         Command::Validate(args) => validate::run(&args),
         Command::Plan(args) => plan::run(&args),
         Command::Apply(args) => apply::run(&args),
         Command::Refresh(args) => refresh::run(&args),
         Command::Destroy(args) => destroy::run(&args),
         Command::Show(args) => show::run(&args),
+        Command::Output(args) => output::run(&args),
         Command::Log(args) => log::run(&args),
         Command::State(args) => state::run(&args),
         Command::Unlock(args) => unlock::run(&args),

@@ -60,7 +60,15 @@ pub(crate) fn load(
     options: &StackOptions,
     region: Option<&str>,
 ) -> anyhow::Result<Option<Arc<Stack>>> {
-    load_with(options, region, Vec::new())
+    load_with(options, region, Vec::new(), false)
+}
+
+/// Loads the stack, where variables may stay without a value.
+///
+/// # Errors
+/// As [`load`].
+pub(crate) fn load_open(options: &StackOptions) -> anyhow::Result<Option<Arc<Stack>>> {
+    load_with(options, None, Vec::new(), true)
 }
 
 /// Loads the stack with the variables of a saved plan. Sensitive ones are not
@@ -82,22 +90,28 @@ pub(crate) fn load_for(
             other => format!("{name}={other}"),
         })
         .collect();
-    load_with(options, region, planned)
+    load_with(options, region, planned, false)
 }
 
 fn load_with(
     options: &StackOptions,
     region: Option<&str>,
     planned: Vec<String>,
+    open: bool,
 ) -> anyhow::Result<Option<Arc<Stack>>> {
     let inputs = VariableInputs {
         assignments: planned.into_iter().chain(options.vars.iter().cloned()).collect(),
         files: options.var_files.clone(),
         sandbox: options.exec.map(|exec| exec == ExecMode::Sandbox),
         region: region.map(str::to_owned),
+        open,
     };
     match manifest::load::load(&options.dir, &inputs) {
-        Ok(stack) => Ok(Some(Arc::new(stack))),
+        Ok(stack) => {
+            let sensitive = stack.parameters.iter().filter(|one| one.sensitive);
+            drop(options.hidden.set(sensitive.map(|one| one.name.clone()).collect()));
+            Ok(Some(Arc::new(stack)))
+        }
         Err(diagnostics) => {
             if options.output.json {
                 print_json(&serde_json::json!({ "diagnostics": diagnostics }))?;

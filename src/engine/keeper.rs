@@ -3,6 +3,7 @@
 //! Every method is one whole, synced write. The first write that fails breaks
 //! the keeper: nothing is begun after that, and the run says why.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -15,7 +16,7 @@ use crate::adapter::{Desired, Step};
 use crate::address::Address;
 use crate::journal::{Begun, Event, Outcome};
 use crate::seeded::{self, Bug};
-use crate::state::{Record, State, Status};
+use crate::state::{Record, SavedOutput, State, Status};
 use crate::store::{Lock, Log, Store, StoreError};
 use crate::value::Digest;
 
@@ -67,6 +68,15 @@ impl Keeper {
         match inner.error.take() {
             Some(error) => Err(error),
             None => Ok(()),
+        }
+    }
+
+    /// Keeps the stack's outputs, where they are not what is kept already.
+    pub async fn outputs(&self, outputs: BTreeMap<String, SavedOutput>) {
+        let mut inner = self.inner.lock().await;
+        if inner.state.outputs != outputs {
+            inner.state.set_outputs(outputs);
+            inner.dirty = true;
         }
     }
 

@@ -98,6 +98,7 @@ pub fn text(report: &Report) -> String {
             count(bad, "resource")
         );
     }
+    text.push_str(&super::outputs::changed(&report.outputs));
     text
 }
 
@@ -158,11 +159,15 @@ pub fn json(report: &Report) -> serde_json::Value {
             json
         })
         .collect();
-    serde_json::json!({
+    let mut json = serde_json::json!({
         "resources": resources,
         "interrupted": report.interrupted,
         "exitCode": report.exit_code(),
-    })
+    });
+    if let (Some(map), false) = (json.as_object_mut(), report.outputs.is_empty()) {
+        map.insert("outputs".into(), super::outputs::json(&report.outputs));
+    }
+    json
 }
 
 fn write_failure(text: &mut String, failure: &Failure) {
