@@ -12,6 +12,7 @@ use super::plan::{ShowOptions, present};
 use super::session::{Session, load, load_for};
 use super::{code, complain, print, tell};
 use crate::engine::Report;
+use crate::engine::preflight::Check;
 use crate::plan::meaning::ApprovedHash;
 use crate::plan::{Mode, Plan, file};
 use crate::report;
@@ -221,6 +222,12 @@ async fn under_lock(
         // Nobody approves what was not shown; standard output is for data.
         tell(&report::plan::text(&planned.plan, show.show()));
     }
+    if planned.plan.has_changes() {
+        let checks = session.engine.preflight_of(&planned).await;
+        if checks.iter().any(|check| check.blocker().is_some()) {
+            return hold_back(&checks, json);
+        }
+    }
     if planned.plan.has_changes() && !approved(approval).await? {
         tell("Not approved; nothing was changed.");
         return Ok(code::ERROR);
@@ -254,6 +261,18 @@ fn refuse(why: &str, moved: &[String], now: Option<&Plan>, json: bool) -> anyhow
         super::print_json(&report::run::refused(why, moved, now, code::MOVED))?;
     }
     Ok(code::MOVED)
+}
+
+/// Says what stands in the way of the whole apply.
+fn hold_back(checks: &[Check], json: bool) -> anyhow::Result<u8> {
+    let blocked: Vec<_> =
+        checks.iter().filter(|check| check.blocker().is_some()).cloned().collect();
+    complain("something stands in the way of this apply; nothing was changed");
+    tell(&report::preflight::text(&blocked));
+    if json {
+        super::print_json(&report::run::held_back(&blocked, code::ERROR))?;
+    }
+    Ok(code::ERROR)
 }
 
 /// Says what no review of the plan could cover.

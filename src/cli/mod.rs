@@ -16,6 +16,7 @@ mod next;
 mod options;
 mod output;
 mod plan;
+mod preflight;
 mod progress;
 mod refresh;
 mod sandbox;
@@ -73,6 +74,8 @@ enum Command {
     Describe(describe::Args),
     /// Check the manifests without reading anything live
     Validate(validate::Args),
+    /// Check what an apply would need; changes nothing
+    Preflight(preflight::Args),
     /// Show what an apply would do; changes nothing
     Plan(plan::Args),
     /// Make everything as declared, and verify it
@@ -116,6 +119,7 @@ pub fn main() -> ExitCode {
         Command::Init(args) => init::run(&args),
         Command::Describe(args) => describe::run(&args),
         Command::Validate(args) => validate::run(&args),
+        Command::Preflight(args) => preflight::run(&args),
         Command::Plan(args) => plan::run(&args),
         Command::Apply(args) => apply::run(&args),
         Command::Refresh(args) => refresh::run(&args),

@@ -207,6 +207,8 @@ pub(crate) struct Session {
     /// What the run is limited to.
     pub targets: Targets,
     run: String,
+    /// The toolbox image, where the tools run in one.
+    toolbox: Option<String>,
     observer: Observer,
     /// Whether changes may be under way, so that they are finished first.
     changing: AtomicBool,
@@ -288,7 +290,8 @@ impl Session {
         };
         let targets = Targets(access.targets.clone());
         let changing = AtomicBool::new(false);
-        Ok(Self { engine, targets, run, observer, changing, runtime })
+        let toolbox = (mode == ExecMode::Docker).then(|| surroundings.image.clone());
+        Ok(Self { engine, targets, run, toolbox, observer, changing, runtime })
     }
 
     /// Runs the work of a command to its end, and ends what it started.
@@ -326,6 +329,11 @@ impl Session {
                 return;
             }
         }
+    }
+
+    /// The toolbox image, where the tools run in one.
+    pub(crate) fn toolbox(&self) -> Option<&str> {
+        self.toolbox.as_deref()
     }
 
     /// What names this run.

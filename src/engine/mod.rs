@@ -12,6 +12,7 @@ pub mod entry;
 pub mod event;
 pub mod keeper;
 pub mod outputs;
+pub mod preflight;
 pub mod read;
 mod refresh;
 mod runs;

@@ -10,6 +10,7 @@ pub mod graph;
 pub mod log;
 pub mod outputs;
 pub mod plan;
+pub mod preflight;
 pub mod run;
 pub mod state;
 

@@ -122,6 +122,17 @@ pub fn refused(why: &str, moved: &[String], now: Option<&Plan>, code: u8) -> ser
     })
 }
 
+/// That an apply was not begun, for machines: in the shape of [`json`], with
+/// the checks that stand in its way.
+pub fn held_back(checks: &[crate::engine::preflight::Check], code: u8) -> serde_json::Value {
+    serde_json::json!({
+        "resources": [],
+        "interrupted": false,
+        "exitCode": code,
+        "preflight": super::preflight::json(checks),
+    })
+}
+
 /// What an apply came to, for machines.
 pub fn json(report: &Report) -> serde_json::Value {
     let resources: Vec<_> = report
