@@ -115,7 +115,7 @@ fn text(after: &After<'_>, way: &Way<'_>) -> String {
         }
         After::Planned { changes: false, blocked: false, outputs: true, .. } => way.to("output"),
         After::Planned { changes: false, blocked: false, .. } => way.to("show"),
-        After::Planned { changes: false, blocked: true, mode, .. } => {
+        After::Planned { blocked: true, mode, .. } => {
             format!("do what is said above, then {}", way.plan_of(*mode))
         }
         After::Planned { saved: Some(path), .. } => way.apply_of(&path.display().to_string()),

@@ -85,7 +85,8 @@ fn single(args: &Args, one: &Told) -> anyhow::Result<u8> {
             complain(&format!("the output {} has no value: {why}", one.name));
             return Ok(code::ERROR);
         }
-        bail!("the output {} has no value: {why}; `lkh apply` makes it known", one.name);
+        let next = if one.sensitive { "" } else { "; `lkh apply` makes it known" };
+        bail!("the output {} has no value: {why}{next}", one.name);
     };
     if let Some(why) = &one.stale {
         tell(&format!("note: the value may be stale: {why}"));

@@ -263,6 +263,7 @@ fn resources(planned: &Planned) -> Vec<Check> {
     }
     if others > 0 {
         let known = planned.plan.summary().to_string();
+        let known = known.trim_start_matches("Plan: ").trim_end_matches('.').to_owned();
         let subject = format!("{others} more");
         checks.push(Check::new("resources", subject, Verdict::Good(known)));
     }

@@ -357,7 +357,7 @@ impl<'a> Assigner<'a> {
         };
         let mut diagnostic = Self::at(declaration, place, summary)
             .label(format!("{found} {}", refusal.word()))
-            .help(parameter.hint().unwrap_or_default());
+            .maybe_help(parameter.hint());
         if !matches!(place, Given::Default(_) | Given::Sandbox(_)) {
             diagnostic = diagnostic.related(span, what);
         }

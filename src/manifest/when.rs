@@ -229,3 +229,6 @@ impl When {
         undecided.map_or(Verdict::On, Verdict::Undecided)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -194,7 +194,7 @@ impl Description {
             let what = match (&output.description, &output.value) {
                 (Some(description), _) => line(description),
                 (None, Some(written)) => line(written),
-                (None, None) => String::new(),
+                (None, None) => "(its value is not shown)".to_owned(),
             };
             let off = output.off.as_ref().map(|off| format!(", switched off with {off}"));
             let sensitive = if output.sensitive { ", sensitive" } else { "" };

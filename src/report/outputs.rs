@@ -87,7 +87,7 @@ fn tell(stack: &Stack, output: &Output, state: Option<&State>) -> Told {
     } else {
         match (state, saved) {
             (None, _) => Some("nothing was applied yet".to_owned()),
-            (Some(_), None) => Some("no run has ended since it was declared".to_owned()),
+            (Some(_), None) => Some("no apply has ended since it was declared".to_owned()),
             (Some(_), Some(_)) if sensitive => Some("sensitive, so it is kept nowhere".to_owned()),
             (Some(state), Some(_)) => Some(
                 output
