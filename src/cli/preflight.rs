@@ -4,6 +4,8 @@ use super::next::{self, After};
 use super::options::{AccessOptions, StackOptions};
 use super::session::{Session, load};
 use super::{code, print, print_json};
+use crate::engine::preflight::{Check, without_tools};
+use crate::exec::ExecError;
 use crate::report;
 
 /// Checks what an apply would need, and changes nothing: the toolbox and the
@@ -26,17 +28,27 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
     let Some(stack) = load(&args.stack, args.access.region.as_deref())? else {
         return Ok(code::ERROR);
     };
-    let session = Session::new(stack, &args.stack, &args.access)?;
+    let session = match Session::new(stack, &args.stack, &args.access) {
+        Ok(session) => session,
+        // No docker client, for one: a check like any other.
+        Err(error) => match error.downcast_ref::<ExecError>() {
+            Some(error) => return tell(args, &without_tools(error)),
+            None => return Err(error),
+        },
+    };
     session.block_on(async |session| {
         let engine = &session.engine;
-        let checks = engine.preflight(&session.targets, session.toolbox()).await;
-        let good = checks.iter().all(|check| check.blocker().is_none());
-        if args.stack.output.json {
-            print_json(&report::preflight::json(&checks))?;
-        } else {
-            print(&report::preflight::text(&checks));
-            next::say_with(&After::Preflight { good }, &args.stack, Some(&args.access));
-        }
-        Ok(if good { code::GOOD } else { code::ERROR })
+        tell(args, &engine.preflight(&session.targets, session.toolbox()).await)
     })
+}
+
+fn tell(args: &Args, checks: &[Check]) -> anyhow::Result<u8> {
+    let good = checks.iter().all(|check| check.blocker().is_none());
+    if args.stack.output.json {
+        print_json(&report::preflight::json(checks))?;
+    } else {
+        print(&report::preflight::text(checks));
+        next::say_with(&After::Preflight { good }, &args.stack, Some(&args.access));
+    }
+    Ok(if good { code::GOOD } else { code::ERROR })
 }

@@ -208,6 +208,16 @@ impl Engine {
     }
 }
 
+/// The checks where not even the way to the tools can be prepared.
+pub fn without_tools(error: &ExecError) -> Vec<Check> {
+    let why = "no tool can be used to ask with".to_owned();
+    vec![
+        Check::new("toolbox", "", blocked("ToolboxUnavailable", error.to_string(), error.next())),
+        Check::new("credentials", "", Verdict::Unknown(why.clone())),
+        Check::new("resources", "", Verdict::Unknown(why)),
+    ]
+}
+
 /// The words that name a command, without its options.
 fn short(command: &Command) -> String {
     let words = command.args.iter().take_while(|word| !word.starts_with("--"));

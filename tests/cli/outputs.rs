@@ -190,10 +190,10 @@ fn what_was_not_made_has_no_output() {
     insta::assert_snapshot!(told, @r"
     association = (unknown: PodIdentityAssociation.karpenter is not in the state)
     nodeRole    = arn:aws:iam::111122223333:role/NodeRole
-    console     = https://us-east-2.example/111122223333/testskillcluster
+    console     = https://us-east-2.example/111122223333/elsewhere
     roleId      = id [role id]
     token       = (sensitive value)
-    next: lkh apply
+    next: lkh apply --var cluster=elsewhere
     ");
 }
 

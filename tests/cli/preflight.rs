@@ -85,8 +85,14 @@ fn tools_that_are_not_there() {
     ");
     insta::assert_snapshot!(environment.run("preflight --exec docker --region us-east-2"), @r"
     $ lkh preflight --exec docker --region us-east-2
-    --- stderr
-    error: no AWS region: use --region, declare a variable `region` in the Stack, or set AWS_REGION
+    blocked  toolbox
+             [ToolboxUnavailable] Docker can't be used: there is no `docker` on PATH; install Docker, or use --exec local or --exec sandbox
+               next: start Docker, or use --exec local or --exec sandbox
+    unknown  credentials: no tool can be used to ask with
+    unknown  resources: no tool can be used to ask with
+
+    0 checks ok, 2 unknown, 1 blocked.
+    next: do what the blocked lines say, then lkh preflight --exec docker --region us-east-2
     --- exit code 1
     ");
 }

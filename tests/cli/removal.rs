@@ -67,6 +67,7 @@ fn a_destroy_removes_what_was_applied_and_leaves_the_rest() {
     Stack small, account 111122223333, region us-east-2.
 
     No changes. Nothing is left to destroy (9 resources read).
+    next: lkh plan
     ");
     environment.run("destroy").expect(0);
     environment.apply();
@@ -349,6 +350,7 @@ fn what_is_declared_external_is_read_and_never_changed() {
 
     1 resource blocked or not ready: see above.
     No changes can be made.
+    next: do what is said above, then lkh plan
     --- exit code 1
     ");
 }
@@ -423,6 +425,7 @@ fn what_was_in_a_deleted_cluster_is_gone_with_it() {
     PodIdentityAssociation.karpenter: missing
     HelmRelease.karpenter: missing
     8 resources read; `lkh plan` shows what differs.
+    next: lkh plan
     --- exit code 1
     ");
     insta::assert_snapshot!(environment.run("destroy --auto-approve"), @r"

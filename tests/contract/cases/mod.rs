@@ -6,16 +6,25 @@ mod helm;
 mod iam;
 mod phase;
 mod plans;
+mod preflight;
 
 use crate::Case;
 
 /// All cases.
 pub fn all() -> Vec<Case> {
-    [phase::CASES, iam::CASES, helm::CASES, plans::CASES, charts::CASES, failures::CASES]
-        .into_iter()
-        .flatten()
-        .copied()
-        .collect()
+    [
+        phase::CASES,
+        iam::CASES,
+        helm::CASES,
+        plans::CASES,
+        charts::CASES,
+        failures::CASES,
+        preflight::CASES,
+    ]
+    .into_iter()
+    .flatten()
+    .copied()
+    .collect()
 }
 
 /// Whether a command only reads, by a list of this suite's own.
@@ -30,6 +39,8 @@ fn only_reads(argv: &str) -> bool {
         | ["helm", "show", "chart", ..]
         | ["helm", "registry", "login", ..]
         | ["kubectl", "get" | "version", ..] => true,
+        // `aws --version`.
+        ["aws"] | ["aws", "iam", "simulate-principal-policy", ..] => true,
         ["aws", "iam" | "eks" | "ec2", operation, ..] => {
             ["get-", "list-", "describe-"].iter().any(|verb| operation.starts_with(verb))
         }
