@@ -76,6 +76,7 @@ fn read(
     for _ in 0..12 {
         match adapter.read(subject, &answers)? {
             Reading::Live(live) => return Ok(live),
+            Reading::Missing(_) => return Ok(Live::Absent),
             Reading::Ask(commands) => {
                 for command in commands {
                     let answer = ask(&command);

@@ -6,11 +6,13 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 
+use super::next::{self, After};
 use super::options::{AccessOptions, StackOptions};
 use super::plan::{ShowOptions, present};
 use super::session::{Session, load, load_for};
 use super::{code, complain, print, tell};
 use crate::engine::Report;
+use crate::engine::preflight::Check;
 use crate::plan::meaning::ApprovedHash;
 use crate::plan::{Mode, Plan, file};
 use crate::report;
@@ -74,13 +76,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
             if args.approval.new_log {
                 session.begin_log("apply")?;
             }
-            carry_out(
-                &session,
-                Mode::Apply,
-                &args.approval.approval(),
-                args.stack.output.json,
-                args.show,
-            )
+            let telling = Telling { stack: &args.stack, access: &args.access, show: args.show };
+            carry_out(&session, Mode::Apply, &args.approval.approval(), telling)
         }
     }
 }
@@ -107,7 +104,26 @@ fn saved(args: &Args, path: &Path) -> anyhow::Result<u8> {
     let mode = plan.mode;
     let hash = args.approval.approved.clone();
     let approval = Approval::Saved { plan: Box::new(plan), hash };
-    carry_out(&session, mode, &approval, args.stack.output.json, args.show)
+    let telling = Telling { stack: &args.stack, access: &args.access, show: args.show };
+    carry_out(&session, mode, &approval, telling)
+}
+
+/// How a run is told of.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Telling<'a> {
+    /// Which stack, for the next command.
+    pub stack: &'a StackOptions,
+    /// How it is reached, likewise.
+    pub access: &'a AccessOptions,
+    /// How much of the plan is shown.
+    pub show: ShowOptions,
+}
+
+impl Telling<'_> {
+    /// Whether programs read it.
+    fn json(self) -> bool {
+        self.stack.output.json
+    }
 }
 
 /// What lets a plan be carried out.
@@ -143,8 +159,7 @@ pub(crate) fn carry_out(
     session: &Session,
     mode: Mode,
     approval: &Approval,
-    json: bool,
-    show: ShowOptions,
+    telling: Telling<'_>,
 ) -> anyhow::Result<u8> {
     session.block_on(async |session| {
         let operation = match mode {
@@ -152,7 +167,7 @@ pub(crate) fn carry_out(
             Mode::Destroy => "destroy",
         };
         let lock = session.lock(operation).await?;
-        let ended = under_lock(session, mode, approval, &lock, json, show).await;
+        let ended = under_lock(session, mode, approval, &lock, telling).await;
         let released = session.release(lock).await;
         // What the run says comes first: a lock that was taken away is its cause.
         let ended = ended?;
@@ -166,9 +181,9 @@ async fn under_lock(
     mode: Mode,
     approval: &Approval,
     lock: &Arc<Lock>,
-    json: bool,
-    show: ShowOptions,
+    telling: Telling<'_>,
 ) -> anyhow::Result<u8> {
+    let (json, show) = (telling.json(), telling.show);
     session.tell_interrupted_run().await?;
     if let Some(advice) = session.engine.store.advice().await {
         tell(&format!("note: {advice}"));
@@ -207,13 +222,28 @@ async fn under_lock(
         // Nobody approves what was not shown; standard output is for data.
         tell(&report::plan::text(&planned.plan, show.show()));
     }
+    if planned.plan.has_changes() {
+        let checks = session.engine.preflight_of(&planned).await;
+        if checks.iter().any(|check| check.blocker().is_some()) {
+            return hold_back(&checks, json);
+        }
+    }
     if planned.plan.has_changes() && !approved(approval).await? {
         tell("Not approved; nothing was changed.");
         return Ok(code::ERROR);
     }
     let stop = session.watch_for_interrupt();
     let report = session.engine.apply(planned, session.run(), lock, stop).await?;
-    finish(&report, json)
+    let exit = finish(&report, json)?;
+    if !json {
+        let after = After::Applied {
+            mode,
+            good: report.is_good(),
+            outputs: !session.engine.stack.outputs.is_empty(),
+        };
+        next::say_with(&after, telling.stack, Some(telling.access));
+    }
+    Ok(exit)
 }
 
 /// Why a plan is not carried out.
@@ -231,6 +261,18 @@ fn refuse(why: &str, moved: &[String], now: Option<&Plan>, json: bool) -> anyhow
         super::print_json(&report::run::refused(why, moved, now, code::MOVED))?;
     }
     Ok(code::MOVED)
+}
+
+/// Says what stands in the way of the whole apply.
+fn hold_back(checks: &[Check], json: bool) -> anyhow::Result<u8> {
+    let blocked: Vec<_> =
+        checks.iter().filter(|check| check.blocker().is_some()).cloned().collect();
+    complain("something stands in the way of this apply; nothing was changed");
+    tell(&report::preflight::text(&blocked));
+    if json {
+        super::print_json(&report::run::held_back(&blocked, code::ERROR))?;
+    }
+    Ok(code::ERROR)
 }
 
 /// Says what no review of the plan could cover.

@@ -1,6 +1,6 @@
 //! `lkh destroy`
 
-use super::apply::{ApprovalOptions, carry_out};
+use super::apply::{ApprovalOptions, Telling, carry_out};
 use super::code;
 use super::options::{AccessOptions, StackOptions};
 use super::plan::ShowOptions;
@@ -31,5 +31,6 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
     if args.approval.new_log {
         session.begin_log("destroy")?;
     }
-    carry_out(&session, Mode::Destroy, &args.approval.approval(), args.stack.output.json, args.show)
+    let telling = Telling { stack: &args.stack, access: &args.access, show: args.show };
+    carry_out(&session, Mode::Destroy, &args.approval.approval(), telling)
 }

@@ -1,5 +1,6 @@
 //! `lkh explain`
 
+use super::next;
 use super::options::OutputOptions;
 use super::{code, print, print_json};
 use crate::adapter::Kind;
@@ -19,7 +20,10 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
     args.output.settle();
     match &args.kind {
-        None => print(&report::explain::kinds()),
+        None => {
+            print(&report::explain::kinds());
+            next::say_command("lkh explain KIND");
+        }
         Some(name) => {
             let kind: Kind = name.parse().map_err(anyhow::Error::msg)?;
             if args.output.json {
@@ -27,6 +31,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
                 print_json(kind.adapter().schema().as_value())?;
             } else {
                 print(&report::explain::kind(kind));
+                next::say_command("lkh validate");
             }
         }
     }

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use super::next::{self, After};
 use super::options::{AwsOptions, StackOptions};
 use super::storage::Storage;
 use super::{code, complain, print, print_json, tell};
@@ -41,17 +42,25 @@ enum Action {
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
     match &args.action {
-        None => with(&args.place, show),
-        Some(Action::Verify(place)) => with(place, verify),
+        None => with(&args.place, show, &After::Logged),
+        Some(Action::Verify(place)) => with(place, verify, &After::LogVerified),
     }
 }
 
-fn with(place: &Place, work: fn(&Examined, bool) -> anyhow::Result<u8>) -> anyhow::Result<u8> {
+fn with(
+    place: &Place,
+    work: fn(&Examined, bool) -> anyhow::Result<u8>,
+    after: &After<'_>,
+) -> anyhow::Result<u8> {
     place.stack.output.settle();
     let Some(storage) = Storage::open(&place.stack, &place.aws)? else { return Ok(code::ERROR) };
     storage.block_on(async |storage| {
         let log = storage.store.examine_log().await?;
-        work(&log, place.stack.output.json)
+        let exit = work(&log, place.stack.output.json)?;
+        if !place.stack.output.json && exit == code::GOOD {
+            next::say(after, &place.stack);
+        }
+        Ok(exit)
     })
 }
 

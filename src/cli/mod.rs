@@ -6,17 +6,23 @@
 
 mod apply;
 mod completions;
+mod describe;
 mod destroy;
 mod evidence;
 mod explain;
 mod graph;
+mod init;
 mod log;
+mod next;
 mod options;
+mod output;
 mod plan;
+mod preflight;
 mod progress;
 mod refresh;
 mod sandbox;
 mod session;
+mod shipped;
 mod show;
 mod state;
 mod status;
@@ -64,8 +70,14 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Write a ready stack directory: manifests and variables
+    Init(init::Args),
+    /// Describe a stack: phases, resources, parameters, outputs
+    Describe(describe::Args),
     /// Check the manifests without reading anything live
     Validate(validate::Args),
+    /// Check what an apply would need; changes nothing
+    Preflight(preflight::Args),
     /// Show what an apply would do; changes nothing
     Plan(plan::Args),
     /// Make everything as declared, and verify it
@@ -98,6 +110,8 @@ enum Command {
     Evidence(evidence::Args),
     /// Show the state, or one resource with its evidence
     Show(show::Args),
+    /// Print the stack's outputs, as the last run left them
+    Output(output::Args),
     /// Print the apply log, or check that it is whole
     Log(log::Args),
     /// Look after the state: list, rm, mv, pull, push, restore
@@ -126,7 +140,10 @@ pub fn main() -> ExitCode {
         }
     };
     let result = match cli.command {
+        Command::Init(args) => init::run(&args),
+        Command::Describe(args) => describe::run(&args),
         Command::Validate(args) => validate::run(&args),
+        Command::Preflight(args) => preflight::run(&args),
         Command::Plan(args) => plan::run(&args),
         Command::Apply(args) => apply::run(&args),
         Command::Refresh(args) => refresh::run(&args),
@@ -134,6 +151,7 @@ pub fn main() -> ExitCode {
         Command::Status(args) => status::run(&args),
         Command::Evidence(args) => evidence::run(&args),
         Command::Show(args) => show::run(&args),
+        Command::Output(args) => output::run(&args),
         Command::Log(args) => log::run(&args),
         Command::State(args) => state::run(&args),
         Command::Unlock(args) => unlock::run(&args),

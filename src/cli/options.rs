@@ -1,6 +1,8 @@
 //! Options that several commands share.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::sync::OnceLock;
 
 use clap::{Args, ValueEnum};
 
@@ -25,6 +27,10 @@ pub(crate) struct StackOptions {
     pub exec: Option<ExecMode>,
     #[command(flatten)]
     pub output: OutputOptions,
+    /// The sensitive variables, once the stack is loaded: their values are
+    /// repeated nowhere.
+    #[arg(skip)]
+    pub hidden: OnceLock<BTreeSet<String>>,
 }
 
 /// How results are printed.

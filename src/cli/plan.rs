@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 
+use super::next::{self, After};
 use super::options::{AccessOptions, StackOptions};
 use super::session::{Session, load};
 use super::{code, print, tell};
@@ -64,7 +65,17 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
         present(&planned, args.stack.output.json, args.show)?;
         if let Some(path) = &args.out {
             save(&planned.plan, path)?;
-            tell(&format!("Saved the plan. Carry it out with: lkh apply {}", path.display()));
+            tell(&format!("Saved the plan: {}", path.display()));
+        }
+        if !args.stack.output.json {
+            let after = After::Planned {
+                mode,
+                changes: planned.plan.has_changes(),
+                blocked: planned.plan.blocked().next().is_some(),
+                saved: args.out.as_deref(),
+                outputs: !session.engine.stack.outputs.is_empty(),
+            };
+            next::say_with(&after, &args.stack, Some(&args.access));
         }
         let exit = exit_code(&planned.plan, args.detailed_exitcode);
         // The process ends here: to take thousands of resources apart value by
@@ -77,9 +88,14 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
 /// Prints a plan.
 pub(crate) fn present(planned: &Planned, json: bool, show: ShowOptions) -> anyhow::Result<()> {
     if json {
-        super::print_json(&report::plan::json(&planned.plan)?)
+        let mut json = report::plan::json(&planned.plan)?;
+        if let (Some(map), false) = (json.as_object_mut(), planned.outputs.is_empty()) {
+            map.insert("outputs".into(), report::outputs::json(&planned.outputs));
+        }
+        super::print_json(&json)
     } else {
         print(&report::plan::text(&planned.plan, show.show()));
+        print(&report::outputs::changed(&planned.outputs));
         Ok(())
     }
 }

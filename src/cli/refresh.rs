@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::next::{self, After};
 use super::options::{AccessOptions, StackOptions};
 use super::session::{Session, load};
 use super::{code, print};
@@ -49,6 +50,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
                 if good { "all are as last applied" } else { "`lkh plan` shows what differs" }
             );
             print(&text);
+            next::say_with(&After::Refreshed { good }, &args.stack, Some(&args.access));
         }
         // A refresh that could read everything did its work, whatever it found.
         let unread = statuses.iter().any(|(_, status)| *status == Status::Unverified);

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 
+use super::next;
 use super::session::world_path;
 use super::{code, print, tell};
 use crate::command::Tool;
@@ -78,6 +79,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
         }
         Sandbox::open_with(&path, seed)?;
         tell(&format!("The sandbox is new: {}", path.display()));
+        next::say_command("lkh apply --exec sandbox");
         return Ok(code::GOOD);
     }
     let sandbox = Sandbox::open(&path)?;
@@ -116,5 +118,6 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
             tell(&format!("{namespace}/{release} is pending, and no helm is at work on it."));
         }
     }
+    next::say_command("lkh plan --exec sandbox");
     Ok(code::GOOD)
 }

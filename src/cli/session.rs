@@ -60,7 +60,15 @@ pub(crate) fn load(
     options: &StackOptions,
     region: Option<&str>,
 ) -> anyhow::Result<Option<Arc<Stack>>> {
-    load_with(options, region, Vec::new())
+    load_with(options, region, Vec::new(), false)
+}
+
+/// Loads the stack, where variables may stay without a value.
+///
+/// # Errors
+/// As [`load`].
+pub(crate) fn load_open(options: &StackOptions) -> anyhow::Result<Option<Arc<Stack>>> {
+    load_with(options, None, Vec::new(), true)
 }
 
 /// Loads the stack with the variables of a saved plan. Sensitive ones are not
@@ -82,22 +90,28 @@ pub(crate) fn load_for(
             other => format!("{name}={other}"),
         })
         .collect();
-    load_with(options, region, planned)
+    load_with(options, region, planned, false)
 }
 
 fn load_with(
     options: &StackOptions,
     region: Option<&str>,
     planned: Vec<String>,
+    open: bool,
 ) -> anyhow::Result<Option<Arc<Stack>>> {
     let inputs = VariableInputs {
         assignments: planned.into_iter().chain(options.vars.iter().cloned()).collect(),
         files: options.var_files.clone(),
         sandbox: options.exec.map(|exec| exec == ExecMode::Sandbox),
         region: region.map(str::to_owned),
+        open,
     };
     match manifest::load::load(&options.dir, &inputs) {
-        Ok(stack) => Ok(Some(Arc::new(stack))),
+        Ok(stack) => {
+            let sensitive = stack.parameters.iter().filter(|one| one.sensitive);
+            drop(options.hidden.set(sensitive.map(|one| one.name.clone()).collect()));
+            Ok(Some(Arc::new(stack)))
+        }
         Err(diagnostics) => {
             if options.output.json {
                 print_json(&serde_json::json!({ "diagnostics": diagnostics }))?;
@@ -193,6 +207,8 @@ pub(crate) struct Session {
     /// What the run is limited to.
     pub targets: Targets,
     run: String,
+    /// The toolbox image, where the tools run in one.
+    toolbox: Option<String>,
     observer: Observer,
     /// Whether changes may be under way, so that they are finished first.
     changing: AtomicBool,
@@ -274,7 +290,8 @@ impl Session {
         };
         let targets = Targets(access.targets.clone());
         let changing = AtomicBool::new(false);
-        Ok(Self { engine, targets, run, observer, changing, runtime })
+        let toolbox = (mode == ExecMode::Docker).then(|| surroundings.image.clone());
+        Ok(Self { engine, targets, run, toolbox, observer, changing, runtime })
     }
 
     /// Runs the work of a command to its end, and ends what it started.
@@ -312,6 +329,11 @@ impl Session {
                 return;
             }
         }
+    }
+
+    /// The toolbox image, where the tools run in one.
+    pub(crate) fn toolbox(&self) -> Option<&str> {
+        self.toolbox.as_deref()
     }
 
     /// What names this run.

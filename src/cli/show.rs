@@ -2,6 +2,7 @@
 
 use anyhow::{Context as _, bail};
 
+use super::next::{self, After};
 use super::options::{AwsOptions, StackOptions};
 use super::storage::Storage;
 use super::{code, print};
@@ -34,7 +35,10 @@ async fn show(args: &Args, storage: &Storage) -> anyhow::Result<u8> {
     let json = args.stack.output.json;
     match &args.address {
         None if json => super::print_json(&serde_json::to_value(&state)?)?,
-        None => print(&report::state::text(&state)),
+        None => {
+            print(&report::state::text(&state));
+            next::say(&After::Shown(state.resources.keys().next().cloned()), &args.stack);
+        }
         Some(text) => {
             let address: Address = text.parse().map_err(anyhow::Error::msg)?;
             let record = state.resources.get(&address).with_context(|| {
@@ -44,6 +48,7 @@ async fn show(args: &Args, storage: &Storage) -> anyhow::Result<u8> {
                 super::print_json(&serde_json::to_value(record)?)?;
             } else {
                 print(&report::state::resource(&address, record));
+                next::say(&After::ShownOne(&address), &args.stack);
             }
         }
     }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail, ensure};
 
+use super::next::{self, After};
 use super::options::{AwsOptions, StackOptions};
 use super::storage::Storage;
 use super::{code, print, print_json, tell};
@@ -89,9 +90,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
     };
     place.stack.output.settle();
     let Some(storage) = Storage::open(&place.stack, &place.aws)? else { return Ok(code::ERROR) };
-    let json = place.stack.output.json;
+    let options = &place.stack;
     match &args.action {
-        Action::List(_) => storage.block_on(async |storage| list(&present(storage).await?, json)),
+        Action::List(_) => {
+            storage.block_on(async |storage| list(&present(storage).await?, &place.stack))
+        }
         Action::Pull(_) => storage.block_on(async |storage| {
             print(&String::from_utf8(present(storage).await?.to_bytes()?)?);
             Ok(code::GOOD)
@@ -103,7 +106,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
                 state.take_out(&address)?;
                 let event = |by| Event::Removed { by, address: address.clone() };
                 replace(storage, lock, state, "state rm", event).await?;
-                say(json, &serde_json::json!({ "removed": address }), || {
+                say(options, &serde_json::json!({ "removed": address }), || {
                     format!("{address} is out of the state; its object was left as it is.")
                 })
             })
@@ -116,7 +119,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
                 state.call_otherwise(&from, &to)?;
                 let event = |by| Event::Moved { by, from: from.clone(), to: to.clone() };
                 replace(storage, lock, state, "state mv", event).await?;
-                say(json, &serde_json::json!({ "from": from, "to": to }), || {
+                say(options, &serde_json::json!({ "from": from, "to": to }), || {
                     format!("{from} is {to} in the state now.")
                 })
             })
@@ -124,11 +127,12 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
         Action::Push { file, .. } => {
             let pushed = read(file)?;
             storage.under_lock("state push", async |storage, lock| {
-                push(storage, lock, &pushed, file, json).await
+                push(storage, lock, &pushed, file, options).await
             })
         }
-        Action::Restore(_) => storage
-            .under_lock("state restore", async |storage, lock| restore(storage, lock, json).await),
+        Action::Restore(_) => storage.under_lock("state restore", async |storage, lock| {
+            restore(storage, lock, options).await
+        }),
     }
 }
 
@@ -137,8 +141,8 @@ async fn present(storage: &Storage) -> anyhow::Result<State> {
     state.with_context(|| format!("there is no state at {} yet", storage.store.place()))
 }
 
-fn list(state: &State, json: bool) -> anyhow::Result<u8> {
-    if json {
+fn list(state: &State, options: &StackOptions) -> anyhow::Result<u8> {
+    if options.output.json {
         print_json(&state.resources.keys().collect::<Vec<_>>())?;
     } else {
         for address in state.resources.keys() {
@@ -147,15 +151,21 @@ fn list(state: &State, json: bool) -> anyhow::Result<u8> {
         if state.resources.is_empty() {
             tell("The state is empty: no resource has been applied.");
         }
+        next::say(&After::StateListed(state.resources.keys().next().cloned()), options);
     }
     Ok(code::GOOD)
 }
 
-fn say(json: bool, data: &serde_json::Value, text: impl FnOnce() -> String) -> anyhow::Result<u8> {
-    if json {
+fn say(
+    options: &StackOptions,
+    data: &serde_json::Value,
+    text: impl FnOnce() -> String,
+) -> anyhow::Result<u8> {
+    if options.output.json {
         print_json(data)?;
     } else {
         print(&(text() + "\n"));
+        next::say(&After::StateChanged, options);
     }
     Ok(code::GOOD)
 }
@@ -201,7 +211,7 @@ async fn push(
     lock: &Lock,
     pushed: &State,
     file: &Path,
-    json: bool,
+    options: &StackOptions,
 ) -> anyhow::Result<u8> {
     let name = file.display();
     ensure!(
@@ -223,7 +233,7 @@ async fn push(
         storage.store.save(lock, &State { log: mark, ..pushed.clone() }).await?;
     }
     let data = serde_json::json!({ "serial": pushed.serial, "changed": changes });
-    say(json, &data, || {
+    say(options, &data, || {
         if changes {
             format!("{name} is the state now, with serial {}.", pushed.serial)
         } else {
@@ -232,7 +242,7 @@ async fn push(
     })
 }
 
-async fn restore(storage: &Storage, lock: &Lock, json: bool) -> anyhow::Result<u8> {
+async fn restore(storage: &Storage, lock: &Lock, options: &StackOptions) -> anyhow::Result<u8> {
     let Some(mut state) = storage.store.load_backup().await? else {
         bail!(
             "there is no backup beside {}: no run has changed a state yet",
@@ -262,7 +272,7 @@ async fn restore(storage: &Storage, lock: &Lock, json: bool) -> anyhow::Result<u
         // Last: killed before, the backup is still there to be restored.
         storage.store.save_backup(lock, &present).await?;
     }
-    say(json, &serde_json::json!({ "serial": state.serial }), || {
+    say(options, &serde_json::json!({ "serial": state.serial }), || {
         format!("The backup is the state now, with serial {}.", state.serial)
     })
 }

@@ -1,8 +1,11 @@
 //! The place of the state, for commands that look after it and need nothing
 //! else: a local one asks no service.
 
+use std::sync::Arc;
+
 use super::options::{AccessOptions, AwsOptions, StackOptions};
 use super::session::{self, Session, load};
+use crate::manifest::stack::Stack;
 use crate::store::{Lock, LockInfo, Store};
 
 /// The store of a stack, and the way to it.
@@ -24,8 +27,20 @@ impl Storage {
     /// prepared.
     pub(crate) fn open(options: &StackOptions, aws: &AwsOptions) -> anyhow::Result<Option<Self>> {
         let Some(stack) = load(options, aws.region.as_deref())? else { return Ok(None) };
+        Self::of(stack, options, aws).map(Some)
+    }
+
+    /// The store of a stack that is loaded.
+    ///
+    /// # Errors
+    /// When the way to the store can't be prepared.
+    pub(crate) fn of(
+        stack: Arc<Stack>,
+        options: &StackOptions,
+        aws: &AwsOptions,
+    ) -> anyhow::Result<Self> {
         let name = stack.name.clone();
-        Ok(Some(match session::local_store(&stack, options) {
+        Ok(match session::local_store(&stack, options) {
             Some(store) => Self {
                 store: Store::Local(store),
                 stack: name,
@@ -41,7 +56,7 @@ impl Storage {
                     session: Some(session),
                 }
             }
-        }))
+        })
     }
 
     /// Runs the work of a command to its end.

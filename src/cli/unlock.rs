@@ -1,5 +1,6 @@
 //! `lkh unlock`
 
+use super::next::{self, After};
 use super::options::{AwsOptions, StackOptions};
 use super::storage::Storage;
 use super::{code, print, print_json};
@@ -44,6 +45,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
                 holder.id, holder.operation, holder.who, holder.pid, holder.since
             ),
         });
+        next::say(&After::Unlocked, &args.stack);
         Ok(code::GOOD)
     })
 }

@@ -1,5 +1,6 @@
 //! `lkh validate`
 
+use super::next::{self, After};
 use super::options::StackOptions;
 use super::{code, print, session};
 
@@ -26,6 +27,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
             stack.name,
             crate::report::count(stack.resources.len(), "resource")
         ));
+        next::say(&After::Validated, &args.stack);
     }
     Ok(code::GOOD)
 }

@@ -31,6 +31,7 @@ use crate::manifest::template::Resolution;
 use crate::plan::decide::{Decision, Facts, decide};
 use crate::plan::{Action, Change, Plan};
 use crate::seeded::{self, Bug};
+use crate::state::SavedOutput;
 use crate::store::StoreError;
 use crate::value::Map;
 pub use verify::{EXISTS, evidence};
@@ -181,6 +182,11 @@ impl Applier {
             .iter()
             .filter_map(|(address, slot)| Some((address.clone(), Arc::clone(slot.get()?))))
             .collect())
+    }
+
+    /// Keeps what the stack's outputs are now.
+    pub async fn keep_outputs(&self, outputs: BTreeMap<String, SavedOutput>) {
+        self.keeper.outputs(outputs).await;
     }
 
     /// Logs the run's end.

@@ -3,6 +3,7 @@
 //! Every method is one whole, synced write. The first write that fails breaks
 //! the keeper: nothing is begun after that, and the run says why.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -16,7 +17,7 @@ use crate::address::Address;
 use crate::journal::{Begun, Event, Outcome};
 use crate::plan::Action;
 use crate::seeded::{self, Bug};
-use crate::state::{Record, State, Status};
+use crate::state::{Record, SavedOutput, State, Status};
 use crate::store::{Lock, Log, Store, StoreError};
 use crate::value::{Digest, Map, Value};
 
@@ -68,6 +69,15 @@ impl Keeper {
         match inner.error.take() {
             Some(error) => Err(error),
             None => Ok(()),
+        }
+    }
+
+    /// Keeps the stack's outputs, where they are not what is kept already.
+    pub async fn outputs(&self, outputs: BTreeMap<String, SavedOutput>) {
+        let mut inner = self.inner.lock().await;
+        if inner.state.outputs != outputs {
+            inner.state.set_outputs(outputs);
+            inner.dirty = true;
         }
     }
 

@@ -11,7 +11,10 @@ pub mod clock;
 pub mod entry;
 pub mod event;
 pub mod keeper;
+pub mod outputs;
+pub mod preflight;
 pub mod read;
+mod refresh;
 mod runs;
 pub mod status;
 pub mod survey;
@@ -19,7 +22,6 @@ pub mod survey;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use jiff::Timestamp;
 use tokio::sync::watch;
 
 use self::apply::{Applier, Ending, Finished};
@@ -27,19 +29,17 @@ use self::clock::Clock;
 use self::entry::{Entry, add_begun, entries, graph};
 use self::event::Observer;
 use self::keeper::Keeper;
+use self::outputs::{OutputValue, Remembered};
 use self::read::Unreadable;
 use self::survey::{Settled, Survey};
-use crate::adapter::{Live, Readiness};
 use crate::address::Address;
 use crate::exec::gateway::Gateway;
 use crate::journal;
 use crate::manifest::stack::Stack;
-use crate::plan::decide::differences;
 use crate::plan::{Action, Change, FORMAT_VERSION, Mode, Plan, PlannedCommand};
 use crate::seeded::{self, Bug};
-use crate::state::{Record, State, Status};
+use crate::state::State;
 use crate::store::{Lock, Store, StoreError};
-use crate::value::Path;
 
 /// Why the engine could not do its work at all.
 #[derive(Debug, thiserror::Error)]
@@ -136,6 +136,9 @@ impl Origin {
 pub struct Planned {
     /// The plan.
     pub plan: Plan,
+    /// The stack's outputs, as far as they are known before the apply.
+    pub outputs: Vec<OutputValue>,
+    remembered: Remembered,
     survey: Arc<Survey>,
     account: String,
     settled: BTreeMap<Address, Arc<Settled>>,
@@ -146,6 +149,8 @@ pub struct Planned {
 pub struct Report {
     /// Each resource, in the plan's order.
     pub resources: Vec<(Address, Action, Arc<Finished>)>,
+    /// The stack's outputs, with what they were before.
+    pub outputs: Vec<OutputValue>,
     /// Whether the run was told to stop.
     pub interrupted: bool,
 }
@@ -230,6 +235,7 @@ impl Engine {
             survey::recent::recent(state.as_ref(), log, self.clock.now())
         });
         let survey = Arc::new(Survey::of(self, mode, chosen, keep_all, recent));
+        let remembered = Remembered::of(&self.stack, state.as_ref());
         // Its evidence would be half of what a large plan keeps.
         let origin = state.map(Origin::of);
         let (account, mut settled) = survey.walk().await.map_err(EngineError::Account)?;
@@ -254,7 +260,11 @@ impl Engine {
             targets: targets.0.clone(),
             changes,
         };
-        Ok(Planned { plan, survey, account, settled })
+        let outputs = match mode {
+            Mode::Apply => outputs::planned(self, &account, &settled, &remembered),
+            Mode::Destroy => Vec::new(),
+        };
+        Ok(Planned { plan, outputs, remembered, survey, account, settled })
     }
 
     /// Carries a plan out. The lock is held from before the plan was made.
@@ -268,7 +278,7 @@ impl Engine {
         lock: &Arc<Lock>,
         stop: watch::Receiver<bool>,
     ) -> Result<Report, EngineError> {
-        let Planned { plan, survey, account, settled } = planned;
+        let Planned { plan, outputs: _, remembered: past, survey, account, settled } = planned;
         let state = self
             .state_of(&plan)
             .await?
@@ -295,7 +305,7 @@ impl Engine {
             Keeper::new(self.store.clone(), Arc::clone(lock), state, log, self.clock.clone());
         let applier = Arc::new(Applier::new(
             survey,
-            account,
+            account.clone(),
             settled,
             &plan,
             &remembered,
@@ -311,39 +321,15 @@ impl Engine {
                 Some((change.address.clone(), change.action, Arc::clone(finished)))
             })
             .collect();
-        let report = Report { resources, interrupted: *stop.borrow() };
+        let interrupted = *stop.borrow();
+        let mut report = Report { resources, outputs: Vec::new(), interrupted };
+        report.outputs = match plan.mode {
+            Mode::Destroy if report.is_good() => Vec::new(),
+            Mode::Apply | Mode::Destroy => outputs::applied(self, &account, &report, &past),
+        };
+        applier.keep_outputs(outputs::to_keep(&self.stack, &report.outputs)).await;
         applier.end(run, report.exit_code()).await?;
         Ok(report)
-    }
-
-    /// Reads everything that the state knows and brings its records up to date:
-    /// outputs, readiness, evidence. What was applied stays what it was, so
-    /// that drift still shows as drift.
-    ///
-    /// # Errors
-    /// When nothing can be read, or the state can't be written.
-    pub async fn refresh(
-        &self,
-        targets: &Targets,
-        lock: &Lock,
-    ) -> Result<Vec<(Address, Status)>, EngineError> {
-        let planned = self.survey(Mode::Apply, targets, true).await?;
-        let Some(mut state) = self.state_of(&planned.plan).await? else { return Ok(Vec::new()) };
-        let mut statuses = Vec::new();
-        let before = state.clone();
-        for (address, settled) in &planned.settled {
-            let Some(record) = state.resources.get_mut(address) else { continue };
-            let entry = planned.survey.entries.get(address);
-            let ignore = entry.map(|entry| entry.ignore.as_slice()).unwrap_or_default();
-            look_at(address, record, settled, ignore, self.clock.now());
-            statuses.push((address.clone(), record.status));
-        }
-        if state != before {
-            state.serial += 1;
-            self.store.back_up(lock).await?;
-            self.store.save(lock, &state).await?;
-        }
-        Ok(statuses)
     }
 
     /// The resources that the targets name; `None`: all.
@@ -412,56 +398,6 @@ impl Engine {
             return Err(foreign("region", &state.region, &self.region, next));
         }
         Ok(())
-    }
-}
-
-/// Brings a record up to date with what was read.
-fn look_at(
-    address: &Address,
-    record: &mut Record,
-    settled: &Settled,
-    ignore: &[Path],
-    now: Timestamp,
-) {
-    let adapter = address.kind.adapter();
-    let named = settled.desired.as_ref().map(|desired| &desired.identity);
-    if named.is_some_and(|named| named.is_known() && !named.is_same(&record.applied.identity)) {
-        // What was read is the object that the manifest names now, and tells
-        // nothing of the one that was applied.
-        record.status = Status::Drifted;
-        record.blockers.clear();
-        return;
-    }
-    match &settled.live {
-        None => record.status = Status::Unverified,
-        Some(Live::Absent) => {
-            record.status = Status::Missing;
-            record.blockers.clear();
-        }
-        Some(Live::Present(object)) => {
-            Arc::make_mut(&mut record.applied).outputs = object.outputs.clone();
-            record.blockers.clear();
-            record.status = match &settled.desired {
-                None => Status::Drifted,
-                Some(desired) => {
-                    let found = differences(adapter, desired, None, object, ignore);
-                    let ready = adapter.readiness(desired, object);
-                    match (found.is_equal() && settled.decision.steps.is_empty(), ready) {
-                        (true, Readiness::Ready) => Status::Applied,
-                        (_, Readiness::Waiting(blockers) | Readiness::NotReady(blockers)) => {
-                            record.blockers = blockers;
-                            Status::NotReady
-                        }
-                        (false, Readiness::Ready) => Status::Drifted,
-                    }
-                }
-            };
-        }
-    }
-    if let Some(live) = &settled.live {
-        let (live, commands) = (live.clone(), settled.evidence.clone());
-        let sighting = read::Sighting { live, commands, missing: None };
-        record.evidence = apply::evidence(&sighting, now);
     }
 }
 

@@ -74,6 +74,30 @@ impl Files {
         }
     }
 
+    /// Takes manifests that stand in no directory, by the same rules of names.
+    pub(super) fn texts(&mut self, texts: &[(&str, &[u8])]) {
+        let in_chart = |name: &str| {
+            FilePath::new(name).ancestors().skip(1).any(|folder| {
+                let chart = folder.join("Chart.yaml");
+                texts.iter().any(|(other, _)| FilePath::new(other) == chart)
+            })
+        };
+        for (name, bytes) in texts {
+            let extension = FilePath::new(name).extension();
+            let is_manifest = extension.is_some_and(|one| one == "yaml" || one == "yml");
+            if !is_manifest || in_chart(name) {
+                continue;
+            }
+            match take(&mut self.sources, &plain(name), bytes) {
+                Ok(file) => self.manifests.push(file),
+                Err(diagnostic) => {
+                    self.wrong.push(*diagnostic);
+                    self.incomplete = true;
+                }
+            }
+        }
+    }
+
     fn walk(&mut self, directory: &FilePath, root: &FilePath, depth: usize) {
         if depth > MAX_DIRECTORIES {
             let what = format!("directories are nested more than {MAX_DIRECTORIES} deep");

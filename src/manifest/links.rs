@@ -10,10 +10,12 @@ use petgraph::graph::{DiGraph, NodeIndex};
 use petgraph::visit::EdgeRef;
 
 use super::diagnostic::{Diagnostic, nearest};
+use super::outputs::DeclaredOutput;
 use super::resource::{Declared, DependsOn};
 use super::source::Span;
 use super::stack::{Phase, unknown_phase};
 use super::translate::Found;
+use super::when::SwitchedOff;
 use super::wording::list;
 use crate::adapter::Kind;
 use crate::address::{Address, Reference};
@@ -23,6 +25,8 @@ use crate::quote::quote;
 pub(super) struct Links<'a> {
     /// The resources, by address.
     pub(super) declared: &'a BTreeMap<Address, Declared>,
+    /// What a `when` switches off.
+    pub(super) off: &'a [(Declared, SwitchedOff)],
     /// Addresses of documents that can't be used; what refers to them is right
     /// once they are.
     pub(super) unusable: &'a BTreeSet<String>,
@@ -32,17 +36,54 @@ pub(super) struct Links<'a> {
 }
 
 impl Links<'_> {
-    /// Checks the references of every resource, and those of the stack.
-    pub(super) fn references(&self, of_stack: &[Found], wrong: &mut Vec<Diagnostic>) {
+    /// Checks the references of every resource, those of the stack's settings,
+    /// and those of its outputs.
+    pub(super) fn references(
+        &self,
+        of_stack: &[Found],
+        outputs: &[DeclaredOutput],
+        wrong: &mut Vec<Diagnostic>,
+    ) {
         for (address, declared) in self.declared {
             let found = &declared.found;
-            wrong.extend(found.iter().filter_map(|found| self.check(found, Some(address))));
+            wrong.extend(found.iter().filter_map(|found| self.check(found, Some(address), true)));
         }
-        wrong.extend(of_stack.iter().filter_map(|found| self.check(found, None)));
+        wrong.extend(of_stack.iter().filter_map(|found| self.check(found, None, true)));
+        // What is switched off may refer to what is too. An output of what is
+        // switched off is there when that is.
+        for (declared, _) in self.off {
+            let (found, from) = (&declared.found, Some(&declared.resource.address));
+            wrong.extend(found.iter().filter_map(|found| self.check(found, from, false)));
+        }
+        let found = outputs.iter().flat_map(|output| &output.found);
+        wrong.extend(found.filter_map(|found| self.check(found, None, false)));
     }
 
-    /// Checks one reference of a resource, or of the stack.
-    fn check(&self, found: &Found, from: Option<&Address>) -> Option<Diagnostic> {
+    /// The error for something that is declared, and needs what is switched off.
+    fn switched_off(&self, span: Span, target: &Address) -> Option<Diagnostic> {
+        let (_, off) = self.off_of(target)?;
+        Some(
+            Diagnostic::at(span, "a resource that is switched off")
+                .label(format!("{target} is declared {off}"))
+                .related(off.span, "this `when` switches it off")
+                .help("give both the same `when`, or do without it here"),
+        )
+    }
+
+    /// Why there is no such resource, where a `when` is the reason.
+    fn off_of(&self, target: &Address) -> Option<&(Declared, SwitchedOff)> {
+        // What nobody can decide yet is told of otherwise, or not wrong.
+        let decided = |off: &SwitchedOff| !off.value.has_unknown();
+        self.off
+            .iter()
+            .find(|(declared, off)| declared.resource.address == *target && decided(off))
+            .filter(|_| !self.declared.contains_key(target))
+            .filter(|_| !self.unusable.contains(&target.to_string()))
+    }
+
+    /// Checks one reference of a resource, or of the stack. `is_needed`: whether
+    /// what is switched off will not do.
+    fn check(&self, found: &Found, from: Option<&Address>, is_needed: bool) -> Option<Diagnostic> {
         let Reference::Output { target, attribute } = &found.reference else { return None };
         if from == Some(target) {
             return Some(
@@ -51,11 +92,15 @@ impl Links<'_> {
                     .help("write the value out, or refer to another resource"),
             );
         }
-        let Some(declared) = self.declared.get(target) else {
-            return self.dangling(found.span, target, Some(attribute));
-        };
         let adapter = target.kind.adapter();
-        let own = adapter.declared_outputs(&declared.resource.spec);
+        let own = match self.declared.get(target) {
+            Some(declared) => adapter.declared_outputs(&declared.resource.spec),
+            None => match self.off_of(target) {
+                Some(_) if is_needed => return self.switched_off(found.span, target),
+                Some(_) => return None,
+                None => return self.dangling(found.span, target, Some(attribute)),
+            },
+        };
         let names =
             adapter.outputs().iter().map(|(name, _)| *name).chain(own.iter().map(String::as_str));
         if names.clone().any(|name| name == attribute) {
@@ -112,8 +157,11 @@ impl Links<'_> {
 
     /// Checks what every resource depends on.
     pub(super) fn depends_on(&self, phases: Option<&[Phase]>, wrong: &mut Vec<Diagnostic>) {
-        for (address, declared) in self.declared {
+        let on = self.declared.values().map(|declared| (declared, true));
+        let off = self.off.iter().map(|(declared, _)| (declared, false));
+        for (declared, is_on) in on.chain(off) {
             let resource = &declared.resource;
+            let address = &resource.address;
             if let (Some(phase), Some(span), Some(phases)) =
                 (&resource.phase, declared.phase_span, phases)
                 && !phases.iter().any(|one| one.name == *phase)
@@ -127,7 +175,11 @@ impl Links<'_> {
                             .help("remove it"),
                     ),
                     DependsOn::Resource(target) if !self.declared.contains_key(target) => {
-                        wrong.extend(self.dangling(*span, target, None));
+                        match self.off_of(target) {
+                            Some(_) if is_on => wrong.extend(self.switched_off(*span, target)),
+                            Some(_) => {}
+                            None => wrong.extend(self.dangling(*span, target, None)),
+                        }
                     }
                     DependsOn::Resource(_) => {}
                     DependsOn::Phase(name) => {

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path as FilePath;
 use std::sync::Arc;
 
+use super::declaration::Declaration;
 use super::diagnostic::{Diagnostic, Diagnostics, MOST_TOLD, nearest};
 use super::files::Files;
 use super::links::{Links, circles};
@@ -20,11 +21,12 @@ use super::stack::{self, ExecMode, Stack, StackDocument, locate};
 use super::template::Resolution;
 use super::translate::Translator;
 use super::variables::{REGION, VariableInputs, assign};
+use super::when::{SwitchedOff, Verdict};
 use super::yaml;
 use crate::adapter::{Adapter, Context, Desired, Kind, Problem};
 use crate::address::{Address, Reference};
 use crate::quote::quote;
-use crate::value::{Digest, Value};
+use crate::value::{Digest, Map, Value};
 
 /// Reads and checks a directory of manifests.
 ///
@@ -33,17 +35,32 @@ use crate::value::{Digest, Value};
 pub fn load(directory: &FilePath, inputs: &VariableInputs) -> Result<Stack, Diagnostics> {
     let mut files = Files::default();
     files.directory(directory);
+    assemble(files, &directory.display().to_string(), inputs)
+}
+
+/// Checks manifests that stand in no directory, each with its name.
+///
+/// # Errors
+/// Everything that is wrong, in one run.
+pub fn load_texts(
+    texts: &[(&str, &[u8])],
+    place: &str,
+    inputs: &VariableInputs,
+) -> Result<Stack, Diagnostics> {
+    let mut files = Files::default();
+    files.texts(texts);
+    assemble(files, place, inputs)
+}
+
+fn assemble(mut files: Files, place: &str, inputs: &VariableInputs) -> Result<Stack, Diagnostics> {
     let variables: Vec<Node> =
         inputs.files.iter().filter_map(|path| files.variables(path)).collect();
     let Files { sources, mut wrong, manifests, mut incomplete, .. } = files;
     if manifests.is_empty() && wrong.is_empty() {
-        wrong.push(
-            Diagnostic::anywhere(format!(
-                "no manifests in {}",
-                quote(&directory.display().to_string())
-            ))
-            .help("manifests are files that end in .yaml or .yml; `--dir` says where they are"),
-        );
+        wrong
+            .push(Diagnostic::anywhere(format!("no manifests in {}", quote(place))).help(
+                "manifests are files that end in .yaml or .yml; `--dir` says where they are",
+            ));
         incomplete = true;
     }
     let mut documents = Vec::new();
@@ -58,11 +75,13 @@ pub fn load(directory: &FilePath, inputs: &VariableInputs) -> Result<Stack, Diag
         sources: &sources,
         inputs,
         wrong,
+        all: Vec::new(),
         declared: BTreeMap::new(),
+        off: Vec::new(),
         unusable: BTreeSet::new(),
         incomplete,
     };
-    let stack_document = assembly.sort(documents, directory);
+    let stack_document = assembly.sort(documents, place);
     let stack = assembly.check(stack_document, &variables);
     let mut wrong = assembly.wrong;
     let sources = Arc::new(sources);
@@ -82,19 +101,23 @@ struct Assembly<'a> {
     sources: &'a Sources,
     inputs: &'a VariableInputs,
     wrong: Vec<Diagnostic>,
+    /// The resources, until it is known which of them are declared.
+    all: Vec<Declared>,
     declared: BTreeMap<Address, Declared>,
+    /// What a `when` switches off.
+    off: Vec<(Declared, SwitchedOff)>,
     unusable: BTreeSet<String>,
     incomplete: bool,
 }
 
 impl Assembly<'_> {
     /// Sorts documents by what they are, and tells of what stands twice.
-    fn sort(&mut self, documents: Vec<Document>, directory: &FilePath) -> Option<StackDocument> {
+    fn sort(&mut self, documents: Vec<Document>, place: &str) -> Option<StackDocument> {
         let mut stack: Option<(Span, StackDocument)> = None;
         for document in documents {
             match document {
                 Document::Unusable(address) => self.unusable.extend(address),
-                Document::Stack { name, span, node } => match &stack {
+                Document::Stack { name, description, span, node } => match &stack {
                     Some((first, _)) => self.wrong.push(
                         Diagnostic::at(span, "a second Stack")
                             .label("again here")
@@ -102,14 +125,33 @@ impl Assembly<'_> {
                             .help("a directory holds one stack: keep one of them"),
                     ),
                     None => {
-                        stack =
-                            Some((span, stack::read(name, node, self.sources, &mut self.wrong)));
+                        let named = (name, description);
+                        let read = stack::read(named, node, self.sources, &mut self.wrong);
+                        stack = Some((span, read));
                     }
                 },
-                Document::Resource(declared) => {
-                    let address = declared.resource.address.clone();
-                    match self.declared.get(&address) {
-                        Some(first) => self.wrong.push(
+                Document::Resource(declared) => self.all.push(*declared),
+            }
+        }
+        if stack.is_none() && !self.incomplete && !self.unusable.contains(STACK_KIND) {
+            self.wrong.push(Diagnostic::anywhere(format!("no Stack in {}", quote(place))).help(
+                "one document says what the stack is called: \
+                     `{apiVersion: lkh/v1, kind: Stack, metadata: {name: ...}, spec: {}}`",
+            ));
+        }
+        stack.map(|(_, stack)| stack)
+    }
+
+    /// Finds out which resources are declared, and tells of what is declared
+    /// twice. Two documents may share an address, as long as only one of them
+    /// is.
+    fn select(&mut self, variables: &Map) {
+        for declared in std::mem::take(&mut self.all) {
+            let address = declared.resource.address.clone();
+            let off = match declared.when.verdict(variables, &mut self.wrong) {
+                Verdict::On => match self.declared.get(&address) {
+                    Some(first) => {
+                        self.wrong.push(
                             Diagnostic::at(
                                 declared.resource.origin.span,
                                 format!("{address} is declared twice"),
@@ -117,27 +159,23 @@ impl Assembly<'_> {
                             .label("again here")
                             .related(first.resource.origin.span, "first here")
                             .help("rename or remove one of them"),
-                        ),
-                        None => {
-                            self.declared.insert(address, *declared);
-                        }
+                        );
+                        continue;
                     }
+                    None => {
+                        self.declared.insert(address, declared);
+                        continue;
+                    }
+                },
+                Verdict::Off(off) => off,
+                Verdict::Undecided(off) => {
+                    // What refers to it may well be right.
+                    self.unusable.insert(address.to_string());
+                    off
                 }
-            }
+            };
+            self.off.push((declared, off));
         }
-        if stack.is_none() && !self.incomplete && !self.unusable.contains(STACK_KIND) {
-            self.wrong.push(
-                Diagnostic::anywhere(format!(
-                    "no Stack in {}",
-                    quote(&directory.display().to_string())
-                ))
-                .help(
-                    "one document says what the stack is called: \
-                     `{apiVersion: lkh/v1, kind: Stack, metadata: {name: ...}, spec: {}}`",
-                ),
-            );
-        }
-        stack.map(|(_, stack)| stack)
     }
 
     fn check(&mut self, document: Option<StackDocument>, files: &[Node]) -> Option<Stack> {
@@ -157,17 +195,29 @@ impl Assembly<'_> {
                 .map_or(Resolution::Unknown, |region| Resolution::Known(region.as_str().into())),
             Reference::AccountId | Reference::Output { .. } => Resolution::Unknown,
         };
+        // Without a Stack every variable would be undeclared.
+        if document.is_some() {
+            for declared in &self.all {
+                declared.when.check(declarations, &mut self.wrong);
+            }
+        }
+        self.select(&variables);
         self.specs(&lookup);
         let mut wrong = std::mem::take(&mut self.wrong);
+        let off = || self.off.iter().map(|(declared, _)| declared);
         if let Some(document) = &document {
-            undeclared(document, &self.declared, &mut wrong);
+            undeclared(document, self.declared.values().chain(off()), &mut wrong);
         }
         let links = Links {
             declared: &self.declared,
+            off: &self.off,
             unusable: &self.unusable,
             incomplete: self.incomplete,
         };
-        links.references(document.as_ref().map_or(&[], |document| &document.found), &mut wrong);
+        let (settings, outputs) = document.as_ref().map_or((&[][..], &[][..]), |document| {
+            (document.found.as_slice(), document.outputs.as_slice())
+        });
+        links.references(settings, outputs, &mut wrong);
         links.depends_on(document.as_ref().map(|document| document.phases.as_slice()), &mut wrong);
         circles(&self.declared, &mut wrong);
         self.ignored(&mut wrong);
@@ -176,9 +226,24 @@ impl Assembly<'_> {
         self.desired(region.as_deref(), cluster, &mut wrong);
         self.wrong = wrong;
         let (document, settings) = (document?, settings?);
+        let is_off = |address: &Address| {
+            !self.declared.contains_key(address)
+                && self.off.iter().any(|(declared, _)| declared.resource.address == *address)
+        };
+        let outputs = document
+            .outputs
+            .into_iter()
+            .map(|output| output.settle(&lookup, &is_off, &mut self.wrong))
+            .collect();
         Some(Stack {
             name: document.name,
+            description: document.description,
             phases: document.phases,
+            parameters: document
+                .declarations
+                .into_iter()
+                .map(Declaration::into_parameter)
+                .collect(),
             variables,
             toolbox: settings.toolbox,
             region,
@@ -189,6 +254,11 @@ impl Assembly<'_> {
                 .into_values()
                 .map(|declared| declared.resource)
                 .collect(),
+            switched_off: std::mem::take(&mut self.off)
+                .into_iter()
+                .map(|(declared, off)| (declared.resource, off))
+                .collect(),
+            outputs,
             digest: Digest::of(&[]),
             sources: Arc::default(),
         })
@@ -197,7 +267,9 @@ impl Assembly<'_> {
     /// Turns the specs from nodes into values, and checks them by the schemas
     /// of their kinds.
     fn specs(&mut self, lookup: &(dyn Fn(&Reference) -> Resolution + Sync)) {
-        let kinds: BTreeSet<Kind> = self.declared.keys().map(|address| address.kind).collect();
+        let off = self.off.iter_mut().map(|(declared, _)| declared);
+        let declared: Vec<&mut Declared> = self.declared.values_mut().chain(off).collect();
+        let kinds: BTreeSet<Kind> = declared.iter().map(|one| one.resource.address.kind).collect();
         let mut schemas: BTreeMap<Kind, SpecSchema> = BTreeMap::new();
         for kind in kinds {
             match SpecSchema::new(&kind.adapter().schema()) {
@@ -210,7 +282,6 @@ impl Assembly<'_> {
             }
         }
         let sources = self.sources;
-        let declared: Vec<&mut Declared> = self.declared.values_mut().collect();
         let wrong = each(declared, |declared| {
             // The node is dropped here: places take more room than values.
             let Some(spec) = declared.spec.take() else { return Vec::new() };
@@ -347,13 +418,16 @@ fn claims(adapter: &dyn Adapter, desired: &Desired) -> Vec<(String, String)> {
 }
 
 /// Tells of references to variables that no one declares.
-fn undeclared(
+fn undeclared<'a>(
     document: &StackDocument,
-    declared: &BTreeMap<Address, Declared>,
+    declared: impl Iterator<Item = &'a Declared>,
     wrong: &mut Vec<Diagnostic>,
 ) {
-    let names: BTreeSet<&str> =
-        document.declarations.iter().map(|declaration| declaration.name.as_str()).collect();
+    let names: BTreeSet<&str> = document
+        .declarations
+        .iter()
+        .map(|declaration| declaration.parameter.name.as_str())
+        .collect();
     let in_defaults = document.declarations.iter().flat_map(|declaration| &declaration.found);
     for found in in_defaults.clone() {
         if let Reference::Output { .. } = found.reference {
@@ -364,8 +438,9 @@ fn undeclared(
             );
         }
     }
-    let in_specs = declared.values().flat_map(|declared| &declared.found);
-    for found in in_specs.chain(in_defaults).chain(&document.found) {
+    let in_specs = declared.flat_map(|declared| &declared.found);
+    let in_outputs = document.outputs.iter().flat_map(|output| &output.found);
+    for found in in_specs.chain(in_defaults).chain(&document.found).chain(in_outputs) {
         let Reference::Variable(name) = &found.reference else { continue };
         if names.contains(name.as_str()) {
             continue;

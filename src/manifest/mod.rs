@@ -9,6 +9,7 @@
 //! not know the engine, and nothing in it but `files` touches the disk.
 
 pub mod bucket;
+pub mod declaration;
 pub mod diagnostic;
 mod encoding;
 mod field;
@@ -16,6 +17,7 @@ mod files;
 mod links;
 pub mod load;
 pub mod node;
+pub mod outputs;
 mod parallel;
 pub mod resource;
 mod scalar;
@@ -26,5 +28,6 @@ pub mod stack;
 pub mod template;
 mod translate;
 pub mod variables;
+pub mod when;
 mod wording;
 pub mod yaml;

@@ -1,7 +1,7 @@
 //! The envelope of a manifest, and the resource that it declares.
 //!
 //! The envelope is the same for every kind: `apiVersion`, `kind`, `metadata`,
-//! `spec`, `external`, `lifecycle`, `dependsOn`. Its texts are plain: what a
+//! `spec`, `external`, `lifecycle`, `dependsOn`, `when`. Its texts are plain: what a
 //! resource is called and depends on can be read without knowing a variable.
 //! This module must not look into a spec.
 
@@ -15,7 +15,8 @@ use super::field::parse_path;
 use super::node::{Content, Entry, Node};
 use super::source::Span;
 use super::translate::Found;
-use super::wording::{unknown_field, wrong_type};
+use super::when::{Condition, When, read as read_when};
+use super::wording::{not_a_name, unknown_field, wrong_type};
 use crate::adapter::Kind;
 use crate::address::{Address, is_name};
 use crate::quote::quote;
@@ -33,6 +34,10 @@ pub struct Resource {
     pub address: Address,
     /// The phase it belongs to.
     pub phase: Option<String>,
+    /// What it is for, in a line.
+    pub description: Option<String>,
+    /// Under which values of variables it is declared; empty: always.
+    pub when: Vec<Condition>,
     /// Whether it is only read, and must exist.
     pub external: bool,
     /// The spec; references to what is not known yet are unknown values that
@@ -119,6 +124,7 @@ pub(super) struct Declared {
     pub(super) found: Vec<Found>,
     /// Whether nothing is wrong with the spec by itself.
     pub(super) sound: bool,
+    pub(super) when: When,
     pub(super) phase_span: Option<Span>,
     pub(super) depends_spans: Vec<Span>,
     pub(super) ignore_spans: Vec<Span>,
@@ -131,6 +137,8 @@ pub(super) enum Document {
     Stack {
         /// Its name.
         name: String,
+        /// What it is, in a line.
+        description: Option<String>,
         /// Where the name was written.
         span: Span,
         /// The whole document.
@@ -165,11 +173,16 @@ pub(super) fn read(node: Node, document: usize, wrong: &mut Vec<Diagnostic>) -> 
     }
     if is_stack {
         return match name {
-            Some((name, span)) => Document::Stack { name: name.to_owned(), span, node },
+            Some((name, span)) => {
+                let description = envelope.description(&node);
+                Document::Stack { name: name.to_owned(), description, span, node }
+            }
             None => Document::Unusable(Some(STACK_KIND.to_owned())),
         };
     }
     let phase = envelope.phase(&node);
+    let description = envelope.description(&node);
+    let when = read_when(node.entry("when"), envelope.wrong);
     let external = envelope.truth(node.entry("external")).unwrap_or(false);
     let (lifecycle, ignore_spans) = envelope.lifecycle(&node);
     let (depends_on, depends_spans) = envelope.depends_on(&node);
@@ -192,6 +205,8 @@ pub(super) fn read(node: Node, document: usize, wrong: &mut Vec<Diagnostic>) -> 
     let resource = Resource {
         address,
         phase: phase.map(|(phase, _)| phase.to_owned()),
+        description,
+        when: when.conditions(),
         external,
         spec: Value::Null,
         depends_on,
@@ -205,14 +220,15 @@ pub(super) fn read(node: Node, document: usize, wrong: &mut Vec<Diagnostic>) -> 
         spec: spec.filter(|spec| matches!(spec.value.content, Content::Map(_))),
         found: Vec::new(),
         sound: false,
+        when,
         phase_span,
         depends_spans,
         ignore_spans,
     }))
 }
 
-const FIELDS: [&str; 7] =
-    ["apiVersion", "kind", "metadata", "spec", "external", "lifecycle", "dependsOn"];
+const FIELDS: [&str; 8] =
+    ["apiVersion", "kind", "metadata", "spec", "external", "lifecycle", "dependsOn", "when"];
 const STACK_FIELDS: [&str; 4] = ["apiVersion", "kind", "metadata", "spec"];
 
 struct Envelope<'a> {
@@ -244,7 +260,7 @@ impl Envelope<'_> {
                 "preventDestroy" | "ignoreChanges" if known.contains(&"lifecycle") => {
                     Some(format!("write it under lifecycle: `lifecycle: {{{key}: ...}}`"))
                 }
-                "external" | "lifecycle" | "dependsOn" if known == STACK_FIELDS => {
+                "external" | "lifecycle" | "dependsOn" | "when" if known == STACK_FIELDS => {
                     Some("only resources have it".to_owned())
                 }
                 _ if diagnostic
@@ -341,7 +357,8 @@ impl Envelope<'_> {
             return None;
         };
         let metadata = self.map(entry)?;
-        let known: &[&str] = if is_stack { &["name"] } else { &["name", "phase"] };
+        let known: &[&str] =
+            if is_stack { &["name", "description"] } else { &["name", "phase", "description"] };
         self.fields(metadata, known, "`metadata`");
         let (name, span) = self.required_text(metadata, "name", entry.key_span)?;
         if !is_name(name) {
@@ -366,6 +383,11 @@ impl Envelope<'_> {
     fn phase<'n>(&mut self, node: &'n Node) -> Option<(&'n str, Span)> {
         let entry = node.get("metadata")?.entry("phase")?;
         self.text(entry.point(), &entry.value)
+    }
+
+    fn description(&mut self, node: &Node) -> Option<String> {
+        let entry = node.get("metadata")?.entry("description")?;
+        self.text(entry.point(), &entry.value).map(|(text, _)| text.to_owned())
     }
 
     fn lifecycle(&mut self, node: &Node) -> (Lifecycle, Vec<Span>) {
@@ -446,25 +468,6 @@ impl Envelope<'_> {
         );
         near
     }
-}
-
-/// The error for a text that can't be a name.
-pub(super) fn not_a_name(span: Span, name: &str) -> Diagnostic {
-    let proposal: String = name
-        .to_lowercase()
-        .chars()
-        .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
-        .collect();
-    let proposal = proposal.trim_matches('-');
-    let rule = "lowercase letters, digits and inner hyphens, 63 characters at most";
-    let help = if is_name(proposal) {
-        format!("write {}: {rule}", quote(proposal))
-    } else {
-        format!("a name is made of {rule}")
-    };
-    Diagnostic::at(span, "not a valid name")
-        .label(format!("{} can't be a name", quote(name)))
-        .help(help)
 }
 
 #[cfg(test)]

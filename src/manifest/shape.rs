@@ -10,8 +10,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value as Json;
 
+use super::declaration::VariableType;
 use super::stack::ExecMode;
-use super::variables::VariableType;
 
 /// The spec of the document `kind: Stack`.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
@@ -32,6 +32,23 @@ pub(super) struct StackSpec {
     /// Where the state goes.
     #[serde(default)]
     state: Option<StateSpec>,
+    /// What an installation tells once it is applied, by name.
+    #[serde(default)]
+    pub(super) outputs: BTreeMap<String, OutputSpec>,
+}
+
+/// An output: a value that people and programs ask for after an apply.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct OutputSpec {
+    /// A reference, such as `${EksCluster.main.endpoint}`, or a text with
+    /// references.
+    value: String,
+    /// What it is for.
+    pub(super) description: Option<String>,
+    /// Whether the value is never to be shown. It is not kept either.
+    #[serde(default)]
+    pub(super) sensitive: bool,
 }
 
 /// A phase: a named group of resources.
@@ -108,6 +125,9 @@ pub(super) struct VariableSpec {
     /// A regular expression that the whole text (each member of a list) must
     /// match.
     pub(super) pattern: Option<String>,
+    /// The only values that the variable (each member of a list) may have.
+    #[schemars(length(min = 1))]
+    pub(super) allowed: Option<Vec<Json>>,
     /// What the variable is for.
     pub(super) description: Option<String>,
     /// Whether the value is never to be shown.

@@ -12,16 +12,19 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::bucket::{self, StateBucket};
+use super::declaration::{Declaration, Parameter, declarations};
 use super::diagnostic::{Diagnostic, Diagnostics, nearest};
 use super::node::Node;
+use super::outputs::{self, DeclaredOutput, Output};
 use super::parallel::each;
-use super::resource::{Resource, not_a_name};
+use super::resource::Resource;
 use super::schema::{SpecSchema, Subject};
-use super::shape::{self, VariableSpec};
+use super::shape;
 use super::source::{Sources, Span};
 use super::template::{self, Resolution};
 use super::translate::{Found, Translator};
-use super::variables::{Declaration, compile};
+use super::when::SwitchedOff;
+use super::wording::not_a_name;
 use super::yaml;
 use crate::adapter::Problem;
 use crate::address::{Address, Reference, is_name};
@@ -34,8 +37,12 @@ use crate::value::{Digest, Map, Path, Value};
 pub struct Stack {
     /// Its name.
     pub name: String,
+    /// What it is, in a line.
+    pub description: Option<String>,
     /// Its phases, in order.
     pub phases: Vec<Phase>,
+    /// The variables that it declares, as written.
+    pub parameters: Vec<Parameter>,
     /// The values of its variables. What depends on the account or the region
     /// is unknown until these are known; what is sensitive is marked.
     pub variables: Map,
@@ -52,6 +59,10 @@ pub struct Stack {
     pub state_bucket: Option<StateBucket>,
     /// What should exist, by address.
     pub resources: Vec<Resource>,
+    /// What a `when` switches off, with the condition that does not hold.
+    pub switched_off: Vec<(Resource, SwitchedOff)>,
+    /// What it tells once it is applied.
+    pub outputs: Vec<Output>,
     /// The digest of all that the manifests mean: of no comment, file name or
     /// order, and of no secret.
     pub digest: Digest,
@@ -199,7 +210,9 @@ pub fn schema() -> Schema {
 #[derive(Debug)]
 pub(super) struct StackDocument {
     pub(super) name: String,
+    pub(super) description: Option<String>,
     pub(super) declarations: Vec<Declaration>,
+    pub(super) outputs: Vec<DeclaredOutput>,
     pub(super) phases: Vec<Phase>,
     /// Toolbox, Kubernetes and state as values with their references.
     pub(super) settings: Value,
@@ -210,7 +223,7 @@ pub(super) struct StackDocument {
 
 /// Reads the document `kind: Stack`.
 pub(super) fn read(
-    name: String,
+    (name, description): (String, Option<String>),
     node: Node,
     sources: &Sources,
     wrong: &mut Vec<Diagnostic>,
@@ -219,7 +232,9 @@ pub(super) fn read(
     let mut translator = Translator::new(sources, &nothing);
     let mut document = StackDocument {
         name,
+        description,
         declarations: Vec::new(),
+        outputs: Vec::new(),
         phases: Vec::new(),
         settings: Value::map(),
         found: Vec::new(),
@@ -242,9 +257,13 @@ pub(super) fn read(
     }
     document.declarations = declarations(&spec.value, &value, &found, wrong);
     document.phases = phases(&spec.value, wrong);
-    let in_variables = spec.value.entry("variables").map(|entry| range_of(&entry.value));
+    document.outputs = outputs::read(&spec.value, &value, &found, wrong);
+    let inside: Vec<_> = ["variables", "outputs"]
+        .into_iter()
+        .filter_map(|field| Some(range_of(&spec.value.entry(field)?.value)))
+        .collect();
     let is_setting = |found: &&Found| {
-        in_variables.is_none_or(|(start, end)| found.span.start < start || found.span.start > end)
+        !inside.iter().any(|(start, end)| (start..=end).contains(&&found.span.start))
     };
     document.found = found.iter().filter(is_setting).cloned().collect();
     document.settings = value;
@@ -254,58 +273,6 @@ pub(super) fn read(
 /// The first and the last byte of a node.
 fn range_of(node: &Node) -> (u32, u32) {
     (node.span.start, node.span.end())
-}
-
-fn declarations(
-    spec: &Node,
-    value: &Value,
-    found: &[Found],
-    wrong: &mut Vec<Diagnostic>,
-) -> Vec<Declaration> {
-    let entries = spec.get("variables").map_or(&[][..], Node::entries);
-    let mut declarations = Vec::new();
-    for entry in entries {
-        let name = &entry.key;
-        let is_variable_name = name.starts_with(|c: char| c.is_ascii_alphabetic())
-            && name.len() <= 63
-            && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
-        if !is_variable_name {
-            wrong.push(
-                Diagnostic::at(entry.key_span, "not a valid name of a variable")
-                    .label(format!("{} can't be a name", quote(name)))
-                    .help("a letter, then letters, digits, `_` and `-`, 63 characters at most"),
-            );
-        }
-        let value = value.get("variables").and_then(|variables| variables.get(name));
-        let field = |key: &str| value.and_then(|value| value.get(key));
-        let place =
-            |key: &str| entry.value.entry(key).map_or(entry.key_span, super::node::Entry::point);
-        // What the schema has refused is told; the name still counts.
-        let variable: VariableSpec =
-            value.and_then(|value| value.to_spec().ok()).unwrap_or_default();
-        if let Some(pattern) = &variable.pattern
-            && compile(pattern).is_err()
-        {
-            wrong.push(
-                Diagnostic::at(place("pattern"), "not a regular expression")
-                    .label(format!("{} can't be compiled", quote(pattern))),
-            );
-        }
-        let (start, end) = range_of(&entry.value);
-        let own = found.iter().filter(|found| (start..=end).contains(&found.span.start));
-        declarations.push(Declaration {
-            name: name.clone(),
-            name_span: entry.key_span,
-            default: field("default").cloned(),
-            sandbox_value: field("sandboxValue").cloned(),
-            default_span: place("default"),
-            sandbox_span: place("sandboxValue"),
-            pattern_span: place("pattern"),
-            found: own.cloned().collect(),
-            spec: variable,
-        });
-    }
-    declarations
 }
 
 fn phases(spec: &Node, wrong: &mut Vec<Diagnostic>) -> Vec<Phase> {
@@ -443,6 +410,15 @@ pub(super) fn digest(stack: &Stack) -> Digest {
     });
     if let (Some(bucket), Some(map)) = (&stack.state_bucket, meaning.as_object_mut()) {
         map.insert("stateBucket".into(), json!(bucket));
+    }
+    if let (false, Some(map)) = (stack.outputs.is_empty(), meaning.as_object_mut()) {
+        let outputs: BTreeMap<_, _> = stack
+            .outputs
+            .iter()
+            // What is written in a sensitive one may itself be the secret.
+            .map(|one| (&one.name, (!one.sensitive).then_some(&one.written)))
+            .collect();
+        map.insert("outputs".into(), json!(outputs));
     }
     Digest::of(meaning.to_string().as_bytes())
 }

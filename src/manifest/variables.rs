@@ -7,18 +7,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jsonschema::Validator;
-use schemars::JsonSchema;
-use serde::Deserialize;
-use serde_json::{Value as Json, json};
-
+use super::declaration::{Declaration, Refusal, VariableType};
 use super::diagnostic::{Diagnostic, nearest};
 use super::node::{Content, Node};
-use super::scalar;
-use super::shape::VariableSpec;
 use super::source::Span;
 use super::template::{self, Resolution, type_name};
-use super::translate::{Found, literal};
+use super::translate::literal;
 use crate::address::Reference;
 use crate::quote::{plain, quote};
 use crate::value::{Map, Value};
@@ -28,92 +22,6 @@ const MAX_VALUE: usize = 64 * 1024;
 
 /// The variable that tells the region, where a stack declares it.
 pub(super) const REGION: &str = "region";
-
-/// The type of a variable.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum VariableType {
-    /// A text.
-    #[default]
-    String,
-    /// A number.
-    Number,
-    /// true or false.
-    Bool,
-    /// A list of texts, numbers and truth values.
-    List,
-}
-
-impl VariableType {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::String => "a text",
-            Self::Number => "a number",
-            Self::Bool => "true or false",
-            Self::List => "a list",
-        }
-    }
-
-    /// Whether a value is of this type. What is not known yet is: it ends up
-    /// in a text.
-    fn fits(self, value: &Value) -> bool {
-        let is_scalar = |value: &Value| {
-            matches!(
-                value,
-                Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Unknown(_)
-            )
-        };
-        match value {
-            Value::Null | Value::Unknown(_) => true,
-            Value::Sensitive(inner) => self.fits(inner),
-            Value::String(_) => self == Self::String,
-            Value::Number(_) => self == Self::Number,
-            Value::Bool(_) => self == Self::Bool,
-            Value::List(members) => self == Self::List && members.iter().all(is_scalar),
-            Value::Map(_) => false,
-        }
-    }
-
-    /// The value of an argument.
-    fn parse(self, text: &str) -> Option<Value> {
-        match self {
-            Self::String => Some(Value::from(text)),
-            Self::Number => match scalar::plain(text) {
-                Ok(Content::Number(number)) => Some(Value::Number(number)),
-                Ok(_) | Err(_) => None,
-            },
-            Self::Bool => match text {
-                "true" => Some(Value::Bool(true)),
-                "false" => Some(Value::Bool(false)),
-                _ => None,
-            },
-            Self::List if text.trim().is_empty() => Some(Value::List(Vec::new())),
-            Self::List if text.trim_start().starts_with('[') => {
-                let json: Json = serde_json::from_str(text).ok()?;
-                Some(Value::from_json(&json)).filter(|value| self.fits(value))
-            }
-            Self::List => Some(Value::List(
-                text.split(',').map(|member| Value::from(member.trim())).collect(),
-            )),
-        }
-    }
-}
-
-/// A declared variable, with the places of what may be wrong.
-#[derive(Debug)]
-pub(super) struct Declaration {
-    pub(super) name: String,
-    pub(super) name_span: Span,
-    pub(super) spec: VariableSpec,
-    pub(super) default: Option<Value>,
-    pub(super) sandbox_value: Option<Value>,
-    /// Where to point for default, sandbox value and pattern.
-    pub(super) default_span: Span,
-    pub(super) sandbox_span: Span,
-    pub(super) pattern_span: Span,
-    /// The references in the default.
-    pub(super) found: Vec<Found>,
-}
 
 /// The variables that are given, and how the stack is run.
 #[derive(Debug, Clone, Default)]
@@ -129,6 +37,9 @@ pub struct VariableInputs {
     /// is given no other value takes it; without it, that variable tells the
     /// region.
     pub region: Option<String>,
+    /// Whether variables may stay without a value that must be given: for a
+    /// look at a stack that nobody has begun to use.
+    pub open: bool,
 }
 
 /// Where a value was given.
@@ -151,16 +62,17 @@ pub(super) fn assign(
     wrong: &mut Vec<Diagnostic>,
 ) -> Map {
     let mut assigner = Assigner {
-        by_name: declarations.iter().map(|one| (one.name.as_str(), one)).collect(),
+        by_name: declarations.iter().map(|one| (one.parameter.name.as_str(), one)).collect(),
         wrong,
     };
     let mut given = assigner.given(inputs, files);
     for declaration in declarations {
-        let name = declaration.name.as_str();
+        let name = declaration.parameter.name.as_str();
         if given.contains_key(name) {
             continue;
         }
-        let fallback = match (&declaration.default, &declaration.sandbox_value) {
+        let fallback = match (&declaration.parameter.default, &declaration.parameter.sandbox_value)
+        {
             // Where there is no default, or it says "none".
             (None | Some(Value::Null), Some(value)) if sandbox => {
                 Some((value.clone(), Given::Sandbox(declaration.sandbox_span)))
@@ -172,6 +84,7 @@ pub(super) fn assign(
             Some(fallback) => {
                 given.insert(name, fallback);
             }
+            None if inputs.open => {}
             None => assigner.missing(declaration),
         }
     }
@@ -237,16 +150,16 @@ impl<'a> Assigner<'a> {
                 self.wrong.push(diagnostic);
                 continue;
             };
-            if let Some(value) = declaration.spec.kind.parse(text) {
+            if let Some(value) = declaration.parameter.kind.parse(text) {
                 given.insert(*name, (value, Given::Argument));
                 continue;
             }
-            let expected = declaration.spec.kind.as_str();
+            let expected = declaration.parameter.kind.as_str();
             let mut summary = format!("--var {name}: must be {expected}");
-            if !declaration.spec.sensitive {
+            if !declaration.parameter.sensitive {
                 summary = format!("{summary}, not {}", quote(text));
             }
-            self.wrong.push(Diagnostic::anywhere(summary).maybe_help(describe(declaration)));
+            self.wrong.push(Diagnostic::anywhere(summary).maybe_help(declaration.parameter.hint()));
             // Given after all, so that it is not told of as missing too.
             given.insert(*name, (Value::Unknown(String::new()), Given::Argument));
         }
@@ -268,11 +181,11 @@ impl<'a> Assigner<'a> {
     }
 
     fn missing(&mut self, declaration: &Declaration) {
-        let name = &declaration.name;
+        let name = &declaration.parameter.name;
         let mut diagnostic =
             Diagnostic::at(declaration.name_span, format!("the variable `{name}` has no value"))
                 .help(format!("pass `--var {name}=VALUE`, or set it in a --var-file"));
-        diagnostic.label = declaration.spec.description.as_deref().map(plain);
+        diagnostic.label = declaration.parameter.description.as_deref().map(plain);
         self.wrong.push(diagnostic);
     }
 
@@ -385,19 +298,20 @@ impl<'a> Assigner<'a> {
                 return None;
             }
         };
-        if !declaration.spec.kind.fits(&value) {
-            let expected = declaration.spec.kind.as_str();
-            let is_list = declaration.spec.kind == VariableType::List && value.as_list().is_some();
+        if !declaration.parameter.kind.fits(&value) {
+            let expected = declaration.parameter.kind.as_str();
+            let is_list =
+                declaration.parameter.kind == VariableType::List && value.as_list().is_some();
             let found = if is_list { "a list of lists or maps" } else { type_name(&value) };
             let mut diagnostic = Self::at(
                 declaration,
                 place,
-                format!("the variable `{}` must be {expected}", declaration.name),
+                format!("the variable `{}` must be {expected}", declaration.parameter.name),
             )
             .label(format!("found {found}"))
-            .maybe_help(describe(declaration));
+            .maybe_help(declaration.parameter.hint());
             if matches!(
-                (declaration.spec.kind, &value),
+                (declaration.parameter.kind, &value),
                 (VariableType::String, Value::Number(_) | Value::Bool(_))
             ) {
                 diagnostic.help = Some("quote it".to_owned());
@@ -406,8 +320,10 @@ impl<'a> Assigner<'a> {
             return None;
         }
         if size(&value) > MAX_VALUE {
-            let summary =
-                format!("the value of `{}` is longer than {MAX_VALUE} bytes", declaration.name);
+            let summary = format!(
+                "the value of `{}` is longer than {MAX_VALUE} bytes",
+                declaration.parameter.name
+            );
             let diagnostic = Self::at(declaration, place, summary);
             self.wrong.push(diagnostic);
             return None;
@@ -415,38 +331,43 @@ impl<'a> Assigner<'a> {
         if !self.matches(declaration, &value, place) {
             return None;
         }
-        let is_sensitive = declaration.spec.sensitive && !value.is_null();
+        let is_sensitive = declaration.parameter.sensitive && !value.is_null();
         Some(if is_sensitive { template::sensitive(value) } else { value })
     }
 
-    /// Whether every text of a value matches the pattern.
+    /// Whether a value matches the pattern and is allowed.
     fn matches(&mut self, declaration: &Declaration, value: &Value, place: Given) -> bool {
-        let Some(pattern) = &declaration.spec.pattern else { return true };
-        // A pattern that can't be compiled has been told of.
-        let Ok(validator) = compile(pattern) else { return true };
-        let mut value = value;
-        let mut sensitive = declaration.spec.sensitive;
-        while let Value::Sensitive(inner) = value {
-            value = inner;
-            sensitive = true;
-        }
-        let members = value.as_list().unwrap_or(std::slice::from_ref(value));
-        let wrong = members.iter().find(|member| {
-            member.as_str().is_some_and(|text| !validator.is_valid(&Json::String(text.to_owned())))
-        });
-        let Some(wrong) = wrong.and_then(Value::as_str) else { return true };
-        let name = &declaration.name;
-        let summary = format!("the value of the variable `{name}` does not match its pattern");
-        let found = if sensitive { "the value".to_owned() } else { quote(wrong) };
+        let parameter = &declaration.parameter;
+        let Some(refusal) = parameter.refuses(value) else { return true };
+        let is_hidden = parameter.sensitive || value.has_sensitive();
+        let found =
+            if is_hidden { "the value".to_owned() } else { parameter.shown(refusal.value()) };
+        let name = &parameter.name;
+        let (summary, span, what) = match refusal {
+            Refusal::Pattern(_) => (
+                format!("the value of the variable `{name}` does not match its pattern"),
+                declaration.pattern_span,
+                "the pattern",
+            ),
+            Refusal::NotAllowed(_) => (
+                format!("the value of the variable `{name}` is not one that is allowed"),
+                declaration.allowed_span,
+                "what is allowed",
+            ),
+        };
         let mut diagnostic = Self::at(declaration, place, summary)
-            .label(format!("{found} does not match"))
-            .help(describe(declaration).unwrap_or_default());
+            .label(format!("{found} {}", refusal.word()))
+            .maybe_help(parameter.hint());
         if !matches!(place, Given::Default(_) | Given::Sandbox(_)) {
-            diagnostic = diagnostic.related(declaration.pattern_span, "the pattern");
+            diagnostic = diagnostic.related(span, what);
         }
         if diagnostic.span.is_none() {
-            diagnostic.summary =
-                format!("--var {name}: {found} does not match the pattern of the variable");
+            diagnostic.summary = match refusal {
+                Refusal::Pattern(_) => {
+                    format!("--var {name}: {found} does not match the pattern of the variable")
+                }
+                Refusal::NotAllowed(_) => format!("--var {name}: {found} is not allowed"),
+            };
         }
         self.wrong.push(diagnostic);
         false
@@ -456,7 +377,7 @@ impl<'a> Assigner<'a> {
         match place {
             Given::Argument => Diagnostic::anywhere(summary),
             Given::File(span) | Given::Default(span) | Given::Sandbox(span) => {
-                Diagnostic::at(span, summary).concealed_if(declaration.spec.sensitive)
+                Diagnostic::at(span, summary).concealed_if(declaration.parameter.sensitive)
             }
         }
     }
@@ -487,27 +408,4 @@ fn size(value: &Value) -> usize {
         Value::Map(map) => map.iter().map(|(key, value)| key.len() + size(value)).sum(),
         Value::Sensitive(inner) => size(inner),
     }
-}
-
-/// What a variable is for, and what it must look like.
-fn describe(declaration: &Declaration) -> Option<String> {
-    let pattern =
-        declaration.spec.pattern.as_ref().map(|pattern| format!("pattern {}", quote(pattern)));
-    let description = declaration.spec.description.as_deref().map(plain).map(|text| {
-        // A sentence does not end where more follows.
-        let end = if pattern.is_some() { "." } else { "" };
-        text.strip_suffix(end).map_or(text.clone(), str::to_owned)
-    });
-    let parts: Vec<String> = description.into_iter().chain(pattern).collect();
-    (!parts.is_empty()).then(|| format!("`{}`: {}", declaration.name, parts.join("; ")))
-}
-
-/// Compiles a pattern, so that it must match a whole text.
-pub(super) fn compile(pattern: &str) -> Result<Validator, String> {
-    let schema = json!({ "type": "string", "pattern": format!("^(?:{pattern})$") });
-    // The engine without backtracking: no pattern takes long.
-    jsonschema::options()
-        .with_pattern_options(jsonschema::PatternOptions::regex())
-        .build(&schema)
-        .map_err(|error| error.to_string())
 }

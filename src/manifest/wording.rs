@@ -5,6 +5,7 @@
 use super::diagnostic::{Diagnostic, nearest};
 use super::node::{Content, Node};
 use super::source::Span;
+use crate::address::is_name;
 use crate::quote::quote;
 
 /// The error for a field that is not known.
@@ -46,4 +47,23 @@ pub(super) fn list<'a>(names: impl Iterator<Item = &'a str>, last: &str) -> Stri
         Some((only, [])) => only.clone(),
         Some((end, rest)) => format!("{} {last} {end}", rest.join(", ")),
     }
+}
+
+/// The error for a text that can't be a name.
+pub(super) fn not_a_name(span: Span, name: &str) -> Diagnostic {
+    let proposal: String = name
+        .to_lowercase()
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
+        .collect();
+    let proposal = proposal.trim_matches('-');
+    let rule = "lowercase letters, digits and inner hyphens, 63 characters at most";
+    let help = if is_name(proposal) {
+        format!("write {}: {rule}", quote(proposal))
+    } else {
+        format!("a name is made of {rule}")
+    };
+    Diagnostic::at(span, "not a valid name")
+        .label(format!("{} can't be a name", quote(name)))
+        .help(help)
 }

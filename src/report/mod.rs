@@ -4,11 +4,14 @@
 //! colour. Symbols say everything that colour says. Live values are not
 //! trusted: control characters never reach the terminal.
 
+pub mod describe;
 pub mod evidence;
 pub mod explain;
 pub mod graph;
 pub mod log;
+pub mod outputs;
 pub mod plan;
+pub mod preflight;
 pub mod run;
 pub mod state;
 pub mod status;

@@ -98,6 +98,7 @@ pub fn text(report: &Report) -> String {
             count(bad, "resource")
         );
     }
+    text.push_str(&super::outputs::changed(&report.outputs));
     text
 }
 
@@ -118,6 +119,17 @@ pub fn refused(why: &str, moved: &[String], now: Option<&Plan>, code: u8) -> ser
         "interrupted": false,
         "exitCode": code,
         "refused": refused,
+    })
+}
+
+/// That an apply was not begun, for machines: in the shape of [`json`], with
+/// the checks that stand in its way.
+pub fn held_back(checks: &[crate::engine::preflight::Check], code: u8) -> serde_json::Value {
+    serde_json::json!({
+        "resources": [],
+        "interrupted": false,
+        "exitCode": code,
+        "preflight": super::preflight::json(checks),
     })
 }
 
@@ -158,11 +170,15 @@ pub fn json(report: &Report) -> serde_json::Value {
             json
         })
         .collect();
-    serde_json::json!({
+    let mut json = serde_json::json!({
         "resources": resources,
         "interrupted": report.interrupted,
         "exitCode": report.exit_code(),
-    })
+    });
+    if let (Some(map), false) = (json.as_object_mut(), report.outputs.is_empty()) {
+        map.insert("outputs".into(), super::outputs::json(&report.outputs));
+    }
+    json
 }
 
 fn write_failure(text: &mut String, failure: &Failure) {

@@ -17,11 +17,14 @@ use serde_json::Value as Json;
 use crate::adapter::{Blocker, Prior};
 use crate::address::Address;
 use crate::seeded::{self, Bug};
-use crate::value::Digest;
+use crate::value::{Digest, Value};
 
 /// The version of the state's format that this program writes. An older one is
 /// read, a newer one is refused.
-pub const FORMAT_VERSION: u32 = 1;
+pub const FORMAT_VERSION: u32 = 2;
+/// The version that knows no outputs. A state without any is written as such,
+/// so that older programs can go on with it.
+const WITHOUT_OUTPUTS: u32 = 1;
 
 /// What a stack remembers. The file holds a checksum besides: see
 /// [`State::to_bytes`].
@@ -47,6 +50,25 @@ pub struct State {
     pub log: Option<LogMark>,
     /// The resources by address.
     pub resources: BTreeMap<Address, Record>,
+    /// The stack's outputs, as the last run left them. Set by
+    /// [`State::set_outputs`].
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub outputs: BTreeMap<String, SavedOutput>,
+}
+
+/// An output of the stack.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SavedOutput {
+    /// How the Stack declared it; nothing of a sensitive one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub written: Option<String>,
+    /// What it was; nothing where it was not known, or is sensitive.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<Value>,
+    /// Whether it is never to be shown.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub sensitive: bool,
 }
 
 /// A line of the apply log.
@@ -183,7 +205,7 @@ impl State {
     /// The state of a stack that has none yet.
     pub fn new(stack: &str, lineage: String, account: &str, region: &str) -> Self {
         Self {
-            format_version: FORMAT_VERSION,
+            format_version: WITHOUT_OUTPUTS,
             stack: stack.to_owned(),
             lineage,
             serial: 0,
@@ -191,7 +213,14 @@ impl State {
             region: region.to_owned(),
             log: None,
             resources: BTreeMap::new(),
+            outputs: BTreeMap::new(),
         }
+    }
+
+    /// Takes the stack's outputs in; the format's version follows from them.
+    pub fn set_outputs(&mut self, outputs: BTreeMap<String, SavedOutput>) {
+        self.format_version = if outputs.is_empty() { WITHOUT_OUTPUTS } else { FORMAT_VERSION };
+        self.outputs = outputs;
     }
 
     /// The bytes of the file: sorted keys, and a checksum of all other bytes.
@@ -252,6 +281,16 @@ impl State {
         let broken = |text: String| Err(StateError::Inconsistent(text));
         if self.lineage.is_empty() || self.stack.is_empty() {
             return broken("it has no lineage or no stack".into());
+        }
+        if self.format_version < FORMAT_VERSION && !self.outputs.is_empty() {
+            return broken("it has outputs, and its version knows none".into());
+        }
+        let is_shown = |value: &Value| value.has_sensitive() || value.has_unknown();
+        for (name, output) in &self.outputs {
+            let value = output.value.as_ref();
+            if value.is_some_and(|value| output.sensitive || is_shown(value)) {
+                return broken(format!("the output {name} holds what is not to be kept"));
+            }
         }
         let mut identities = BTreeMap::new();
         for (address, record) in &self.resources {
@@ -320,6 +359,25 @@ mod tests {
         assert_eq!(State::from_bytes(edited.as_bytes()), Err(StateError::Checksum));
         let newer = text.replace("\"formatVersion\": 1", "\"formatVersion\": 9");
         assert_eq!(State::from_bytes(newer.as_bytes()), Err(StateError::Newer { found: 9 }));
+    }
+
+    #[test]
+    fn outputs_are_kept_in_a_version_that_knows_them() {
+        let mut state = state();
+        assert_eq!(state.format_version, 1);
+        let written = Some("${EksCluster.main.endpoint}".to_owned());
+        let output =
+            SavedOutput { written, value: Some(Value::from("https://x")), sensitive: false };
+        state.set_outputs(BTreeMap::from([("endpoint".to_owned(), output.clone())]));
+        let bytes = state.to_bytes().unwrap();
+        assert!(String::from_utf8_lossy(&bytes).contains("\"formatVersion\": 2"));
+        assert_eq!(State::from_bytes(&bytes).unwrap(), state);
+        let secret = SavedOutput { sensitive: true, ..output };
+        let mut broken = state.clone();
+        broken.outputs.insert("token".into(), secret);
+        assert!(matches!(broken.to_bytes(), Err(StateError::Inconsistent(_))));
+        state.set_outputs(BTreeMap::new());
+        assert_eq!(state, super::tests::state());
     }
 
     #[test]

@@ -2,16 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use crate::environment::{TestEnvironment, text};
+use crate::environment::{TestEnvironment, conclusion, text};
 
 #[test]
 fn the_first_apply_ends_verified_and_the_second_finds_nothing() {
     let environment = TestEnvironment::new();
     let first = environment.run("apply --auto-approve");
-    let last = first.stdout.lines().last().unwrap().to_owned();
+    let last = conclusion(&first.stdout).to_owned();
     let told = first.stderr.clone();
     first.expect(0);
-    insta::assert_snapshot!(last, @"Complete: 8 added, 0 changed, 0 destroyed, 0 adopted, 0 repaired. 9 resources verified by a read.");
+    insta::assert_snapshot!(last, @r"Complete: 8 added, 0 changed, 0 destroyed, 0 adopted, 0 repaired. 9 resources verified by a read.");
     // The order is any, but what depends on something begins after its end.
     let place = |line: &str| {
         told.lines().position(|told| told.starts_with(line)).unwrap_or_else(|| panic!("{line}"))
@@ -57,6 +57,7 @@ fn the_first_apply_ends_verified_and_the_second_finds_nothing() {
     Stack small, account 111122223333, region us-east-2.
 
     No changes. Everything is as declared (9 resources read).
+    next: lkh show
     ");
     let intents = environment.intents().len();
     insta::assert_snapshot!(environment.run("apply --auto-approve"), @r"
@@ -65,6 +66,7 @@ fn the_first_apply_ends_verified_and_the_second_finds_nothing() {
 
     No changes. Everything is as declared (9 resources read).
     Complete: 0 added, 0 changed, 0 destroyed, 0 adopted, 0 repaired. 9 resources verified by a read.
+    next: lkh show
     ");
     assert_eq!(environment.intents().len(), intents, "a second apply runs no command");
 }
@@ -139,6 +141,7 @@ fn what_depends_on_a_failure_is_skipped_and_the_rest_goes_on() {
     HelmRelease.karpenter: skipped, because EksAccessEntry.node did not succeed
 
     Incomplete: 2 added, 0 changed, 0 destroyed, 0 adopted, 0 repaired. 6 resources did not end well.
+    next: do what is said above, then lkh plan
     ");
     let state = environment.state().unwrap();
     assert_eq!(state["resources"]["IamRole.node"]["status"], "notReady");

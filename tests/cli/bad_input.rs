@@ -11,6 +11,7 @@ fn a_good_stack_is_valid() {
     insta::assert_snapshot!(environment.run("validate"), @r"
     $ lkh validate
     Stack small is valid: 9 resources.
+    next: lkh preflight
     ");
     assert!(environment.files().is_empty(), "validate writes nothing");
 }

@@ -1,7 +1,7 @@
 //! The state in an S3 bucket, in the sandbox: the same commands, the same
 //! promises.
 
-use crate::environment::TestEnvironment;
+use crate::environment::{TestEnvironment, conclusion};
 
 const PLACE: &str = "spec:\n  state: {s3: {bucket: team-state, prefix: lakes}}\n";
 
@@ -74,6 +74,7 @@ fn the_state_is_looked_after_as_on_a_disk() {
     insta::assert_snapshot!(pushed, @r"
     $ lkh state push -
     - is the state already; nothing was changed.
+    next: lkh plan
     ");
     environment.run("refresh").expect(0);
     let text = environment.apply();
@@ -126,10 +127,13 @@ fn a_holder_is_named_and_its_lock_taken_away_only_by_its_name() {
     };
     let before = serial(&environment);
     let freed = environment.run(&format!("unlock {run}")).expect(0);
-    insta::assert_snapshot!(freed, @"The lock is free. It was taken from run [run]: `lkh apply` of other@there (process 7) since [time].");
+    insta::assert_snapshot!(freed, @r"
+    The lock is free. It was taken from run [run]: `lkh apply` of other@there (process 7) since [time].
+    next: lkh plan
+    ");
     assert_eq!(serial(&environment), before + 1);
     let log = environment.run("log").expect(0);
-    assert!(log.trim_end().ends_with(&format!("takes the lock away from run {run}")), "{log}");
+    assert!(conclusion(&log).ends_with(&format!("takes the lock away from run {run}")), "{log}");
     environment.apply();
     environment.run("log verify").expect(0);
 }

@@ -38,6 +38,7 @@ fn a_policy_is_detached() {
     Plan: 0 to add, 1 to change, 0 to destroy.
     8 resources as declared.
     Plan hash: sha256:[digest]
+    next: lkh apply
     --- exit code 2
     "#);
     found_and_undone(
@@ -76,6 +77,7 @@ fn a_trust_policy_is_edited() {
     Plan: 0 to add, 1 to change, 0 to destroy.
     8 resources as declared.
     Plan hash: sha256:[digest]
+    next: lkh apply
     --- exit code 2
     "#);
     found_and_undone(
@@ -167,6 +169,7 @@ fn a_role_is_deleted() {
     Plan: 2 to add, 0 to change, 1 to destroy.
     7 resources as declared.
     Plan hash: sha256:[digest]
+    next: lkh apply
     --- exit code 2
     "#);
     let intents = environment.intents().len();
@@ -203,6 +206,7 @@ fn a_role_is_deleted_and_made_anew() {
     Plan: 1 to add, 0 to change, 1 to destroy.
     8 resources as declared.
     Plan hash: sha256:[digest]
+    next: lkh apply
     --- exit code 2
     ");
     found_and_undone(
@@ -250,6 +254,7 @@ fn the_values_of_a_release_are_changed() {
     Plan: 0 to add, 1 to change, 0 to destroy.
     8 resources as declared.
     Plan hash: sha256:[digest]
+    next: lkh apply
     --- exit code 2
     "#);
     found_and_undone(
@@ -281,6 +286,7 @@ fn a_deployment_is_scaled() {
     Plan: 0 to add, 1 to change, 0 to destroy.
     8 resources as declared.
     Plan hash: sha256:[digest]
+    next: lkh apply
     --- exit code 2
     "#);
     found_and_undone(
@@ -332,6 +338,7 @@ fn what_someone_else_attached_is_told_and_left() {
           . managedPolicies["arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess"]  (not declared: left alone)
 
     No changes. Everything is as declared (9 resources read).
+    next: lkh show
     "#);
     let intents = environment.intents();
     environment.apply();
@@ -458,5 +465,6 @@ fn another_spelling_of_a_policy_is_not_shown_beside_its_difference() {
     Plan: 0 to add, 1 to change, 0 to destroy.
     8 resources as declared.
     Plan hash: sha256:[digest]
+    next: lkh apply
     "#);
 }

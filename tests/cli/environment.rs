@@ -342,6 +342,12 @@ pub(crate) fn actions(plan: &Json) -> Vec<String> {
         .collect()
 }
 
+/// The last line of what a command said, but for the next command.
+pub(crate) fn conclusion(text: &str) -> &str {
+    let lines = text.lines().rev();
+    lines.into_iter().find(|line| !line.starts_with("next: ")).unwrap_or_default()
+}
+
 /// The change of one resource.
 pub(crate) fn change<'a>(plan: &'a Json, address: &str) -> &'a Json {
     let mut changes = plan["changes"].as_array().unwrap().iter();

@@ -21,7 +21,10 @@ fn of_every_command() {
     assert_eq!(
         commands_of_lkh,
         [
+            "init",
+            "describe",
             "validate",
+            "preflight",
             "plan",
             "apply",
             "refresh",
@@ -29,6 +32,7 @@ fn of_every_command() {
             "status",
             "evidence",
             "show",
+            "output",
             "log",
             "state",
             "unlock",
@@ -98,7 +102,10 @@ fn wrong_usage_is_an_error_and_not_a_pending_change() {
     Usage: lkh <COMMAND>
 
     Commands:
+      init         Write a ready stack directory: manifests and variables
+      describe     Describe a stack: phases, resources, parameters, outputs
       validate     Check the manifests without reading anything live
+      preflight    Check what an apply would need; changes nothing
       plan         Show what an apply would do; changes nothing
       apply        Make everything as declared, and verify it
       refresh      Read everything and bring the state's records up to date
@@ -106,6 +113,7 @@ fn wrong_usage_is_an_error_and_not_a_pending_change() {
       status       Say how far everything is, what is in the way, and what to do next
       evidence     Show what proves that each thing was done, and when it was verified
       show         Show the state, or one resource with its evidence
+      output       Print the stack's outputs, as the last run left them
       log          Print the apply log, or check that it is whole
       state        Look after the state: list, rm, mv, pull, push, restore
       unlock       Take the lock away from a run that was taken for dead

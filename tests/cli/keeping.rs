@@ -2,7 +2,7 @@
 
 use lkh::state::State;
 
-use crate::environment::TestEnvironment;
+use crate::environment::{TestEnvironment, conclusion};
 
 const STATE: &str = "state/sandbox/small.json";
 const LOG: &str = "state/sandbox/small.log.jsonl";
@@ -38,7 +38,7 @@ fn the_log_tells_what_was_done_and_by_whom() {
     let text = environment.run("log").expect(0);
     let lines: Vec<_> = text.lines().collect();
     insta::assert_snapshot!(lines[0], @"[time]  run [run] begins, plan sha256:[digest]");
-    insta::assert_snapshot!(lines.last().unwrap(), @"[time]  run [run] ends with exit code 0");
+    insta::assert_snapshot!(conclusion(&text), @"[time]  run [run] ends with exit code 0");
     assert!(text.contains("IamRole.node: create the role NodeRole\n    $ aws iam create-role"));
     environment.run("state rm IamRole.node").expect(0);
     environment.run("state mv IamRole.controller IamRole.other").expect(0);
@@ -71,12 +71,14 @@ fn a_log_that_nobody_wrote_is_good() {
     let environment = TestEnvironment::new();
     insta::assert_snapshot!(environment.run("log"), @r"
     $ lkh log
+    next: lkh log verify
     --- stderr
     The apply log is empty: nothing was applied yet.
     ");
     insta::assert_snapshot!(environment.run("log verify"), @r"
     $ lkh log verify
     0 lines of 0 runs are good.
+    next: lkh plan
     ");
 }
 
@@ -130,6 +132,7 @@ fn the_state_is_listed_and_pulled() {
     ServiceLinkedRole.spot
     PodIdentityAssociation.karpenter
     HelmRelease.karpenter
+    next: lkh show Ec2Tags.discovery
     ");
     assert_eq!(environment.run("state list --json").json()[1], "IamRole.controller");
     assert_eq!(environment.run("state pull").expect(0), environment.read(STATE));
@@ -149,6 +152,7 @@ fn what_is_taken_out_is_adopted_again() {
     insta::assert_snapshot!(environment.run("state rm IamRole.node"), @r"
     $ lkh state rm IamRole.node
     IamRole.node is out of the state; its object was left as it is.
+    next: lkh plan
     ");
     assert_eq!(state(&environment).serial, before.serial + 1);
     assert_eq!(
@@ -167,6 +171,7 @@ fn another_address_is_another_address_everywhere() {
     insta::assert_snapshot!(environment.run("state mv IamRole.node IamRole.other"), @r"
     $ lkh state mv IamRole.node IamRole.other
     IamRole.node is IamRole.other in the state now.
+    next: lkh plan
     ");
     let text = environment.read(STATE);
     assert!(!text.contains("IamRole.node") && text.contains("\"IamRole.other\""), "{text}");
@@ -183,6 +188,7 @@ fn only_a_newer_state_of_the_same_history_is_pushed() {
     insta::assert_snapshot!(environment.run("state push pushed.json"), @r"
     $ lkh state push pushed.json
     pushed.json is the state already; nothing was changed.
+    next: lkh plan
     ");
     let mut told = String::new();
     let mut tell = |environment: &TestEnvironment, work: &dyn Fn(&mut State)| {
@@ -213,7 +219,7 @@ fn only_a_newer_state_of_the_same_history_is_pushed() {
     error: can't push pushed.json: it is of account 444455556666, and the present state is of account 111122223333
     error: can't push pushed.json: it is of region us-west-2, and the present state is of region us-east-2
     error: can't push pushed.json: its checksum does not match its content: it was edited or damaged; restore the backup beside it, or remove it (the next plan adopts what exists)
-    error: can't push pushed.json: its format version 7 is newer than 1, the newest that this lkh reads; install a newer lkh
+    error: can't push pushed.json: its format version 7 is newer than 2, the newest that this lkh reads; install a newer lkh
     error: can't read nowhere.json: No such file or directory (os error 2)
     ");
     let before = environment.read(STATE);
@@ -222,7 +228,10 @@ fn only_a_newer_state_of_the_same_history_is_pushed() {
         state.resources.pop_last();
     });
     let text = environment.run("state push pushed.json").expect(0);
-    assert_eq!(text, format!("pushed.json is the state now, with serial {}.\n", serial + 5));
+    assert_eq!(
+        conclusion(&text),
+        format!("pushed.json is the state now, with serial {}.", serial + 5)
+    );
     assert_eq!(content(&environment.read(STATE)), content(&environment.read("pushed.json")));
     assert_eq!(environment.read("state/sandbox/small.json.backup"), before);
     let text = environment.apply();
@@ -256,7 +265,10 @@ fn the_backup_comes_back_and_twice_is_undone() {
     environment.run("state rm IamRole.node").expect(0);
     environment.run("plan --out saved.plan").expect(0);
     let text = environment.run("state restore").expect(0);
-    assert_eq!(text, format!("The backup is the state now, with serial {}.\n", first.serial + 2));
+    assert_eq!(
+        conclusion(&text),
+        format!("The backup is the state now, with serial {}.", first.serial + 2)
+    );
     assert_eq!(state(&environment).resources, first.resources);
     let refused = environment.run("apply saved.plan");
     assert_eq!(refused.code, 3, "{refused}");
@@ -280,11 +292,14 @@ fn the_backup_takes_the_place_of_a_damaged_state() {
     environment.run("state mv IamRole.node IamRole.other").expect(0);
     environment.edit(STATE, "IamRole.other", "IamRole.ether");
     let text = environment.run("state restore").expect(0);
-    assert_eq!(text, format!("The backup is the state now, with serial {}.\n", first.serial + 2));
+    assert_eq!(
+        conclusion(&text),
+        format!("The backup is the state now, with serial {}.", first.serial + 2)
+    );
     environment.is_clean();
     // A newer lkh's state is not damaged: it is left to the newer one.
-    environment.edit(STATE, "\"formatVersion\": 1", "\"formatVersion\": 2");
-    insta::assert_snapshot!(refused(&environment, "state restore"), @"error: state/sandbox/small.json can't be used: its format version 2 is newer than 1, the newest that this lkh reads; install a newer lkh");
+    environment.edit(STATE, "\"formatVersion\": 1", "\"formatVersion\": 9");
+    insta::assert_snapshot!(refused(&environment, "state restore"), @"error: state/sandbox/small.json can't be used: its format version 9 is newer than 2, the newest that this lkh reads; install a newer lkh");
 }
 
 #[test]
@@ -315,9 +330,11 @@ fn nothing_is_changed_while_another_run_holds_the_lock() {
     insta::assert_snapshot!(environment.run("unlock theirs"), @r"
     $ lkh unlock theirs
     The lock is free. It was taken from run theirs: `lkh apply` of other@there (process 7) since [time].
+    next: lkh plan
     ");
     insta::assert_snapshot!(environment.run("unlock theirs"), @r"
     $ lkh unlock theirs
     Nobody holds the lock; nothing was changed.
+    next: lkh plan
     ");
 }

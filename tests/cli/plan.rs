@@ -66,6 +66,7 @@ fn with_what_stays() {
         clusterName=testskillcluster namespace=kube-system releaseName=karpenter
 
     No changes. Everything is as declared (9 resources read).
+    next: lkh show
     ");
 }
 
@@ -157,6 +158,7 @@ fn a_new_value_is_a_change_and_not_drift() {
     Plan: 0 to add, 1 to change, 0 to destroy.
     8 resources as declared.
     Plan hash: sha256:[digest]
+    next: lkh apply --var replicas=2
     --- exit code 2
     "#);
     environment.edit("manifests/node.yaml", "AmazonEKS_CNI_Policy", "AmazonS3ReadOnlyAccess");
@@ -189,6 +191,7 @@ fn a_new_value_is_a_change_and_not_drift() {
     Plan: 0 to add, 2 to change, 0 to destroy.
     7 resources as declared.
     Plan hash: sha256:[digest]
+    next: lkh apply
     "#);
 }
 
@@ -225,6 +228,7 @@ fn drift_and_change_of_one_field_are_both() {
     Plan: 0 to add, 2 to change, 0 to destroy.
     7 resources as declared.
     Plan hash: sha256:[digest]
+    next: lkh apply --var replicas=2
     "#);
 }
 
@@ -269,6 +273,7 @@ fn a_field_that_cannot_change_replaces_the_object() {
     Plan: 2 to add, 1 to change, 2 to destroy.
     6 resources as declared.
     Plan hash: sha256:[digest]
+    next: lkh apply
     "#);
     environment.apply();
     environment.is_clean();
@@ -317,6 +322,7 @@ fn another_name_is_another_object() {
     Plan: 1 to add, 1 to change, 1 to destroy.
     7 resources as declared.
     Plan hash: sha256:[digest]
+    next: lkh apply
     "#);
     environment.apply();
     environment.is_clean();

@@ -1,7 +1,7 @@
 //! A command that succeeds is not enough: what does not do its work is not
 //! done, and the blocker names the cause and what to do next.
 
-use crate::environment::{TestEnvironment, actions};
+use crate::environment::{TestEnvironment, actions, conclusion};
 
 #[test]
 fn no_node_for_the_pods_then_nodes() {
@@ -26,6 +26,7 @@ fn no_node_for_the_pods_then_nodes() {
         next: helm history karpenter -n kube-system
 
     Incomplete: 7 added, 0 changed, 0 destroyed, 0 adopted, 0 repaired. 1 resource did not end well.
+    next: do what is said above, then lkh plan
     ");
     let state = environment.state().unwrap();
     assert_eq!(state["resources"]["HelmRelease.karpenter"]["status"], "notReady");
@@ -58,6 +59,7 @@ fn no_node_for_the_pods_then_nodes() {
     Plan: 0 to add, 0 to change, 0 to destroy, 1 to repair.
     8 resources as declared.
     Plan hash: sha256:[digest]
+    next: lkh apply
     ");
 
     environment.run("sandbox nodes 2").expect(0);
@@ -74,10 +76,11 @@ fn no_node_for_the_pods_then_nodes() {
     Plan: 0 to add, 0 to change, 0 to destroy, 1 to repair.
     8 resources as declared.
     Plan hash: sha256:[digest]
+    next: lkh apply
     --- exit code 2
     ");
     let repaired = environment.apply();
-    insta::assert_snapshot!(repaired.lines().last().unwrap(), @"Complete: 0 added, 0 changed, 0 destroyed, 0 adopted, 1 repaired. 9 resources verified by a read.");
+    insta::assert_snapshot!(conclusion(&repaired), @"Complete: 0 added, 0 changed, 0 destroyed, 0 adopted, 1 repaired. 9 resources verified by a read.");
     let intents = environment.intents().len();
     environment.is_clean();
     environment.apply();
@@ -102,6 +105,7 @@ fn an_image_that_cannot_be_pulled() {
 
     1 resource blocked or not ready: see above.
     No changes can be made.
+    next: do what is said above, then lkh plan
     --- exit code 1
     "#);
     insta::assert_snapshot!(environment.run("apply --auto-approve --json"), @r#"
@@ -201,6 +205,7 @@ fn a_container_that_crashes_again_and_again() {
 
     1 resource blocked or not ready: see above.
     No changes can be made.
+    next: do what is said above, then lkh plan
     --- exit code 1
     ");
 }
@@ -223,6 +228,7 @@ fn a_container_that_never_becomes_ready() {
 
     1 resource blocked or not ready: see above.
     No changes can be made.
+    next: do what is said above, then lkh plan
     --- exit code 1
     ");
 }
@@ -245,6 +251,7 @@ fn a_release_that_was_interrupted_is_repaired() {
     Plan: 0 to add, 0 to change, 0 to destroy, 1 to repair.
     8 resources as declared.
     Plan hash: sha256:[digest]
+    next: lkh apply
     --- exit code 2
     ");
     let plan = environment.plan();
@@ -365,6 +372,7 @@ fn a_cluster_that_is_missing() {
     Plan: 4 to add, 0 to change, 0 to destroy.
     1 resource as declared.
     Plan hash: sha256:[digest]
+    next: do what is said above, then lkh plan --var cluster=elsewhere
     --- exit code 1
     "#);
     let output = environment.run("apply --var cluster=elsewhere --auto-approve");

@@ -1,6 +1,6 @@
 //! What goes: a destroy, and resources whose manifests are gone.
 
-use crate::environment::{TestEnvironment, actions, change, text};
+use crate::environment::{TestEnvironment, actions, change, conclusion, text};
 
 #[test]
 fn a_destroy_removes_what_was_applied_and_leaves_the_rest() {
@@ -46,11 +46,12 @@ fn a_destroy_removes_what_was_applied_and_leaves_the_rest() {
     Plan: 0 to add, 0 to change, 7 to destroy, 1 to forget.
     1 resource as declared.
     Plan hash: sha256:[digest]
+    next: lkh destroy
     --- exit code 2
     ");
     let before = environment.intents().len();
     let text = environment.run("destroy --auto-approve").expect(0);
-    insta::assert_snapshot!(text.lines().last().unwrap(), @"Complete: 0 added, 0 changed, 7 destroyed, 0 adopted, 0 repaired. 8 resources verified by a read.");
+    insta::assert_snapshot!(conclusion(&text), @"Complete: 0 added, 0 changed, 7 destroyed, 0 adopted, 0 repaired. 8 resources verified by a read.");
     let titles = environment.intents().split_off(before);
     let place = |title: &str| titles.iter().position(|found| found == title).unwrap();
     assert!(
@@ -66,6 +67,7 @@ fn a_destroy_removes_what_was_applied_and_leaves_the_rest() {
     Stack small, account 111122223333, region us-east-2.
 
     No changes. Nothing is left to destroy (9 resources read).
+    next: lkh plan
     ");
     environment.run("destroy").expect(0);
     environment.apply();
@@ -154,6 +156,7 @@ fn a_role_that_no_manifest_declares_is_deleted() {
     Plan: 0 to add, 1 to change, 2 to destroy.
     6 resources as declared.
     Plan hash: sha256:[digest]
+    next: lkh apply
     --- exit code 2
     "#);
     environment.apply();
@@ -212,6 +215,7 @@ fn a_service_linked_role_is_only_forgotten() {
     Plan: 0 to add, 0 to change, 0 to destroy, 1 to forget.
     8 resources as declared.
     Plan hash: sha256:[digest]
+    next: lkh apply
     --- exit code 2
     ");
     let intents = environment.intents();
@@ -328,6 +332,7 @@ fn what_must_not_be_destroyed_is_not() {
         next: undo the change, or set lifecycle.preventDestroy to false and apply that first
 
     Incomplete: 0 added, 0 changed, 0 destroyed, 0 adopted, 0 repaired. 1 resource did not end well.
+    next: do what is said above, then lkh plan --destroy
     --- exit code 1
     ");
     environment.behind("aws iam get-role --role-name KeepRole");
@@ -350,6 +355,7 @@ fn what_is_declared_external_is_read_and_never_changed() {
     Plan: 0 to add, 0 to change, 0 to destroy, 1 to forget.
     8 resources as declared.
     Plan hash: sha256:[digest]
+    next: lkh apply
     --- exit code 2
     ");
     environment.apply();
@@ -369,6 +375,7 @@ fn what_is_declared_external_is_read_and_never_changed() {
 
     1 resource blocked or not ready: see above.
     No changes can be made.
+    next: do what is said above, then lkh plan
     --- exit code 1
     ");
 }
@@ -429,6 +436,7 @@ fn what_was_in_a_deleted_cluster_is_gone_with_it() {
 
     4 resources blocked or not ready: see above.
     No changes can be made.
+    next: do what is said above, then lkh plan
     --- exit code 1
     ");
     insta::assert_snapshot!(environment.run("refresh"), @r"
@@ -442,6 +450,7 @@ fn what_was_in_a_deleted_cluster_is_gone_with_it() {
     PodIdentityAssociation.karpenter: missing
     HelmRelease.karpenter: missing
     8 resources read; `lkh plan` shows what differs.
+    next: lkh plan
     --- exit code 1
     ");
     insta::assert_snapshot!(environment.run("destroy --auto-approve"), @r"
@@ -532,6 +541,7 @@ fn a_release_in_another_cluster_is_not_taken_for_the_one_here() {
         Plan: 2 to add, 0 to change, 2 to destroy.
         4 resources as declared.
         Plan hash: sha256:[digest]
+        next: do what is said above, then lkh plan --var cluster=othercluster
         --- exit code 1
         "#
     );

@@ -68,6 +68,7 @@ fn a_new_secret_is_a_difference_without_its_value() {
     Plan: 0 to add, 1 to change, 0 to destroy.
     8 resources as declared.
     Plan hash: sha256:[digest]
+    next: lkh apply --var token=VALUE
     ");
     environment.run("apply --auto-approve --var token=another").expect(0);
     environment.run("plan --detailed-exitcode --var token=another").expect(0);

@@ -2,7 +2,7 @@
 
 use lkh::state::State;
 
-use crate::environment::{TestEnvironment, actions};
+use crate::environment::{TestEnvironment, actions, conclusion};
 
 const STATE: &str = "state/sandbox/small.json";
 
@@ -58,11 +58,12 @@ fn lost_it_loses_no_resource() {
     Plan: 0 to add, 0 to change, 0 to destroy, 8 to adopt.
     1 resource as declared.
     Plan hash: sha256:[digest]
+    next: lkh apply
     --- exit code 2
     ");
     let intents = environment.intents();
     let text = environment.apply();
-    insta::assert_snapshot!(text.lines().last().unwrap(), @"Complete: 0 added, 0 changed, 0 destroyed, 8 adopted, 0 repaired. 9 resources verified by a read.");
+    insta::assert_snapshot!(conclusion(&text), @"Complete: 0 added, 0 changed, 0 destroyed, 8 adopted, 0 repaired. 9 resources verified by a read.");
     assert_eq!(environment.intents(), intents, "adopting changes nothing");
     environment.is_clean();
 }
@@ -87,6 +88,7 @@ fn lost_together_with_a_difference() {
     Plan: 0 to add, 0 to change, 0 to destroy, 1 to adopt.
     0 resources as declared.
     Plan hash: sha256:[digest]
+    next: lkh apply
     "#);
     environment.apply();
     environment.is_clean();
@@ -106,11 +108,11 @@ fn edited_it_is_refused_with_the_fix() {
 #[test]
 fn of_a_newer_format_it_is_refused() {
     let environment = TestEnvironment::applied();
-    environment.edit(STATE, "\"formatVersion\": 1", "\"formatVersion\": 2");
+    environment.edit(STATE, "\"formatVersion\": 1", "\"formatVersion\": 9");
     insta::assert_snapshot!(environment.run("plan"), @r"
     $ lkh plan
     --- stderr
-    error: state/sandbox/small.json can't be used: its format version 2 is newer than 1, the newest that this lkh reads; install a newer lkh
+    error: state/sandbox/small.json can't be used: its format version 9 is newer than 2, the newest that this lkh reads; install a newer lkh
     --- exit code 1
     ");
 }
@@ -193,6 +195,7 @@ fn a_log_that_lost_its_end_is_told_and_can_be_done_without() {
 
     No changes. Everything is as declared (9 resources read).
     Complete: 0 added, 0 changed, 0 destroyed, 0 adopted, 0 repaired. 9 resources verified by a read.
+    next: lkh show
     --- stderr
     note: a new apply log begins; there was none
     ");
@@ -230,6 +233,7 @@ fn a_run_that_was_cut_off_is_told_and_gone_on_with() {
 
     No changes. Everything is as declared (9 resources read).
     Complete: 0 added, 0 changed, 0 destroyed, 0 adopted, 0 repaired. 9 resources verified by a read.
+    next: lkh show
     --- stderr
     note: the last run ended in the middle of operation 11 on HelmRelease.karpenter; what came of it is read now
     ");
@@ -250,6 +254,7 @@ fn a_refresh_records_what_it_reads_and_changes_nothing() {
     PodIdentityAssociation.karpenter: applied
     HelmRelease.karpenter: applied
     8 resources read; all are as last applied.
+    next: lkh show
     ");
     environment.behind("kubectl scale deployment karpenter -n kube-system --replicas=0");
     environment.behind(
@@ -268,6 +273,7 @@ fn a_refresh_records_what_it_reads_and_changes_nothing() {
     PodIdentityAssociation.karpenter: applied
     HelmRelease.karpenter: drifted
     8 resources read; `lkh plan` shows what differs.
+    next: lkh plan
     ");
     assert_eq!(environment.intents(), intents);
     let state = environment.state().unwrap();
@@ -295,6 +301,7 @@ fn a_refresh_records_what_it_reads_and_changes_nothing() {
     Plan: 1 to add, 1 to change, 0 to destroy.
     7 resources as declared.
     Plan hash: sha256:[digest]
+    next: lkh apply
     "#);
     environment.apply();
     environment.is_clean();

@@ -17,6 +17,7 @@ fn the_state_at_a_glance() {
     ServiceLinkedRole.spot            applied  serviceName=spot.amazonaws.com
     PodIdentityAssociation.karpenter  applied  clusterName=testskillcluster namespace=kube-system serviceAccount=karpenter
     HelmRelease.karpenter             applied  clusterName=testskillcluster namespace=kube-system releaseName=karpenter
+    next: lkh show Ec2Tags.discovery
     ");
     let json = environment.run("show --json").json();
     assert_eq!(json["resources"].as_object().unwrap().len(), 8);
@@ -51,6 +52,7 @@ fn one_resource_with_its_evidence() {
         [time] exists, and this is what was read of it
           $ aws iam get-role --role-name NodeRole
           sha256:[digest]
+    next: lkh plan --target EksAccessEntry.node
     "#);
     let json = environment.run("show EksAccessEntry.node --json").json();
     assert_eq!(json["status"], "applied");
@@ -149,6 +151,7 @@ fn the_sandbox_is_made_anew() {
     let environment = TestEnvironment::applied();
     insta::assert_snapshot!(environment.run("sandbox reset"), @r"
     $ lkh sandbox reset
+    next: lkh apply --exec sandbox
     --- stderr
     The sandbox is new: state/sandbox/world.jsonl
     ");

@@ -205,7 +205,7 @@ impl Stage {
             .args(["--dir", "manifests", "--state-dir", "state"])
             .args(self.world.flags())
             .stdin(Stdio::null());
-        let live = ["plan", "apply", "destroy", "refresh"];
+        let live = ["plan", "apply", "destroy", "refresh", "preflight"];
         if args.first().is_some_and(|command| live.contains(command)) {
             command.args(self.world.live_flags());
         }

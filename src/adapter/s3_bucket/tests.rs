@@ -26,6 +26,7 @@ fn prior(desired: &Desired) -> Prior {
         attributes: desired.attributes.clone(),
         outputs: Map::new(),
         settings: desired.settings.clone(),
+        ..Prior::default()
     }
 }
 

@@ -8,6 +8,7 @@ mod helm;
 mod iam;
 mod phase;
 mod plans;
+mod preflight;
 
 use crate::Case;
 
@@ -22,6 +23,7 @@ pub fn all() -> Vec<Case> {
         plans::CASES,
         charts::CASES,
         failures::CASES,
+        preflight::CASES,
     ]
     .into_iter()
     .flatten()
@@ -41,6 +43,8 @@ fn only_reads(argv: &str) -> bool {
         | ["helm", "show", "chart", ..]
         | ["helm", "registry", "login", ..]
         | ["kubectl", "get" | "version", ..] => true,
+        // `aws --version`.
+        ["aws"] | ["aws", "iam", "simulate-principal-policy", ..] => true,
         [
             "aws",
             "iam" | "eks" | "ec2" | "s3api" | "cloudformation" | "acm" | "route53",

@@ -32,6 +32,7 @@ mod policies;
 mod profiles;
 mod roles;
 mod shapes;
+mod simulate;
 mod summary;
 mod tags;
 mod versions;

@@ -8,7 +8,9 @@ use super::shapes::{
     ONLY_TAGS, PATH_PREFIX, POLICY, POLICY_ARN, POLICY_TEXT, PROFILE_NAME, PROFILES, ROLE,
     ROLE_NAME, SESSION, TAG_KEYS, TAGS, VERSION, VERSION_ID,
 };
-use super::{attachments, boundary, inline, linked, policies, profiles, roles, summary, versions};
+use super::{
+    attachments, boundary, inline, linked, policies, profiles, roles, simulate, summary, versions,
+};
 
 const fn operation(
     command: &'static str,
@@ -263,6 +265,16 @@ pub const OPERATIONS: &[Operation] = &[
         &[POLICY_ARN, VERSION_ID],
         &[],
         versions::set_default,
+    ),
+    operation(
+        "simulate-principal-policy",
+        "SimulatePrincipalPolicy",
+        &[need("PolicySourceArn", TEXT), need("ActionNames", TEXTS), may("ResourceArns", TEXTS)],
+        &[
+            may("EvaluationResults", Shape::List(&simulate::EVALUATION)),
+            may("IsTruncated", Shape::Flag),
+        ],
+        simulate::simulate,
     ),
     operation(
         "tag-instance-profile",
