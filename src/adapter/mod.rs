@@ -9,9 +9,10 @@
 //!
 //! To add a kind: one new file, and a line in `kinds!` below.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use schemars::Schema;
 use serde::{Deserialize, Serialize};
@@ -71,6 +72,7 @@ kinds! {
     ServiceLinkedRole => service_linked_role,
     PodIdentityAssociation => pod_identity_association,
     HelmRelease => helm_release,
+    Script => script,
 }
 
 impl fmt::Display for Kind {
@@ -117,6 +119,28 @@ pub trait Adapter: Sync {
     /// What could not be read, and why: the object is then *unknown*, never
     /// absent.
     fn read(&self, subject: &Subject<'_>, answers: &Answers) -> Result<Reading, ReadError>;
+
+    /// The files that a spec names, each with its place: they are loaded with
+    /// the manifests, from below their directory, into [`Context::files`].
+    fn files(&self, _spec: &Value) -> Vec<(Path, String)> {
+        Vec::new()
+    }
+
+    /// The outputs that the spec itself names, beyond those of the kind.
+    fn own_outputs(&self, _spec: &Value) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Whether the object may be read before what it depends on is: reads of a
+    /// service may, a script may need what others make.
+    fn is_read_early(&self) -> bool {
+        true
+    }
+
+    /// Whether what is known is enough to read the object.
+    fn is_readable(&self, desired: &Desired, _prior: Option<&Prior>) -> bool {
+        desired.identity.is_known()
+    }
 
     /// The commands that carry an operation out, in order. Pure: the same
     /// input gives the same commands, so the plan can print them.
@@ -167,6 +191,11 @@ pub trait Adapter: Sync {
         None
     }
 
+    /// Why this object stays when its manifest is gone, if it does.
+    fn stays(&self, _prior: &Prior) -> Option<&'static str> {
+        self.never_deleted()
+    }
+
     /// Whether commands of this kind talk to the Kubernetes API. Where the stack
     /// names a cluster, the object is in that one and in no other: see
     /// [`Desired::in_cluster`].
@@ -186,6 +215,8 @@ pub struct Context {
     pub region: String,
     /// Whether the resource is `external`: read, never changed.
     pub external: bool,
+    /// The texts of the files that the spec names, by name.
+    pub files: Arc<BTreeMap<String, String>>,
 }
 
 impl Context {
@@ -250,6 +281,10 @@ pub enum Rule {
     /// A tree compared leaf by leaf, exactly; each difference is a field of
     /// its own.
     Tree,
+    /// As `Tree`, of what the object itself does not tell: the adapter gives as
+    /// live what was applied last, and steps that succeeded count as applied.
+    /// Two sensitive values count as equal.
+    Remembered,
     /// A tree of Kubernetes objects by `Kind/namespace/name`: only the fields
     /// that the desired or prior tree holds count; quantities by amount, lists
     /// of named things by name (`crate::diff::kubernetes`).
@@ -278,6 +313,10 @@ impl Rule {
                  unless exclusive"
             }
             Self::Tree => "every leaf as written; order of lists counts",
+            Self::Remembered => {
+                "what was applied last, by the state: the object does not tell; a sensitive value \
+                 that became another one"
+            }
             Self::KubernetesObjects => {
                 "only fields that the chart renders; quantities by amount; lists of named things \
                  by name; what the API server adds does not count"

@@ -10,7 +10,7 @@ use serde_json::Value as Json;
 
 use super::{Desired, Identity};
 use crate::command::{Answer, Command};
-use crate::value::{Map, Path};
+use crate::value::{Map, Path, Value};
 
 /// Of what the live object is to be read.
 #[derive(Debug, Clone, Copy)]
@@ -38,6 +38,28 @@ pub struct Prior {
     pub outputs: Map,
     /// What reading and steps needed of the spec.
     pub settings: Map,
+}
+
+impl Prior {
+    /// The same with the sensitive values of a manifest in the place of those
+    /// that no state holds.
+    #[must_use]
+    pub fn recalled(&self, desired: &Desired) -> Self {
+        let mut recalled = self.clone();
+        fill(&mut recalled.attributes, &desired.attributes);
+        fill(&mut recalled.settings, &desired.settings);
+        recalled
+    }
+}
+
+fn fill(map: &mut Map, from: &Map) {
+    for (key, from) in from {
+        match (map.get_mut(key), from) {
+            (Some(value @ Value::Sensitive(_)), Value::Sensitive(_)) => value.clone_from(from),
+            (Some(Value::Map(map)), Value::Map(from)) => fill(map, from),
+            _ => {}
+        }
+    }
 }
 
 /// The answers so far, by command.

@@ -17,7 +17,7 @@ use crate::engine::{Engine, Targets};
 use crate::exec::docker::Docker;
 use crate::exec::gateway::Gateway;
 use crate::exec::local::Local;
-use crate::exec::sandbox::SandboxExec;
+use crate::exec::sandbox::{SandboxExec, Shared};
 use crate::exec::{Exec, Surroundings};
 use crate::manifest;
 use crate::manifest::stack::Stack;
@@ -243,10 +243,15 @@ impl Session {
             match mode {
                 ExecMode::Docker => Box::new(Docker::new(surroundings.clone(), notices.clone())?),
                 ExecMode::Local => Box::new(Local::new(surroundings.clone())?),
-                ExecMode::Sandbox => Box::new(SandboxExec::new(
-                    Sandbox::open(&world_path(&state_dir(&stack, options)))?,
-                    &surroundings,
-                )),
+                ExecMode::Sandbox => {
+                    let state_dir = state_dir(&stack, options);
+                    let sandbox = Sandbox::open(&world_path(&state_dir))?;
+                    let program = std::env::current_exe().context("can't find this program")?;
+                    Box::new(
+                        SandboxExec::new(sandbox, &surroundings)
+                            .with_scripts(Shared { program, state_dir }),
+                    )
+                }
             }
         };
         let gateway = Gateway::new(exec, &surroundings, access.parallelism, notices);

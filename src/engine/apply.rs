@@ -488,6 +488,7 @@ impl Applier {
                     | ExecError::Docker { .. }
                     | ExecError::NotARead
                     | ExecError::Loads { .. }
+                    | ExecError::Script { .. }
                     | ExecError::InputUnknown => Outcome::Failed { code: -1, why: why.clone() },
                 };
                 (outcome, Some((why, error.next())))

@@ -91,13 +91,17 @@ pub async fn read(
     })
 }
 
-/// A command with the digest of what it told. Helm and `kubectl` answer with
+/// A command with the digest of what it told. Helm, `kubectl` and scripts answer with
 /// values that may be secret, and a digest of a short secret can be guessed: of
 /// theirs it is the digest of the normal form, which hides what is sensitive.
 fn proof(command: &Command, answer: &Answer, live: &Live) -> (String, Digest) {
     let digest = match (command.tool, live) {
         (Tool::Helm | Tool::Kubectl, Live::Present(object)) => {
             Value::Map(object.attributes.clone()).digest()
+        }
+        (Tool::Bash, Live::Present(object)) => {
+            let told = [object.attributes.clone(), object.outputs.clone()];
+            Value::List(told.map(Value::Map).into()).digest()
         }
         _ => Digest::of(answer.stdout.as_bytes()),
     };

@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 use std::fs::{self, Metadata};
 use std::io::{self, ErrorKind, Read as _};
 use std::os::unix::fs::MetadataExt as _;
-use std::path::Path as FilePath;
+use std::path::{Component, Path as FilePath};
 
 use super::diagnostic::Diagnostic;
 use super::encoding::{MAX_BYTES, take, too_long};
@@ -23,6 +23,8 @@ use crate::quote::{plain, quote};
 
 /// The most bytes of manifests, all files together.
 const MAX_TOTAL_BYTES: u64 = 256 * 1024 * 1024;
+/// The most bytes of a file that a spec names.
+const MAX_BESIDE: usize = 256 * 1024;
 /// The deepest nesting of directories.
 const MAX_DIRECTORIES: usize = 16;
 
@@ -216,6 +218,54 @@ impl Files {
         }
         parsed.documents.into_iter().next()
     }
+}
+
+/// The text of a file that a spec names: below the directory of the manifests,
+/// by its path from there, and not led out of it by a link.
+///
+/// # Errors
+/// What is wrong with it, and what to do.
+pub(super) fn beside(directory: &FilePath, name: &str) -> Result<String, (String, &'static str)> {
+    let wrong = |what: String, help| (format!("{}: {what}", quote(name)), help);
+    let plain = |part: Component<'_>| matches!(part, Component::Normal(_) | Component::CurDir);
+    if name.is_empty() || !FilePath::new(name).components().all(plain) {
+        let help = "write its path from the directory of the manifests, without `..`";
+        return Err(wrong("not a path below the directory of the manifests".into(), help));
+    }
+    let read = || {
+        let root = fs::canonicalize(directory)?;
+        let path = fs::canonicalize(directory.join(name))?;
+        let metadata = fs::metadata(&path)?;
+        let mut bytes = Vec::new();
+        // A pipe or a device would never end; opening one may already wait.
+        if path.starts_with(&root) && metadata.is_file() {
+            let most = MAX_BESIDE as u64 + 1;
+            fs::File::open(&path)?.take(most).read_to_end(&mut bytes)?;
+        }
+        Ok((path.starts_with(&root), metadata.is_file(), bytes))
+    };
+    let (inside, is_file, bytes) = read().map_err(|error: io::Error| {
+        wrong(error.to_string(), "does the file exist, and may you read it?")
+    })?;
+    let sorry = |what: &str, help| Err(wrong(what.to_owned(), help));
+    if !inside {
+        return sorry("a link that leads out of the directory", "copy the file to the manifests");
+    }
+    if !is_file {
+        return sorry("not a regular file", "name a plain file");
+    }
+    if bytes.len() > MAX_BESIDE {
+        return sorry("longer than 262144 bytes", "is this the right file?");
+    }
+    let text = String::from_utf8(bytes)
+        .map_err(|_| wrong("not text in UTF-8".into(), "is this the right file?"))?;
+    if text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\t')) {
+        return sorry(
+            "holds control characters",
+            "save it as plain text, with lines that end in a newline alone",
+        );
+    }
+    Ok(text)
 }
 
 /// The name of a file, fit to be shown.

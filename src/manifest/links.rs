@@ -51,17 +51,22 @@ impl Links<'_> {
                     .help("write the value out, or refer to another resource"),
             );
         }
-        if !self.declared.contains_key(target) {
+        let Some(declared) = self.declared.get(target) else {
             return self.dangling(found.span, target, Some(attribute));
-        }
+        };
         let outputs = target.kind.adapter().outputs();
         if outputs.iter().any(|(name, _)| name == attribute) {
             return None;
         }
-        let names = outputs.iter().map(|(name, _)| *name);
+        let spec = &declared.resource.spec;
+        let own = target.kind.adapter().own_outputs(spec);
+        if own.contains(attribute) {
+            return None;
+        }
+        let names = outputs.iter().map(|(name, _)| *name).chain(own.iter().map(String::as_str));
         let help = match nearest(attribute, names.clone()) {
             Some(near) => format!("did you mean ${{{target}.{near}}}?"),
-            None if outputs.is_empty() => format!("{} has no outputs", target.kind),
+            None if names.clone().next().is_none() => format!("{} has no outputs", target.kind),
             None => format!("its outputs are {}", list(names, "and")),
         };
         Some(

@@ -9,7 +9,7 @@ use std::path::Path as FilePath;
 use std::sync::Arc;
 
 use super::diagnostic::{Diagnostic, Diagnostics, MOST_TOLD, nearest};
-use super::files::Files;
+use super::files::{Files, beside};
 use super::links::{Links, circles};
 use super::node::Node;
 use super::parallel::each;
@@ -55,6 +55,7 @@ pub fn load(directory: &FilePath, inputs: &VariableInputs) -> Result<Stack, Diag
         }
     }
     let mut assembly = Assembly {
+        directory,
         sources: &sources,
         inputs,
         wrong,
@@ -79,6 +80,7 @@ pub fn load(directory: &FilePath, inputs: &VariableInputs) -> Result<Stack, Diag
 
 /// The stack while it is put together.
 struct Assembly<'a> {
+    directory: &'a FilePath,
     sources: &'a Sources,
     inputs: &'a VariableInputs,
     wrong: Vec<Diagnostic>,
@@ -158,6 +160,7 @@ impl Assembly<'_> {
             Reference::AccountId | Reference::Output { .. } => Resolution::Unknown,
         };
         self.specs(&lookup);
+        self.files();
         let mut wrong = std::mem::take(&mut self.wrong);
         if let Some(document) = &document {
             undeclared(document, &self.declared, &mut wrong);
@@ -236,6 +239,31 @@ impl Assembly<'_> {
         self.wrong.extend(wrong.into_iter().flatten());
     }
 
+    /// Reads the files that the specs name.
+    fn files(&mut self) {
+        let mut problems = Vec::new();
+        for declared in self.declared.values_mut().filter(|declared| declared.sound) {
+            let resource = &mut declared.resource;
+            let named = resource.address.kind.adapter().files(&resource.spec);
+            let mut texts = BTreeMap::new();
+            for (path, name) in named {
+                match beside(self.directory, &name) {
+                    Ok(text) => drop(texts.insert(name, text)),
+                    Err((summary, help)) => {
+                        let problem = Problem { path, summary, help: Some(help.to_owned()) };
+                        problems.push((resource.address.clone(), problem));
+                        declared.sound = false;
+                    }
+                }
+            }
+            resource.files = Arc::new(texts);
+        }
+        let found = problems.into_iter().filter_map(|(address, problem)| {
+            Some((&self.declared.get(&address)?.resource, problem))
+        });
+        self.wrong.extend(locate(self.sources, found.collect()));
+    }
+
     /// Checks that `ignoreChanges` names fields that there are.
     fn ignored(&self, wrong: &mut Vec<Diagnostic>) {
         for (address, declared) in &self.declared {
@@ -271,6 +299,7 @@ impl Assembly<'_> {
                 account: None,
                 region: region.unwrap_or_default().to_owned(),
                 external: resource.external,
+                files: Arc::clone(&resource.files),
             };
             let adapter = resource.address.kind.adapter();
             // While its name is not known, the claims count without it.

@@ -420,13 +420,18 @@ fn path_of(keys: &[&str]) -> Path {
 pub(super) fn digest(stack: &Stack) -> Digest {
     let resources = each(stack.resources.iter().collect(), |resource| {
         // One digest each: the whole of a large stack is never one text.
-        let meaning = json!({
+        let mut meaning = json!({
             "address": resource.address,
             "phase": resource.phase,
             "external": resource.external,
             "dependsOn": resource.depends_on,
             "lifecycle": resource.lifecycle,
         });
+        if !resource.files.is_empty()
+            && let Some(map) = meaning.as_object_mut()
+        {
+            map.insert("files".into(), json!(resource.files));
+        }
         let mut bytes = meaning.to_string().into_bytes();
         encode(&resource.spec, &mut bytes);
         Digest::of(&bytes)

@@ -193,7 +193,7 @@ fn undeclared(facts: Facts<'_>) -> Decision {
             return Decision::without_steps(Action::Forget, Reason::Gone);
         }
     };
-    if let Some(why) = facts.adapter.never_deleted() {
+    if let Some(why) = facts.adapter.stays(prior) {
         let reason = Reason::NeverDeleted { why: why.to_owned() };
         return Decision::without_steps(Action::Forget, reason);
     }

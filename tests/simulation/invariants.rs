@@ -73,7 +73,7 @@ fn naturals(kind: Kind, prior: &Prior) -> Vec<String> {
                 })
                 .collect()
         }
-        Kind::EksCluster | Kind::ServiceLinkedRole => Vec::new(),
+        Kind::EksCluster | Kind::ServiceLinkedRole | Kind::Script => Vec::new(),
     }
 }
 

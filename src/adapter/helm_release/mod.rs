@@ -16,7 +16,7 @@ mod manifest;
 mod objects;
 mod read;
 mod settings;
-mod spec;
+pub(super) mod spec;
 mod steps;
 mod values;
 

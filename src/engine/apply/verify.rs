@@ -12,14 +12,14 @@ use super::super::event::Event;
 use super::super::read::{Sighting, Unreadable};
 use super::super::survey::{Settled, outputs};
 use super::{Applier, Ending, Failure, unreadable};
-use crate::adapter::{Adapter, Blocker, Desired, Health, Live, Prior, Readiness};
+use crate::adapter::{Adapter, Blocker, Desired, Health, Live, Prior, Readiness, Rule};
 use crate::address::Address;
 use crate::diff::reached;
 use crate::plan::Action;
 use crate::plan::decide::differences;
 use crate::seeded::{self, Bug};
 use crate::state::{Evidence, Record, Status};
-use crate::value::Map;
+use crate::value::{Map, Path};
 
 /// How long a change may take to show in a read after its command ended: IAM
 /// and EKS are eventually consistent.
@@ -72,7 +72,10 @@ impl Applier {
                     }
                     (None, Live::Absent) => ("it does not exist".to_owned(), Vec::new(), sighting),
                     (None, Live::Present(object)) => {
-                        let found = differences(adapter, desired, prior, object, &entry.ignore);
+                        let mut found = differences(adapter, desired, prior, object, &entry.ignore);
+                        if failure.is_none() {
+                            found.changes.retain(|change| !is_remembered(adapter, &change.path));
+                        }
                         let ready = adapter.readiness(desired, object);
                         let problem = match &object.health {
                             Health::Sound if found.is_equal() => match ready {
@@ -165,6 +168,7 @@ impl Applier {
         sighting: &Sighting,
     ) -> (Ending, Map) {
         let outputs = outputs(Some(desired), Some(&sighting.live), Action::NoOp);
+        let failed = failure.is_some();
         let mut ending = match failure {
             Some(failure) => Ending::Failed(Failure { blockers: blockers.clone(), ..failure }),
             None if !blockers.is_empty() => Ending::NotReady(blockers.clone()),
@@ -179,7 +183,11 @@ impl Applier {
             let ignore = entry.map(|entry| entry.ignore.as_slice()).unwrap_or_default();
             let found = differences(adapter, desired, prior, object, ignore);
             let prior = prior.map(|prior| &prior.attributes);
-            let attributes = reached(&desired.attributes, prior, &found.changes);
+            let mut attributes = reached(&desired.attributes, prior, &found.changes);
+            if failed && prior.is_none() {
+                // The object does not tell whether that came to its end.
+                attributes.retain(|name, _| !is_remembered(adapter, &Path::new(name)));
+            }
             let record = self.record(address, attributes, desired, &outputs, sighting);
             let blockers = match &ending {
                 Ending::Failed(failure) if blockers.is_empty() => vec![Blocker {
@@ -326,6 +334,14 @@ pub fn evidence(sighting: &Sighting, at: jiff::Timestamp) -> Vec<Evidence> {
         .collect();
     evidence.dedup_by(|a, b| a.command == b.command);
     evidence
+}
+
+/// Whether a field is one that only the state remembers.
+fn is_remembered(adapter: &dyn Adapter, path: &Path) -> bool {
+    let of = |name: &String| {
+        adapter.attributes().iter().any(|one| one.name == name && one.rule == Rule::Remembered)
+    };
+    path.segments().first().is_some_and(of)
 }
 
 fn blockers_of(readiness: Readiness) -> Vec<Blocker> {

@@ -6,16 +6,25 @@ mod helm;
 mod iam;
 mod phase;
 mod plans;
+mod scripts;
 
 use crate::Case;
 
 /// All cases.
 pub fn all() -> Vec<Case> {
-    [phase::CASES, iam::CASES, helm::CASES, plans::CASES, charts::CASES, failures::CASES]
-        .into_iter()
-        .flatten()
-        .copied()
-        .collect()
+    [
+        phase::CASES,
+        iam::CASES,
+        helm::CASES,
+        plans::CASES,
+        charts::CASES,
+        failures::CASES,
+        scripts::CASES,
+    ]
+    .into_iter()
+    .flatten()
+    .copied()
+    .collect()
 }
 
 /// Whether a command only reads, by a list of this suite's own.
