@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use schemars::Schema;
 use serde::{Deserialize, Serialize};
@@ -30,7 +31,10 @@ mod reading;
 
 pub use identity::{CLUSTER_NAME, Identity};
 use reading::is_cut_off;
-pub use reading::{Answers, Health, Live, Object, Prior, Questions, ReadError, Reading, Subject};
+pub use reading::{
+    Answers, Health, Leftover, Leftovers, Live, Object, Prior, Questions, ReadError, Reading,
+    Subject,
+};
 
 /// Declares the closed list of kinds: `Kind => adapter`.
 macro_rules! kinds {
@@ -154,6 +158,22 @@ pub trait Adapter: Sync {
     /// take it along; an apply looks again before it changes anything.
     fn obstacles(&self, _identity: &Identity, _object: &Object) -> Vec<Blocker> {
         Vec::new()
+    }
+
+    /// How long it is worth waiting for the obstacles to go by themselves;
+    /// `None`: they don't. Zero: they might, but what holds them lasts.
+    fn patience(&self, _prior: &Prior, _object: &Object) -> Option<Duration> {
+        None
+    }
+
+    /// What the object may have left behind that no resource stands for, once
+    /// it is gone; asked at the end of a destroy. Called again with more
+    /// answers until it is known.
+    ///
+    /// # Errors
+    /// What could not be read: then nobody knows.
+    fn leftovers(&self, _prior: &Prior, _answers: &Answers) -> Result<Leftovers, ReadError> {
+        Ok(Leftovers::None)
     }
 
     /// Whether the object does its work; `NotReady` names what stands in the

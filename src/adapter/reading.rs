@@ -183,6 +183,31 @@ pub fn is_cut_off(answer: &Json) -> bool {
     SIGNS.iter().any(|sign| holds(answer.pointer(sign)))
 }
 
+/// What something left behind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Leftovers {
+    /// Objects of this kind leave nothing.
+    None,
+    /// These commands must be answered first; all of them only read.
+    Ask(Vec<Command>),
+    /// This was looked for, and this was found.
+    Known(Vec<Leftover>),
+}
+
+/// One kind of thing that was looked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Leftover {
+    /// In the plural: `instances`.
+    pub what: String,
+    /// Whose: the cluster's name.
+    pub of: String,
+    /// What was found; most often nothing.
+    pub ids: Vec<String>,
+    /// What removes it.
+    pub next: Option<String>,
+}
+
 /// Why a read told nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReadError {

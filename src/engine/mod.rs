@@ -11,6 +11,7 @@ pub mod clock;
 pub mod entry;
 pub mod event;
 pub mod keeper;
+pub mod leftovers;
 pub mod read;
 mod runs;
 pub mod survey;
@@ -147,16 +148,22 @@ pub struct Report {
     pub resources: Vec<(Address, Action, Arc<Finished>)>,
     /// Whether the run was told to stop.
     pub interrupted: bool,
+    /// After a destroy: what was looked for that no resource stands for.
+    pub left: Vec<leftovers::Checked>,
+    /// After a destroy: what stays on purpose, each with why.
+    pub stays: Vec<(Address, String)>,
 }
 
 impl Report {
     /// Whether every resource was proved to be as planned.
     pub fn is_good(&self) -> bool {
-        self.resources.iter().all(|(_, _, finished)| {
-            finished.ending.is_good()
-                || (seeded::is(Bug::NotReadyIsGood)
-                    && matches!(finished.ending, Ending::NotReady(_)))
-        })
+        let clean = self.left.iter().all(leftovers::Checked::is_clean);
+        clean
+            && self.resources.iter().all(|(_, _, finished)| {
+                finished.ending.is_good()
+                    || (seeded::is(Bug::NotReadyIsGood)
+                        && matches!(finished.ending, Ending::NotReady(_)))
+            })
     }
 
     /// The exit code: 0 verified, 1 something failed, 3 nothing failed but
@@ -170,6 +177,7 @@ impl Report {
         } else if self.is_good() {
             0
         } else if any(|ending| matches!(ending, Ending::Moved { .. }))
+            && self.left.iter().all(leftovers::Checked::is_clean)
             && !any(|ending| {
                 matches!(ending, Ending::Failed(_) | Ending::NotReady(_) | Ending::Blocked(_))
             })
@@ -293,8 +301,8 @@ impl Engine {
         let keeper =
             Keeper::new(self.store.clone(), Arc::clone(lock), state, log, self.clock.clone());
         let applier = Arc::new(Applier::new(
-            survey,
-            account,
+            Arc::clone(&survey),
+            account.clone(),
             settled,
             &plan,
             &remembered,
@@ -302,7 +310,7 @@ impl Engine {
             stop.clone(),
         ));
         let finished = applier.run().await?;
-        let resources = plan
+        let resources: Vec<_> = plan
             .changes
             .iter()
             .filter_map(|change| {
@@ -310,7 +318,13 @@ impl Engine {
                 Some((change.address.clone(), change.action, Arc::clone(finished)))
             })
             .collect();
-        let report = Report { resources, interrupted: *stop.borrow() };
+        let interrupted = *stop.borrow();
+        let (mut left, mut stays) = (Vec::new(), Vec::new());
+        if plan.mode == Mode::Destroy && !interrupted {
+            left = leftovers::check(&survey, &account, &plan, &resources).await;
+            stays = leftovers::stays(&plan);
+        }
+        let report = Report { resources, interrupted, left, stays };
         applier.end(run, report.exit_code()).await?;
         Ok(report)
     }

@@ -111,7 +111,7 @@ fn proof(command: &Command, answer: &Answer, live: &Live) -> (String, Digest) {
 /// Runs the commands side by side. Where several have no answer, the first of
 /// them in the order of asking counts, whichever came back first: the same
 /// failures are always told in the same words.
-async fn ask(
+pub(super) async fn ask(
     gateway: &Arc<Gateway>,
     mut commands: Vec<Command>,
     freshness: Freshness,
@@ -163,7 +163,12 @@ pub fn failed(command: &Command, error: &ExecError) -> Unreadable {
 }
 
 /// What a person is told of an answer that tells nothing.
-fn unreadable(gateway: &Gateway, command: &Command, answer: &Answer, why: &str) -> Unreadable {
+pub(super) fn unreadable(
+    gateway: &Gateway,
+    command: &Command,
+    answer: &Answer,
+    why: &str,
+) -> Unreadable {
     match explain::explain(answer) {
         Some(explanation) => Unreadable {
             command: command.to_string(),

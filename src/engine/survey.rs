@@ -419,7 +419,7 @@ impl Survey {
             .unwrap_or_default()
     }
 
-    fn lookup(&self, reference: &Reference, account: Option<&str>) -> Resolution {
+    pub(super) fn lookup(&self, reference: &Reference, account: Option<&str>) -> Resolution {
         if let Reference::Output { target, attribute } = reference {
             let settled = self.settled.get(target).and_then(SetOnce::get);
             return match settled.and_then(|settled| settled.outputs.get(attribute)) {

@@ -18,14 +18,17 @@ mod read;
 mod settings;
 pub(super) mod spec;
 mod steps;
+mod teardown;
 mod values;
+
+use std::time::Duration;
 
 use schemars::Schema;
 
 use super::workload::{self, Obstacle};
 use super::{
-    Adapter, Answers, Attribute, Blocker, Context, Desired, Object, OnChange, Operation, Problem,
-    ReadError, Readiness, Reading, Rule, Step, Subject,
+    Adapter, Answers, Attribute, Blocker, Context, Desired, Identity, Leftovers, Object, OnChange,
+    Operation, Prior, Problem, ReadError, Readiness, Reading, Rule, Step, Subject,
 };
 use crate::value::Value;
 
@@ -60,6 +63,7 @@ impl Adapter for HelmRelease {
             ("version", "the version of its chart"),
             ("revision", "the number of its last revision"),
             ("appVersion", "the version of what the chart installs, as the chart says"),
+            ("nodePools", "the node pools of Karpenter that it holds, where it holds any"),
         ]
     }
 
@@ -80,6 +84,18 @@ impl Adapter for HelmRelease {
         let obstacles: Vec<Obstacle> =
             object.facts.get("obstacles").and_then(|found| found.to_spec().ok()).unwrap_or_default();
         workload::readiness(&obstacles, &format!("release {name} is not ready"))
+    }
+
+    fn obstacles(&self, _identity: &Identity, object: &Object) -> Vec<Blocker> {
+        teardown::obstacle(object).into_iter().collect()
+    }
+
+    fn patience(&self, prior: &Prior, object: &Object) -> Option<Duration> {
+        teardown::patience(object, settings::Settings(&prior.settings).timeout())
+    }
+
+    fn leftovers(&self, prior: &Prior, answers: &Answers) -> Result<Leftovers, ReadError> {
+        teardown::leftovers(prior, answers)
     }
 
     fn needs_kubernetes(&self) -> bool {

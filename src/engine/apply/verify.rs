@@ -248,11 +248,29 @@ impl Applier {
                     };
                     return (ending, Map::new());
                 }
-                Ok(_) if failure.is_none() && start.elapsed() + pause < SETTLE_WINDOW => {
-                    tokio::time::sleep(pause).await;
-                    pause = (pause * 2).min(Duration::from_secs(5));
-                }
-                Ok(_) => {
+                Ok(Sighting { live: Live::Present(object), .. }) => {
+                    let (obstacles, patience) = match prior {
+                        Some(prior) => (
+                            adapter.obstacles(&prior.identity, &object),
+                            adapter.patience(prior, &object),
+                        ),
+                        None => (Vec::new(), None),
+                    };
+                    let window = patience.unwrap_or(SETTLE_WINDOW);
+                    if failure.is_none()
+                        && start.elapsed() + pause < window
+                        && !(patience.is_some() && *self.stop.borrow())
+                    {
+                        if patience.is_some() {
+                            let blockers = obstacles;
+                            let address = address.clone();
+                            (self.survey.observer.0)(Event::Waiting { address, blockers });
+                        }
+                        tokio::time::sleep(pause).await;
+                        pause = (pause * 2).min(Duration::from_secs(5));
+                        continue;
+                    }
+                    let blockers = if patience.is_some() { obstacles } else { Vec::new() };
                     // Parts of it may be gone: nobody can say that it is applied.
                     let _ = self.keeper.mark_unverified(address).await;
                     let failure = failure.unwrap_or_else(|| Failure {
@@ -260,7 +278,7 @@ impl Applier {
                         command: String::new(),
                         why: "the commands succeeded, but it still exists".into(),
                         next: format!("run `lkh plan --target {address}`"),
-                        blockers: Vec::new(),
+                        blockers,
                         exists: false,
                     });
                     return (Ending::Failed(failure), Map::new());

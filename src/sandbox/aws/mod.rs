@@ -16,7 +16,7 @@
 //! there, tags that are too long); nothing should match on those.
 
 mod args;
-mod ec2;
+pub mod ec2;
 mod ecr_public;
 mod eks;
 mod facts;

@@ -7,6 +7,7 @@
 mod describe;
 mod filters;
 mod kinds;
+pub mod machines;
 mod operations;
 mod shapes;
 mod tags;
