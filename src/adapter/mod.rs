@@ -35,6 +35,7 @@ pub use reading::{
     Answers, Health, Leftover, Leftovers, Live, Object, Prior, Questions, ReadError, Reading,
     Subject,
 };
+pub use reading::{Source, SourceAt, source_digest};
 
 /// Declares the closed list of kinds: `Kind => adapter`.
 macro_rules! kinds {
@@ -133,6 +134,12 @@ pub trait Adapter: Sync {
     /// The outputs that the spec itself names, beyond those of the kind.
     fn own_outputs(&self, _spec: &Value) -> Vec<String> {
         Vec::new()
+    }
+
+    /// Where the object's content comes from, if others publish it under a name
+    /// and may publish something else under it tomorrow.
+    fn source(&self, _desired: &Desired) -> Option<Source> {
+        None
     }
 
     /// Whether the object may be read before what it depends on is: reads of a

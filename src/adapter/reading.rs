@@ -10,7 +10,7 @@ use serde_json::Value as Json;
 
 use super::{Desired, Identity};
 use crate::command::{Answer, Command};
-use crate::value::{Map, Path, Value};
+use crate::value::{Digest, Map, Path, Value};
 
 /// Of what the live object is to be read.
 #[derive(Debug, Clone, Copy)]
@@ -206,6 +206,44 @@ pub struct Leftover {
     pub ids: Vec<String>,
     /// What removes it.
     pub next: Option<String>,
+}
+
+/// Where the content of an object comes from that others publish under a name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    /// What it is called.
+    pub reference: String,
+    /// Its version, where it has one.
+    pub version: Option<String>,
+    /// Where its digest is found.
+    pub at: SourceAt,
+}
+
+/// Where a digest is found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SourceAt {
+    /// A read tells, see [`source_digest`].
+    Published(Command),
+    /// A folder below the manifests.
+    Folder(String),
+}
+
+/// The digest of what is published: as a registry told it, or else that of what
+/// was answered.
+///
+/// # Errors
+/// Why the answer tells none.
+pub fn source_digest(answer: &Answer) -> Result<String, String> {
+    if !answer.succeeded() {
+        let last = answer.stderr.lines().rev().find(|line| !line.trim().is_empty());
+        return Err(last.unwrap_or("the chart can't be read").to_owned());
+    }
+    let told = |text: &str| {
+        let line = text.lines().find_map(|line| line.trim().strip_prefix("Digest: "));
+        line.filter(|digest| digest.starts_with("sha256:")).map(str::to_owned)
+    };
+    let digest = told(&answer.stderr).or_else(|| told(&answer.stdout));
+    Ok(digest.unwrap_or_else(|| Digest::of(answer.stdout.as_bytes()).as_str().to_owned()))
 }
 
 /// Why a read told nothing.

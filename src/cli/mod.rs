@@ -9,6 +9,7 @@ mod completions;
 mod destroy;
 mod explain;
 mod graph;
+mod lock;
 mod log;
 mod options;
 mod plan;
@@ -72,6 +73,8 @@ enum Command {
     Refresh(refresh::Args),
     /// Remove what was applied
     Destroy(destroy::Args),
+    /// Pin charts and toolbox image by the digests of their content
+    Lock(lock::Args),
     /// Show the state, or one resource with its evidence
     Show(show::Args),
     /// Print the apply log, or check that it is whole
@@ -107,6 +110,7 @@ pub fn main() -> ExitCode {
         Command::Apply(args) => apply::run(&args),
         Command::Refresh(args) => refresh::run(&args),
         Command::Destroy(args) => destroy::run(&args),
+        Command::Lock(args) => lock::run(&args),
         Command::Show(args) => show::run(&args),
         Command::Log(args) => log::run(&args),
         Command::State(args) => state::run(&args),

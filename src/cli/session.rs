@@ -193,6 +193,7 @@ pub(crate) struct Session {
     /// What the run is limited to.
     pub targets: Targets,
     run: String,
+    sandbox: bool,
     observer: Observer,
     /// Whether changes may be under way, so that they are finished first.
     changing: AtomicBool,
@@ -279,7 +280,8 @@ impl Session {
         };
         let targets = Targets(access.targets.clone());
         let changing = AtomicBool::new(false);
-        Ok(Self { engine, targets, run, observer, changing, runtime })
+        let sandbox = mode == ExecMode::Sandbox;
+        Ok(Self { engine, targets, run, sandbox, observer, changing, runtime })
     }
 
     /// Runs the work of a command to its end, and ends what it started.
@@ -317,6 +319,26 @@ impl Session {
                 return;
             }
         }
+    }
+
+    /// Whether the account is the simulated one.
+    pub(crate) fn is_sandbox(&self) -> bool {
+        self.sandbox
+    }
+
+    /// Refuses, where `--locked` asks for it, what the lock file does not hold.
+    ///
+    /// # Errors
+    /// What it does not hold.
+    pub(crate) fn check_locked(&self, locked: bool) -> anyhow::Result<()> {
+        let stale = if locked { self.engine.stale_pins() } else { Vec::new() };
+        anyhow::ensure!(
+            stale.is_empty(),
+            "--locked: the lock file does not hold what the manifests name now for {}; nothing was \
+             changed; review, then `lkh lock`",
+            stale.join(", ")
+        );
+        Ok(())
     }
 
     /// What names this run.

@@ -12,6 +12,7 @@ pub mod entry;
 pub mod event;
 pub mod keeper;
 pub mod leftovers;
+pub mod pins;
 pub mod read;
 mod runs;
 pub mod survey;
@@ -77,6 +78,19 @@ pub enum EngineError {
         second: Address,
         /// What both claim.
         claim: String,
+    },
+    /// The toolbox image is not the one that was locked.
+    #[error(
+        "the toolbox image {image} is not the one that was locked: it is {found} now, and the lock \
+         file says {locked}; nothing was run in it; `lkh lock` accepts it"
+    )]
+    ToolboxMoved {
+        /// The image.
+        image: String,
+        /// What was locked.
+        locked: String,
+        /// What it is.
+        found: String,
     },
     /// A target names nothing.
     #[error(
@@ -205,6 +219,7 @@ impl Engine {
         targets: &Targets,
         keep_all: bool,
     ) -> Result<Planned, EngineError> {
+        self.check_toolbox().await?;
         let end = self.store.last_line();
         let state = self.store.load().await?;
         let past = self.past(state.as_ref(), end).await;
@@ -243,10 +258,13 @@ impl Engine {
         self.check_origin(origin.as_ref(), &account)?;
         claims::check(&survey, &settled)?;
         claims::spare(&survey, &account, &mut settled).await;
-        let changes = order
+        let mut changes: Vec<Change> = order
             .iter()
             .filter_map(|address| Some(change(address, &survey, settled.get(address)?)))
             .collect();
+        if mode == Mode::Apply {
+            self.check_charts(&mut changes).await;
+        }
         let plan = Plan {
             format_version: FORMAT_VERSION,
             stack: self.stack.name.clone(),

@@ -387,6 +387,22 @@ impl Exec for Docker {
         })
     }
 
+    fn toolbox_digest(
+        &self,
+    ) -> Pin<Box<dyn Future<Output = Result<Option<String>, ExecError>> + Send + '_>> {
+        Box::pin(async {
+            self.ready().await?;
+            let image = self.surroundings.image.as_str();
+            let format = "{{join .RepoDigests \" \"}} {{.Id}}";
+            let args = ["image", "inspect", "--format", format, image].map(str::to_owned);
+            let told = self.engine(&args).await?;
+            // By a registry's digest, or that of an image that was made here.
+            let first = told.split_whitespace().next().unwrap_or_default();
+            let digest = first.rsplit('@').next().unwrap_or_default();
+            Ok(Some(digest.to_owned()).filter(|digest| digest.starts_with("sha256:")))
+        })
+    }
+
     fn close(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
         Box::pin(async {
             if self.to_remove.swap(false, Ordering::SeqCst) {

@@ -91,6 +91,13 @@ pub trait Exec: Send + Sync {
         false
     }
 
+    /// The digest of the image that the tools run in; `None`: they run in none.
+    fn toolbox_digest(
+        &self,
+    ) -> Pin<Box<dyn Future<Output = Result<Option<String>, ExecError>> + Send + '_>> {
+        Box::pin(async { Ok(None) })
+    }
+
     /// Ends what the run has started (containers, private files).
     fn close(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
         Box::pin(async {})

@@ -9,6 +9,7 @@
 //! manifests mean.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::fs::{self, Metadata};
 use std::io::{self, ErrorKind, Read as _};
 use std::os::unix::fs::MetadataExt as _;
@@ -16,10 +17,12 @@ use std::path::{Component, Path as FilePath};
 
 use super::diagnostic::Diagnostic;
 use super::encoding::{MAX_BYTES, take, too_long};
+use super::lock;
 use super::node::Node;
 use super::source::{FileId, Sources};
 use super::yaml;
 use crate::quote::{plain, quote};
+use crate::value::Digest;
 
 /// The most bytes of manifests, all files together.
 const MAX_TOTAL_BYTES: u64 = 256 * 1024 * 1024;
@@ -91,7 +94,8 @@ impl Files {
         names.sort();
         for name in names {
             let path = directory.join(&name);
-            if name.as_encoded_bytes().starts_with(b".") {
+            let locks = [lock::FILE, lock::SANDBOX_FILE].iter().any(|lock| name == *lock);
+            if name.as_encoded_bytes().starts_with(b".") || locks {
                 continue;
             }
             let is_manifest =
@@ -266,6 +270,49 @@ pub(super) fn beside(directory: &FilePath, name: &str) -> Result<String, (String
         );
     }
     Ok(text)
+}
+
+/// The digest of a folder below the manifests: of the names and bytes of its
+/// files, in order.
+///
+/// # Errors
+/// What can't be read.
+pub fn folder_digest(directory: &FilePath, name: &str) -> Result<Digest, String> {
+    let mut told = String::new();
+    let root =
+        fs::canonicalize(directory.join(name)).map_err(|error| format!("{name}: {error}"))?;
+    add_folder(&root, &root, 0, &mut told)?;
+    Ok(Digest::of(told.as_bytes()))
+}
+
+fn add_folder(
+    folder: &FilePath,
+    root: &FilePath,
+    depth: usize,
+    told: &mut String,
+) -> Result<(), String> {
+    let error = |path: &FilePath, why: String| format!("{}: {why}", shown(path));
+    if depth > MAX_DIRECTORIES {
+        return Err(error(folder, "directories are nested too deep".into()));
+    }
+    let entries = fs::read_dir(folder)
+        .and_then(|entries| entries.map(|entry| entry.map(|one| one.path())).collect());
+    let mut paths: Vec<std::path::PathBuf> =
+        entries.map_err(|why: io::Error| error(folder, why.to_string()))?;
+    paths.sort();
+    for path in paths {
+        let metadata = fs::metadata(&path).map_err(|why| error(&path, why.to_string()))?;
+        if metadata.is_dir() {
+            add_folder(&path, root, depth + 1, told)?;
+        } else if metadata.is_file() && metadata.len() <= MAX_TOTAL_BYTES {
+            let bytes = fs::read(&path).map_err(|why| error(&path, why.to_string()))?;
+            let name = path.strip_prefix(root).unwrap_or(&path);
+            let _ = writeln!(told, "{name:?} {}", Digest::of(&bytes).as_str());
+        } else {
+            return Err(error(&path, "not a regular file".into()));
+        }
+    }
+    Ok(())
 }
 
 /// The name of a file, fit to be shown.

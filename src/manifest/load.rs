@@ -11,6 +11,7 @@ use std::sync::Arc;
 use super::diagnostic::{Diagnostic, Diagnostics, MOST_TOLD, nearest};
 use super::files::{Files, beside};
 use super::links::{Links, circles};
+use super::lock::{self, LockFile};
 use super::node::Node;
 use super::parallel::each;
 use super::resource::{self, Declared, Document, STACK_KIND};
@@ -178,6 +179,7 @@ impl Assembly<'_> {
         let cluster = settings.as_ref().and_then(|settings| settings.cluster.as_ref());
         self.desired(region.as_deref(), cluster, &mut wrong);
         self.wrong = wrong;
+        let lock = self.lock(sandbox);
         let (document, settings) = (document?, settings?);
         Some(Stack {
             name: document.name,
@@ -193,6 +195,8 @@ impl Assembly<'_> {
                 .map(|declared| declared.resource)
                 .collect(),
             digest: Digest::of(&[]),
+            directory: self.directory.to_owned(),
+            lock,
             sources: Arc::default(),
         })
     }
@@ -262,6 +266,25 @@ impl Assembly<'_> {
             Some((&self.declared.get(&address)?.resource, problem))
         });
         self.wrong.extend(locate(self.sources, found.collect()));
+    }
+
+    /// Reads the lock file, if there is one.
+    fn lock(&mut self, sandbox: bool) -> Option<LockFile> {
+        let name = if sandbox { lock::SANDBOX_FILE } else { lock::FILE };
+        if !self.directory.join(name).exists() {
+            return None;
+        }
+        let read = beside(self.directory, name);
+        match read.and_then(|text| {
+            let help = "`lkh lock` writes it anew, once it is out of the way";
+            LockFile::parse(&text).map_err(|why| (format!("{name}: {why}"), help))
+        }) {
+            Ok(lock) => Some(lock),
+            Err((summary, help)) => {
+                self.wrong.push(Diagnostic::anywhere(summary).help(help));
+                None
+            }
+        }
     }
 
     /// Checks that `ignoreChanges` names fields that there are.

@@ -5,6 +5,7 @@
 //! Kubernetes access and where the state goes. This module must not read files.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use schemars::{JsonSchema, Schema, schema_for};
@@ -13,6 +14,7 @@ use serde_json::json;
 
 use super::bucket::{self, StateBucket};
 use super::diagnostic::{Diagnostic, Diagnostics, nearest};
+use super::lock::LockFile;
 use super::node::Node;
 use super::parallel::each;
 use super::resource::{Resource, not_a_name};
@@ -55,6 +57,10 @@ pub struct Stack {
     /// The digest of all that the manifests mean: of no comment, file name or
     /// order, and of no secret.
     pub digest: Digest,
+    /// The directory of the manifests.
+    pub directory: PathBuf,
+    /// The lock file, where there is one.
+    pub lock: Option<LockFile>,
     pub(super) sources: Arc<Sources>,
 }
 

@@ -29,4 +29,5 @@ mod saved_plan;
 mod secrets;
 mod state;
 mod targets;
+mod teardown;
 mod views;

@@ -28,7 +28,7 @@ use schemars::Schema;
 use super::workload::{self, Obstacle};
 use super::{
     Adapter, Answers, Attribute, Blocker, Context, Desired, Identity, Leftovers, Object, OnChange,
-    Operation, Prior, Problem, ReadError, Readiness, Reading, Rule, Step, Subject,
+    Operation, Prior, Problem, ReadError, Source, Readiness, Reading, Rule, Step, Subject,
 };
 use crate::value::Value;
 
@@ -84,6 +84,10 @@ impl Adapter for HelmRelease {
         let obstacles: Vec<Obstacle> =
             object.facts.get("obstacles").and_then(|found| found.to_spec().ok()).unwrap_or_default();
         workload::readiness(&obstacles, &format!("release {name} is not ready"))
+    }
+
+    fn source(&self, desired: &Desired) -> Option<Source> {
+        commands::source(settings::Settings(&desired.settings))
     }
 
     fn obstacles(&self, _identity: &Identity, object: &Object) -> Vec<Blocker> {

@@ -271,6 +271,8 @@ impl Applier {
                         continue;
                     }
                     let blockers = if patience.is_some() { obstacles } else { Vec::new() };
+                    let failure =
+                        failure.map(|failure| Failure { blockers: blockers.clone(), ..failure });
                     // Parts of it may be gone: nobody can say that it is applied.
                     let _ = self.keeper.mark_unverified(address).await;
                     let failure = failure.unwrap_or_else(|| Failure {
