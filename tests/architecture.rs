@@ -111,6 +111,8 @@ const WORDS: &[(&[&str], &[&str], &str)] = &[
             // What Helm prints is YAML: rendered objects, a chart's metadata.
             "adapter/helm_release/manifest.rs",
             "adapter/helm_release/read.rs",
+            // The lock file, which no manifest can be.
+            "manifest/lock.rs",
             // Charts on disk are YAML, and the sandbox's Helm prints YAML.
             "sandbox/charts/local.rs",
             "sandbox/charts/yaml.rs",

@@ -14,6 +14,7 @@ pub mod keeper;
 pub mod leftovers;
 pub mod pins;
 pub mod read;
+mod report;
 mod runs;
 pub mod survey;
 
@@ -23,12 +24,13 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use tokio::sync::watch;
 
-use self::apply::{Applier, Ending, Finished};
+use self::apply::Applier;
 use self::clock::Clock;
 use self::entry::{Entry, add_begun, entries, graph};
 use self::event::Observer;
 use self::keeper::Keeper;
 use self::read::Unreadable;
+pub use self::report::Report;
 use self::survey::{Settled, Survey};
 use crate::adapter::{Live, Readiness};
 use crate::address::Address;
@@ -36,8 +38,7 @@ use crate::exec::gateway::Gateway;
 use crate::journal;
 use crate::manifest::stack::Stack;
 use crate::plan::decide::differences;
-use crate::plan::{Action, Change, FORMAT_VERSION, Mode, Plan, PlannedCommand};
-use crate::seeded::{self, Bug};
+use crate::plan::{Change, FORMAT_VERSION, Mode, Plan, PlannedCommand};
 use crate::state::{Record, State, Status};
 use crate::store::{Lock, Store, StoreError};
 use crate::value::Path;
@@ -153,54 +154,6 @@ pub struct Planned {
     survey: Arc<Survey>,
     account: String,
     settled: BTreeMap<Address, Arc<Settled>>,
-}
-
-/// How an apply ended.
-#[derive(Debug, Clone)]
-pub struct Report {
-    /// Each resource, in the plan's order.
-    pub resources: Vec<(Address, Action, Arc<Finished>)>,
-    /// Whether the run was told to stop.
-    pub interrupted: bool,
-    /// After a destroy: what was looked for that no resource stands for.
-    pub left: Vec<leftovers::Checked>,
-    /// After a destroy: what stays on purpose, each with why.
-    pub stays: Vec<(Address, String)>,
-}
-
-impl Report {
-    /// Whether every resource was proved to be as planned.
-    pub fn is_good(&self) -> bool {
-        let clean = self.left.iter().all(leftovers::Checked::is_clean);
-        clean
-            && self.resources.iter().all(|(_, _, finished)| {
-                finished.ending.is_good()
-                    || (seeded::is(Bug::NotReadyIsGood)
-                        && matches!(finished.ending, Ending::NotReady(_)))
-            })
-    }
-
-    /// The exit code: 0 verified, 1 something failed, 3 nothing failed but
-    /// something moved since the plan, 130 interrupted.
-    pub fn exit_code(&self) -> u8 {
-        let any = |test: fn(&Ending) -> bool| {
-            self.resources.iter().any(|(_, _, finished)| test(&finished.ending))
-        };
-        if self.interrupted && any(|ending| matches!(ending, Ending::Interrupted)) {
-            130
-        } else if self.is_good() {
-            0
-        } else if any(|ending| matches!(ending, Ending::Moved { .. }))
-            && self.left.iter().all(leftovers::Checked::is_clean)
-            && !any(|ending| {
-                matches!(ending, Ending::Failed(_) | Ending::NotReady(_) | Ending::Blocked(_))
-            })
-        {
-            3
-        } else {
-            1
-        }
-    }
 }
 
 impl Engine {

@@ -307,7 +307,8 @@ fn add_folder(
         } else if metadata.is_file() && metadata.len() <= MAX_TOTAL_BYTES {
             let bytes = fs::read(&path).map_err(|why| error(&path, why.to_string()))?;
             let name = path.strip_prefix(root).unwrap_or(&path);
-            let _ = writeln!(told, "{name:?} {}", Digest::of(&bytes).as_str());
+            let name = quote(&name.display().to_string());
+            let _ = writeln!(told, "{name} {}", Digest::of(&bytes).as_str());
         } else {
             return Err(error(&path, "not a regular file".into()));
         }

@@ -101,6 +101,7 @@ fn wrong_usage_is_an_error_and_not_a_pending_change() {
       apply        Make everything as declared, and verify it
       refresh      Read everything and bring the state's records up to date
       destroy      Remove what was applied
+      lock         Pin charts and toolbox image by the digests of their content
       show         Show the state, or one resource with its evidence
       log          Print the apply log, or check that it is whole
       state        Look after the state: list, rm, mv, pull, push, restore

@@ -22,6 +22,7 @@ mod environment;
 mod help;
 mod hostile_live;
 mod keeping;
+mod lock;
 mod plan;
 mod readiness;
 mod removal;

@@ -8,7 +8,7 @@ use super::manifest;
 use super::objects::Objects;
 use super::settings::Settings;
 use super::spec::{is_dns_label, is_release_name};
-use super::teardown::{self, POOLS, UNINSTALLED};
+use super::teardown::{self, POOLS};
 use super::values::{
     canonical, canonical_version, hide, hide_texts, same_version, sensitive_texts,
 };
@@ -45,7 +45,7 @@ pub fn read(subject: &Subject<'_>, answers: &Answers) -> Result<Reading, ReadErr
         return Ok(questions.asking());
     };
     if is_not_found(status) {
-        return gone(subject, questions);
+        return teardown::gone(subject, questions);
     }
     let found = Found {
         status: document(&release.status(), status)?,
@@ -53,7 +53,7 @@ pub fn read(subject: &Subject<'_>, answers: &Answers) -> Result<Reading, ReadErr
     };
     if found.word() == "uninstalled" {
         // Only its history was kept, and an install may follow it.
-        return gone(subject, questions);
+        return teardown::gone(subject, questions);
     }
     if found.status["version"].as_u64() != found.metadata["revision"].as_u64() {
         let why = "the release changed while it was read";
@@ -164,30 +164,6 @@ pub fn read(subject: &Subject<'_>, answers: &Answers) -> Result<Reading, ReadErr
     object.desired.insert("objects".into(), tree(wanted));
     object.prior.extend(applied.map(|applied| ("objects".into(), tree(applied))));
     object.attributes.insert("objects".into(), tree(live));
-    Ok(Reading::Live(Live::Present(Box::new(object))))
-}
-
-/// A release that is not there any more. The nodes that its pools started are
-/// part of it until they are gone.
-fn gone(subject: &Subject<'_>, mut questions: Questions<'_>) -> Result<Reading, ReadError> {
-    let pools = match (subject.desired, subject.prior) {
-        (None, Some(prior)) => prior.outputs.get(POOLS).and_then(Value::as_list),
-        _ => None,
-    };
-    let pools: Vec<&str> = pools.into_iter().flatten().filter_map(Value::as_str).collect();
-    if pools.is_empty() {
-        return Ok(Reading::Live(Live::Absent));
-    }
-    let Some(left) = teardown::of_pools(&pools, &mut questions)? else {
-        return Ok(questions.asking());
-    };
-    let mut object = Object::default();
-    left.into_facts(&mut object.facts);
-    if object.facts.is_empty() {
-        return Ok(Reading::Live(Live::Absent));
-    }
-    object.facts.insert(UNINSTALLED.into(), true.into());
-    object.notes.push("the release is uninstalled; nodes of its pools are left".into());
     Ok(Reading::Live(Live::Present(Box::new(object))))
 }
 

@@ -13,7 +13,8 @@ use serde_json::Value as Json;
 use super::objects::Objects;
 use super::read::fact;
 use crate::adapter::{
-    Answers, Blocker, Leftover, Leftovers, Object, Prior, Questions, ReadError, is_cut_off,
+    Answers, Blocker, Leftover, Leftovers, Live, Object, Prior, Questions, ReadError, Reading,
+    Subject, is_cut_off,
 };
 use crate::command::{Answer, Command, Tool};
 use crate::value::{Map, Value};
@@ -74,11 +75,38 @@ pub fn of_chart(
     left(&[], dead, questions)
 }
 
+/// A release that is not there any more. The nodes that its pools started are
+/// part of it until they are gone.
+///
+/// # Errors
+/// When nobody can tell.
+pub fn gone(subject: &Subject<'_>, mut questions: Questions<'_>) -> Result<Reading, ReadError> {
+    let pools = match (subject.desired, subject.prior) {
+        (None, Some(prior)) => prior.outputs.get(POOLS).and_then(Value::as_list),
+        _ => None,
+    };
+    let pools: Vec<&str> = pools.into_iter().flatten().filter_map(Value::as_str).collect();
+    if pools.is_empty() {
+        return Ok(Reading::Live(Live::Absent));
+    }
+    let Some(left) = of_pools(&pools, &mut questions)? else {
+        return Ok(questions.asking());
+    };
+    let mut object = Object::default();
+    left.into_facts(&mut object.facts);
+    if object.facts.is_empty() {
+        return Ok(Reading::Live(Live::Absent));
+    }
+    object.facts.insert(UNINSTALLED.into(), true.into());
+    object.notes.push("the release is uninstalled; nodes of its pools are left".into());
+    Ok(Reading::Live(Live::Present(Box::new(object))))
+}
+
 /// What is left of the nodes of these pools, when their release is gone.
 ///
 /// # Errors
 /// When nobody can tell.
-pub fn of_pools(
+fn of_pools(
     pools: &[&str],
     questions: &mut Questions<'_>,
 ) -> Result<Option<Left>, ReadError> {
@@ -347,7 +375,7 @@ pub fn leftovers(prior: &Prior, answers: &Answers) -> Result<Leftovers, ReadErro
         }
     }
     Ok(match questions.asking() {
-        crate::adapter::Reading::Ask(missing) if !missing.is_empty() => Leftovers::Ask(missing),
+        Reading::Ask(missing) if !missing.is_empty() => Leftovers::Ask(missing),
         _ => Leftovers::Known(found),
     })
 }
