@@ -26,6 +26,7 @@ fn of_every_command() {
             "apply",
             "refresh",
             "destroy",
+            "lock",
             "show",
             "log",
             "state",

@@ -23,7 +23,7 @@ fn what_moved_under_its_version_is_blocked_and_another_version_is_told() {
     environment.edit(LOCK, digest, "\"sha256:0000\"");
     environment.is_clean();
     environment.run("lock --check").expect(1);
-    environment.edit("manifests/karpenter.yaml", "replicas: ${var.replicas}", "replicas: 3");
+    environment.edit("manifests/karpenter.yaml", "replicas: ${var.replicas}", "replicas: 2");
     let plan = environment.run("plan").expect(1);
     assert!(plan.contains("[ChartMoved]") && plan.contains("`lkh lock` accepts it"), "{plan}");
     let applied = environment.run("apply --auto-approve").expect(1);
