@@ -13,6 +13,8 @@ use serde_json::Value as Json;
 use crate::limits::check_json;
 use crate::value::{Digest, Value};
 
+pub mod shell;
+
 /// The tools that `lkh` drives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -23,6 +25,8 @@ pub enum Tool {
     Helm,
     /// `kubectl`.
     Kubectl,
+    /// `bash`, for the scripts of users.
+    Bash,
 }
 
 impl Tool {
@@ -32,6 +36,7 @@ impl Tool {
             Self::Aws => "aws",
             Self::Helm => "helm",
             Self::Kubectl => "kubectl",
+            Self::Bash => "bash",
         }
     }
 }
@@ -71,6 +76,9 @@ pub struct Command {
     pub timeout: Duration,
     /// The registry that Helm must be logged in to before this command.
     pub login: Option<RegistryLogin>,
+    /// Whether a script runs `kubectl` or `helm`, which must then find the
+    /// cluster. Of the other tools their arguments tell.
+    pub cluster: bool,
 }
 
 /// A login that Helm needs before it can pull a chart. It goes into a registry
@@ -117,6 +125,13 @@ impl Command {
         Self { stdin: Some(input), ..Self::write(Tool::Aws, &args) }
     }
 
+    /// A script for `bash`: `name` is what its messages call it, `document` has
+    /// the keys of [`shell`]. All of it but the name goes by standard input.
+    pub fn script(name: &str, document: Value, effect: Effect, timeout: Duration) -> Self {
+        let args = ["-c", shell::PROGRAM, name];
+        Self { stdin: Some(document), ..Self::new(Tool::Bash, &args, effect, timeout) }
+    }
+
     fn new(tool: Tool, args: &[&str], effect: Effect, timeout: Duration) -> Self {
         Self {
             tool,
@@ -125,6 +140,7 @@ impl Command {
             effect,
             timeout,
             login: None,
+            cluster: false,
         }
     }
 
@@ -236,6 +252,9 @@ impl Command {
                 matches!(word(0), "get" | "version" | "diff" | "describe")
                     || (word(0) == "apply" && self.args.iter().any(|a| a == "--dry-run=server"))
             }
+            // Nobody can tell from a script what it does: whoever writes `read`
+            // in a manifest vouches that it only reads. It runs at every plan.
+            Tool::Bash => self.effect == Effect::Read && word(1) == shell::PROGRAM,
         }
     }
 }

@@ -119,7 +119,7 @@ fn value(rule: Rule) -> BoxedStrategy<Json> {
         Rule::PolicyDocument => document().boxed(),
         Rule::PolicyDocuments => object(document()).boxed(),
         // A tree is a map at its top: values of a release.
-        Rule::Tree => object(tree()).boxed(),
+        Rule::Tree | Rule::Remembered => object(tree()).boxed(),
         Rule::KubernetesObjects => kubernetes().boxed(),
     }
 }

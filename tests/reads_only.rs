@@ -62,6 +62,7 @@ fn words(started: &Started) -> String {
         Tool::Helm if started.command.starts_with("helm get ") => 3,
         Tool::Helm if started.command.starts_with("helm show ") => 3,
         Tool::Helm | Tool::Kubectl => 2,
+        Tool::Bash => 1,
     };
     started.command.split(' ').take(count).collect::<Vec<_>>().join(" ")
 }

@@ -9,9 +9,10 @@
 //!
 //! To add a kind: one new file, and a line in `kinds!` below.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use schemars::Schema;
@@ -32,8 +33,10 @@ mod reading;
 pub use identity::{CLUSTER_NAME, Identity};
 use reading::is_cut_off;
 pub use reading::{
-    Answers, Health, Live, Object, Prior, Questions, ReadError, Reading, Standing, Subject,
+    Answers, Health, Leftover, Leftovers, Live, Object, Prior, Questions, ReadError, Reading,
+    Standing, Subject,
 };
+pub use reading::{Source, SourceAt, source_digest};
 
 /// Declares the closed list of kinds: `Kind => adapter`.
 macro_rules! kinds {
@@ -82,6 +85,7 @@ kinds! {
     AcmCertificate => acm_certificate,
     Route53Zone => route53_zone,
     Route53Record => route53_record,
+    Script => script,
 }
 
 impl fmt::Display for Kind {
@@ -137,6 +141,29 @@ pub trait Adapter: Sync {
     /// absent.
     fn read(&self, subject: &Subject<'_>, answers: &Answers) -> Result<Reading, ReadError>;
 
+    /// The files that a spec names, each with its place: they are loaded with
+    /// the manifests, from below their directory, into [`Context::files`].
+    fn files(&self, _spec: &Value) -> Vec<(Path, String)> {
+        Vec::new()
+    }
+
+    /// Where the object's content comes from, if others publish it under a name
+    /// and may publish something else under it tomorrow.
+    fn source(&self, _desired: &Desired) -> Option<Source> {
+        None
+    }
+
+    /// Whether the object may be read before what it depends on is: reads of a
+    /// service may, a script may need what others make.
+    fn is_read_early(&self) -> bool {
+        true
+    }
+
+    /// Whether what is known is enough to read the object.
+    fn is_readable(&self, desired: &Desired, _prior: Option<&Prior>) -> bool {
+        desired.identity.is_known()
+    }
+
     /// The commands that carry an operation out, in order. Pure: the same
     /// input gives the same commands, so the plan can print them.
     ///
@@ -149,6 +176,22 @@ pub trait Adapter: Sync {
     /// take it along; an apply looks again before it changes anything.
     fn obstacles(&self, _identity: &Identity, _object: &Object) -> Vec<Blocker> {
         Vec::new()
+    }
+
+    /// How long it is worth waiting for the obstacles to go by themselves;
+    /// `None`: they don't. Zero: they might, but what holds them lasts.
+    fn obstacle_patience(&self, _prior: &Prior, _object: &Object) -> Option<Duration> {
+        None
+    }
+
+    /// What the object may have left behind that no resource stands for, once
+    /// it is gone; asked at the end of a destroy. Called again with more
+    /// answers until it is known.
+    ///
+    /// # Errors
+    /// What could not be read: then nobody knows.
+    fn leftovers(&self, _prior: &Prior, _answers: &Answers) -> Result<Leftovers, ReadError> {
+        Ok(Leftovers::None)
     }
 
     /// Whether the object does its work; `NotReady` names what stands in the
@@ -193,6 +236,11 @@ pub trait Adapter: Sync {
         None
     }
 
+    /// Why this object stays when its manifest is gone, if it does.
+    fn stays(&self, _prior: &Prior) -> Option<&'static str> {
+        self.never_deleted()
+    }
+
     /// Whether commands of this kind talk to the Kubernetes API. Where the stack
     /// names a cluster, the object is in that one and in no other: see
     /// [`Desired::in_cluster`].
@@ -212,6 +260,8 @@ pub struct Context {
     pub region: String,
     /// Whether the resource is `external`: read, never changed.
     pub external: bool,
+    /// The texts of the files that the spec names, by name.
+    pub files: Arc<BTreeMap<String, String>>,
 }
 
 impl Context {
@@ -276,6 +326,10 @@ pub enum Rule {
     /// A tree compared leaf by leaf, exactly; each difference is a field of
     /// its own.
     Tree,
+    /// As `Tree`, of what the object itself does not tell: the adapter gives as
+    /// live what was applied last, and steps that succeeded count as applied.
+    /// Two sensitive values count as equal.
+    Remembered,
     /// A tree of Kubernetes objects by `Kind/namespace/name`: only the fields
     /// that the desired or prior tree holds count; quantities by amount, lists
     /// of named things by name (`crate::diff::kubernetes`).
@@ -304,6 +358,10 @@ impl Rule {
                  unless exclusive"
             }
             Self::Tree => "every leaf as written; order of lists counts",
+            Self::Remembered => {
+                "what was applied last, by the state: the object does not tell; a sensitive value \
+                 that became another one"
+            }
             Self::KubernetesObjects => {
                 "only fields that the chart renders; quantities by amount; lists of named things \
                  by name; what the API server adds does not count"

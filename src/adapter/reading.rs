@@ -10,7 +10,7 @@ use serde_json::Value as Json;
 
 use super::{Blocker, Desired, Identity};
 use crate::command::{Answer, Command};
-use crate::value::{Map, Path};
+use crate::value::{Digest, Map, Path, Value};
 
 /// Of what the live object is to be read.
 #[derive(Debug, Clone, Copy)]
@@ -64,6 +64,28 @@ impl Prior {
         match &self.standing {
             Standing::Applied => Some(&self.attributes),
             Standing::Begun { applied } => applied.as_ref(),
+        }
+    }
+}
+
+impl Prior {
+    /// The same with the sensitive values of a manifest in the place of those
+    /// that no state holds.
+    #[must_use]
+    pub fn recalled(&self, desired: &Desired) -> Self {
+        let mut recalled = self.clone();
+        fill(&mut recalled.attributes, &desired.attributes);
+        fill(&mut recalled.settings, &desired.settings);
+        recalled
+    }
+}
+
+fn fill(map: &mut Map, from: &Map) {
+    for (key, from) in from {
+        match (map.get_mut(key), from) {
+            (Some(value @ Value::Sensitive(_)), Value::Sensitive(_)) => value.clone_from(from),
+            (Some(Value::Map(map)), Value::Map(from)) => fill(map, from),
+            _ => {}
         }
     }
 }
@@ -190,6 +212,69 @@ pub fn is_cut_off(answer: &Json) -> bool {
         Some(_) => true,
     };
     SIGNS.iter().any(|sign| holds(answer.pointer(sign)))
+}
+
+/// What something left behind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Leftovers {
+    /// Objects of this kind leave nothing.
+    None,
+    /// These commands must be answered first; all of them only read.
+    Ask(Vec<Command>),
+    /// This was looked for, and this was found.
+    Known(Vec<Leftover>),
+}
+
+/// One kind of thing that was looked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Leftover {
+    /// In the plural: `instances`.
+    pub what: String,
+    /// Whose: the cluster's name.
+    pub of: String,
+    /// What was found; most often nothing.
+    pub ids: Vec<String>,
+    /// What removes it.
+    pub next: Option<String>,
+}
+
+/// Where the content of an object comes from that others publish under a name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    /// What it is called.
+    pub reference: String,
+    /// Its version, where it has one.
+    pub version: Option<String>,
+    /// Where its digest is found.
+    pub at: SourceAt,
+}
+
+/// Where a digest is found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SourceAt {
+    /// A read tells, see [`source_digest`].
+    Published(Command),
+    /// A folder below the manifests.
+    Folder(String),
+}
+
+/// The digest of what is published: as a registry told it, or else that of what
+/// was answered.
+///
+/// # Errors
+/// Why the answer tells none.
+pub fn source_digest(answer: &Answer) -> Result<String, String> {
+    if !answer.succeeded() {
+        let last = answer.stderr.lines().rev().find(|line| !line.trim().is_empty());
+        return Err(last.unwrap_or("the chart can't be read").to_owned());
+    }
+    let told = |text: &str| {
+        let line = text.lines().find_map(|line| line.trim().strip_prefix("Digest: "));
+        line.filter(|digest| digest.starts_with("sha256:")).map(str::to_owned)
+    };
+    let digest = told(&answer.stderr).or_else(|| told(&answer.stdout));
+    Ok(digest.unwrap_or_else(|| Digest::of(answer.stdout.as_bytes()).as_str().to_owned()))
 }
 
 /// Why a read told nothing.

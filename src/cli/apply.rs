@@ -34,6 +34,9 @@ pub(crate) struct Args {
     approval: ApprovalOptions,
     #[command(flatten)]
     show: ShowOptions,
+    /// Refuse charts that the lock file does not hold (see `lkh lock`)
+    #[arg(long)]
+    locked: bool,
 }
 
 /// What approves a plan without anyone at the terminal.
@@ -73,6 +76,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
                 return Ok(code::ERROR);
             };
             let session = Session::new(stack, &args.stack, &args.access)?;
+            session.check_locked(args.locked)?;
             if args.approval.new_log {
                 session.begin_log("apply")?;
             }
@@ -101,6 +105,7 @@ fn saved(args: &Args, path: &Path) -> anyhow::Result<u8> {
         ..args.access.clone()
     };
     let session = Session::new(stack, &args.stack, &access)?;
+    session.check_locked(args.locked)?;
     let mode = plan.mode;
     let hash = args.approval.approved.clone();
     let approval = Approval::Saved { plan: Box::new(plan), hash };

@@ -12,6 +12,7 @@ mod evidence;
 mod explain;
 mod graph;
 mod init;
+mod lock;
 mod log;
 mod next;
 mod options;
@@ -108,6 +109,8 @@ enum Command {
     /// log say, as of the times shown. With it everything is read again and
     /// compared, and what no longer holds is named.
     Evidence(evidence::Args),
+    /// Pin charts and toolbox image by the digests of their content
+    Lock(lock::Args),
     /// Show the state, or one resource with its evidence
     Show(show::Args),
     /// Print the stack's outputs, as the last run left them
@@ -150,6 +153,7 @@ pub fn main() -> ExitCode {
         Command::Destroy(args) => destroy::run(&args),
         Command::Status(args) => status::run(&args),
         Command::Evidence(args) => evidence::run(&args),
+        Command::Lock(args) => lock::run(&args),
         Command::Show(args) => show::run(&args),
         Command::Output(args) => output::run(&args),
         Command::Log(args) => log::run(&args),

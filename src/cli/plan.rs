@@ -32,6 +32,9 @@ pub(crate) struct Args {
     /// an error
     #[arg(long)]
     detailed_exitcode: bool,
+    /// Refuse charts that the lock file does not hold (see `lkh lock`)
+    #[arg(long)]
+    locked: bool,
     #[command(flatten)]
     show: ShowOptions,
 }
@@ -60,6 +63,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
     };
     let mode = if args.destroy { Mode::Destroy } else { Mode::Apply };
     let session = Session::new(stack, &args.stack, &args.access)?;
+    session.check_locked(args.locked)?;
     session.block_on(async |session| {
         let planned = session.engine.plan(mode, &session.targets).await?;
         present(&planned, args.stack.output.json, args.show)?;

@@ -17,7 +17,7 @@ use crate::engine::{Engine, Targets};
 use crate::exec::docker::Docker;
 use crate::exec::gateway::Gateway;
 use crate::exec::local::Local;
-use crate::exec::sandbox::SandboxExec;
+use crate::exec::sandbox::{SandboxExec, Shared};
 use crate::exec::{Exec, Surroundings};
 use crate::manifest;
 use crate::manifest::stack::Stack;
@@ -209,6 +209,7 @@ pub(crate) struct Session {
     run: String,
     /// The toolbox image, where the tools run in one.
     toolbox: Option<String>,
+    sandbox: bool,
     observer: Observer,
     /// Whether changes may be under way, so that they are finished first.
     changing: AtomicBool,
@@ -259,10 +260,15 @@ impl Session {
             match mode {
                 ExecMode::Docker => Box::new(Docker::new(surroundings.clone(), notices.clone())?),
                 ExecMode::Local => Box::new(Local::new(surroundings.clone())?),
-                ExecMode::Sandbox => Box::new(SandboxExec::new(
-                    Sandbox::open(&world_path(&state_dir(&stack, options)))?,
-                    &surroundings,
-                )),
+                ExecMode::Sandbox => {
+                    let state_dir = state_dir(&stack, options);
+                    let sandbox = Sandbox::open(&world_path(&state_dir))?;
+                    let program = std::env::current_exe().context("can't find this program")?;
+                    Box::new(
+                        SandboxExec::new(sandbox, &surroundings)
+                            .with_scripts(Shared { program, state_dir }),
+                    )
+                }
             }
         };
         let gateway = Gateway::new(exec, &surroundings, access.parallelism, notices);
@@ -291,7 +297,8 @@ impl Session {
         let targets = Targets(access.targets.clone());
         let changing = AtomicBool::new(false);
         let toolbox = (mode == ExecMode::Docker).then(|| surroundings.image.clone());
-        Ok(Self { engine, targets, run, toolbox, observer, changing, runtime })
+        let sandbox = mode == ExecMode::Sandbox;
+        Ok(Self { engine, targets, run, toolbox, sandbox, observer, changing, runtime })
     }
 
     /// Runs the work of a command to its end, and ends what it started.
@@ -334,6 +341,26 @@ impl Session {
     /// The toolbox image, where the tools run in one.
     pub(crate) fn toolbox(&self) -> Option<&str> {
         self.toolbox.as_deref()
+    }
+
+    /// Whether the account is the simulated one.
+    pub(crate) fn is_sandbox(&self) -> bool {
+        self.sandbox
+    }
+
+    /// Refuses, where `--locked` asks for it, what the lock file does not hold.
+    ///
+    /// # Errors
+    /// What it does not hold.
+    pub(crate) fn check_locked(&self, locked: bool) -> anyhow::Result<()> {
+        let stale = if locked { self.engine.stale_pins() } else { Vec::new() };
+        anyhow::ensure!(
+            stale.is_empty(),
+            "--locked: the lock file does not hold what the manifests name now for {}; nothing was \
+             changed; review, then `lkh lock`",
+            stale.join(", ")
+        );
+        Ok(())
     }
 
     /// What names this run.

@@ -276,6 +276,14 @@ fn exactly(a: &Value, b: &Value) -> bool {
     }
 }
 
+/// Nobody remembers a sensitive value, only that there was one.
+fn as_remembered(a: &Value, b: &Value) -> bool {
+    match (a, b) {
+        (Value::Sensitive(_), Value::Sensitive(_)) => true,
+        _ => exactly(a, b),
+    }
+}
+
 impl Walk<'_> {
     fn attribute(&mut self, rule: Rule, path: &Path, three: Three<'_>) {
         // A collection that is not known yet can't be compared entry by entry.
@@ -292,7 +300,8 @@ impl Walk<'_> {
                     self.entries(&path.join(key), three.entry(key), exactly);
                 }
             }
-            Rule::Tree => self.tree(path, three),
+            Rule::Tree => self.tree(path, three, exactly),
+            Rule::Remembered => self.tree(path, three, as_remembered),
             Rule::KubernetesObjects => {
                 // Before it is applied once, nothing of it is desired or known.
                 if let Some(desired) = three.desired {
@@ -367,11 +376,11 @@ impl Walk<'_> {
     }
 
     /// A tree that is owned as a whole, compared leaf by leaf.
-    fn tree(&mut self, path: &Path, three: Three<'_>) {
+    fn tree(&mut self, path: &Path, three: Three<'_>, equal: Equal) {
         let is_map = |value: Option<&Value>| value.is_none_or(|value| value.as_map().is_some());
         if is_map(three.desired) && is_map(three.live) {
             for key in three.keys() {
-                self.tree(&path.join(key), three.entry(key));
+                self.tree(&path.join(key), three.entry(key), equal);
             }
             return;
         }
@@ -381,7 +390,7 @@ impl Walk<'_> {
                 let origin = if ours { Origin::Change } else { Origin::Drift };
                 self.change(path, three, origin);
             }
-            _ => self.field(path, three, exactly),
+            _ => self.field(path, three, equal),
         }
     }
 

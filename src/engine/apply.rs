@@ -12,6 +12,7 @@ mod verify;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{SetOnce, watch};
 use tokio::task::JoinSet;
@@ -35,6 +36,9 @@ use crate::state::SavedOutput;
 use crate::store::StoreError;
 use crate::value::Map;
 pub use verify::{EXISTS, evidence};
+
+/// How long to wait before obstacles are looked at again.
+const OBSTACLE_PAUSE: Duration = Duration::from_secs(1);
 
 /// How the work on one resource ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -275,7 +279,7 @@ impl Applier {
 
     async fn execute(&self, address: &Address, change: &Change) -> (Ending, Map) {
         let adapter = address.kind.adapter();
-        let (desired, decision) = match self.look_again(address, adapter).await {
+        let (desired, decision) = match self.look_patiently(address, adapter).await {
             Ok(found) => found,
             Err(error) => return (unreadable("read it before the change", &error), Map::new()),
         };
@@ -315,6 +319,26 @@ impl Applier {
         match &desired {
             Some(desired) => self.verify(address, adapter, desired, failure).await,
             None => self.verify_gone(address, adapter, failure).await,
+        }
+    }
+
+    /// Looks again until nothing that may go by itself is in the way, or time
+    /// is up.
+    async fn look_patiently(
+        &self,
+        address: &Address,
+        adapter: &'static dyn Adapter,
+    ) -> Result<(Option<Desired>, Decision), Unreadable> {
+        let start = Instant::now();
+        loop {
+            let found = self.look_again(address, adapter).await?;
+            let patience = found.1.patience.unwrap_or_default();
+            if start.elapsed() + OBSTACLE_PAUSE > patience || *self.stop.borrow() {
+                return Ok(found);
+            }
+            let blockers = found.1.blockers.clone();
+            (self.survey.observer.0)(Event::Waiting { address: address.clone(), blockers });
+            tokio::time::sleep(OBSTACLE_PAUSE).await;
         }
     }
 
@@ -496,6 +520,7 @@ impl Applier {
                     | ExecError::Docker { .. }
                     | ExecError::NotARead
                     | ExecError::Loads { .. }
+                    | ExecError::Script { .. }
                     | ExecError::InputUnknown => Outcome::Failed { code: -1, why: why.clone() },
                 };
                 (outcome, Some((why, error.next())))

@@ -150,7 +150,9 @@ fn owned(rules: &[Attribute], applied: &Map, begun: &Map) -> Map {
         let both = match (rule.map(|attribute| attribute.rule), all.get(name.as_str())) {
             (None, _) => continue,
             (Some(_), None) => begun.clone(),
-            (Some(Rule::Exact | Rule::PolicyDocument | Rule::Tree), Some(_)) => continue,
+            (Some(Rule::Exact | Rule::PolicyDocument | Rule::Tree | Rule::Remembered), Some(_)) => {
+                continue;
+            }
             (Some(Rule::Set), Some(Value::List(applied))) => {
                 let more = begun.as_list().unwrap_or_default();
                 let more = more.iter().filter(|member| !applied.contains(member));

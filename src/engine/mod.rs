@@ -11,10 +11,13 @@ pub mod clock;
 pub mod entry;
 pub mod event;
 pub mod keeper;
+pub mod leftovers;
 pub mod outputs;
+pub mod pins;
 pub mod preflight;
 pub mod read;
 mod refresh;
+mod report;
 mod runs;
 pub mod status;
 pub mod survey;
@@ -24,20 +27,20 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use self::apply::{Applier, Ending, Finished};
+use self::apply::Applier;
 use self::clock::Clock;
 use self::entry::{Entry, add_begun, entries, graph};
 use self::event::Observer;
 use self::keeper::Keeper;
 use self::outputs::{OutputValue, Remembered};
 use self::read::Unreadable;
+pub use self::report::Report;
 use self::survey::{Settled, Survey};
 use crate::address::Address;
 use crate::exec::gateway::Gateway;
 use crate::journal;
 use crate::manifest::stack::Stack;
-use crate::plan::{Action, Change, FORMAT_VERSION, Mode, Plan, PlannedCommand};
-use crate::seeded::{self, Bug};
+use crate::plan::{Change, FORMAT_VERSION, Mode, Plan, PlannedCommand};
 use crate::state::State;
 use crate::store::{Lock, Store, StoreError};
 
@@ -77,6 +80,19 @@ pub enum EngineError {
         second: Address,
         /// What both claim.
         claim: String,
+    },
+    /// The toolbox image is not the one that was locked.
+    #[error(
+        "the toolbox image {image} is not the one that was locked: it is {found} now, and the lock \
+         file says {locked}; nothing was run in it; `lkh lock` accepts it"
+    )]
+    ToolboxMoved {
+        /// The image.
+        image: String,
+        /// What was locked.
+        locked: String,
+        /// What it is.
+        found: String,
     },
     /// A target names nothing.
     #[error(
@@ -144,49 +160,6 @@ pub struct Planned {
     settled: BTreeMap<Address, Arc<Settled>>,
 }
 
-/// How an apply ended.
-#[derive(Debug, Clone)]
-pub struct Report {
-    /// Each resource, in the plan's order.
-    pub resources: Vec<(Address, Action, Arc<Finished>)>,
-    /// The stack's outputs, with what they were before.
-    pub outputs: Vec<OutputValue>,
-    /// Whether the run was told to stop.
-    pub interrupted: bool,
-}
-
-impl Report {
-    /// Whether every resource was proved to be as planned.
-    pub fn is_good(&self) -> bool {
-        self.resources.iter().all(|(_, _, finished)| {
-            finished.ending.is_good()
-                || (seeded::is(Bug::NotReadyIsGood)
-                    && matches!(finished.ending, Ending::NotReady(_)))
-        })
-    }
-
-    /// The exit code: 0 verified, 1 something failed, 3 nothing failed but
-    /// something moved since the plan, 130 interrupted.
-    pub fn exit_code(&self) -> u8 {
-        let any = |test: fn(&Ending) -> bool| {
-            self.resources.iter().any(|(_, _, finished)| test(&finished.ending))
-        };
-        if self.interrupted && any(|ending| matches!(ending, Ending::Interrupted)) {
-            130
-        } else if self.is_good() {
-            0
-        } else if any(|ending| matches!(ending, Ending::Moved { .. }))
-            && !any(|ending| {
-                matches!(ending, Ending::Failed(_) | Ending::NotReady(_) | Ending::Blocked(_))
-            })
-        {
-            3
-        } else {
-            1
-        }
-    }
-}
-
 impl Engine {
     /// Reads everything and plans. Changes nothing anywhere.
     ///
@@ -203,6 +176,7 @@ impl Engine {
         targets: &Targets,
         keep_all: bool,
     ) -> Result<Planned, EngineError> {
+        self.check_toolbox().await?;
         let end = self.store.last_line();
         let state = self.store.load().await?;
         let past = self.past(state.as_ref(), end).await;
@@ -242,10 +216,13 @@ impl Engine {
         self.check_origin(origin.as_ref(), &account)?;
         claims::check(&survey, &settled)?;
         claims::spare(&survey, &account, &mut settled).await;
-        let changes = order
+        let mut changes: Vec<Change> = order
             .iter()
             .filter_map(|address| Some(change(address, &survey, settled.get(address)?)))
             .collect();
+        if mode == Mode::Apply {
+            self.check_charts(&mut changes).await;
+        }
         let plan = Plan {
             format_version: FORMAT_VERSION,
             stack: self.stack.name.clone(),
@@ -304,7 +281,7 @@ impl Engine {
         let keeper =
             Keeper::new(self.store.clone(), Arc::clone(lock), state, log, self.clock.clone());
         let applier = Arc::new(Applier::new(
-            survey,
+            Arc::clone(&survey),
             account.clone(),
             settled,
             &plan,
@@ -313,7 +290,7 @@ impl Engine {
             stop.clone(),
         ));
         let finished = applier.run().await?;
-        let resources = plan
+        let resources: Vec<_> = plan
             .changes
             .iter()
             .filter_map(|change| {
@@ -322,12 +299,22 @@ impl Engine {
             })
             .collect();
         let interrupted = *stop.borrow();
-        let mut report = Report { resources, outputs: Vec::new(), interrupted };
+        let mut report = Report {
+            resources,
+            outputs: Vec::new(),
+            interrupted,
+            left: Vec::new(),
+            stays: Vec::new(),
+        };
         report.outputs = match plan.mode {
             Mode::Destroy if report.is_good() => Vec::new(),
             Mode::Apply | Mode::Destroy => outputs::applied(self, &account, &report, &past),
         };
         applier.keep_outputs(outputs::to_keep(&self.stack, &report.outputs)).await;
+        if plan.mode == Mode::Destroy && !interrupted {
+            report.left = leftovers::check(&survey, &account, &plan, &report.resources).await;
+            report.stays = leftovers::stays(&plan);
+        }
         applier.end(run, report.exit_code()).await?;
         Ok(report)
     }

@@ -165,6 +165,7 @@ impl Engine {
             Tool::Aws => &["--version"],
             Tool::Helm => &["version", "--short"],
             Tool::Kubectl => &["version", "--client"],
+            Tool::Bash => &["--version"],
         };
         let command = Command::read(tool, ask);
         let (verdict, error) = match self.gateway.read(&command).await {
@@ -238,6 +239,7 @@ fn unplannable(error: &EngineError) -> Check {
         EngineError::StateChanged | EngineError::Store(_) => ("state", "StateUnusable"),
         EngineError::Cycle(_) | EngineError::SameObject { .. } => ("resources", "NotPlannable"),
         EngineError::NoSuchTarget(_) => ("resources", "NoSuchTarget"),
+        EngineError::ToolboxMoved { .. } => ("toolbox", "ToolboxMoved"),
     };
     Check::new(name, "", blocked(code, error.to_string(), "correct that, then run it again"))
 }

@@ -102,13 +102,17 @@ pub async fn read(
     })
 }
 
-/// A command with the digest of what it told. Helm and `kubectl` answer with
+/// A command with the digest of what it told. Helm, `kubectl` and scripts answer with
 /// values that may be secret, and a digest of a short secret can be guessed: of
 /// theirs it is the digest of the normal form, which hides what is sensitive.
 fn proof(command: &Command, answer: &Answer, live: &Live) -> (String, Digest) {
     let digest = match (command.tool, live) {
         (Tool::Helm | Tool::Kubectl, Live::Present(object)) => {
             Value::Map(object.attributes.clone()).digest()
+        }
+        (Tool::Bash, Live::Present(object)) => {
+            let told = [object.attributes.clone(), object.outputs.clone()];
+            Value::List(told.map(Value::Map).into()).digest()
         }
         _ => Digest::of(answer.stdout.as_bytes()),
     };
@@ -118,7 +122,7 @@ fn proof(command: &Command, answer: &Answer, live: &Live) -> (String, Digest) {
 /// Runs the commands side by side. Where several have no answer, the first of
 /// them in the order of asking counts, whichever came back first: the same
 /// failures are always told in the same words.
-async fn ask(
+pub(super) async fn ask(
     gateway: &Arc<Gateway>,
     mut commands: Vec<Command>,
     freshness: Freshness,
@@ -170,7 +174,12 @@ pub fn failed(command: &Command, error: &ExecError) -> Unreadable {
 }
 
 /// What a person is told of an answer that tells nothing.
-fn unreadable(gateway: &Gateway, command: &Command, answer: &Answer, why: &str) -> Unreadable {
+pub(super) fn unreadable(
+    gateway: &Gateway,
+    command: &Command,
+    answer: &Answer,
+    why: &str,
+) -> Unreadable {
     match explain::explain(answer) {
         Some(explanation) => Unreadable {
             command: command.to_string(),

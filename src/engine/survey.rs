@@ -200,7 +200,8 @@ impl Survey {
         // What is wholly known needs to wait for nobody.
         let mut early_read = None;
         let ignore = entry.ignore.as_slice();
-        if !adapter.needs_kubernetes() || !self.gateway.needs_cluster_access() {
+        let early = !adapter.needs_kubernetes() || !self.gateway.needs_cluster_access();
+        if early && adapter.is_read_early() {
             let mut lookup = |reference: &Reference| self.lookup(reference, None);
             let early = self.desired(address, entry, None, &mut lookup);
             let prior = entry.prior.as_deref();
@@ -251,8 +252,12 @@ impl Survey {
         let external = entry.external;
         let destroy = self.mode == Mode::Destroy && !external;
         let mut lookup = |reference: &Reference| self.lookup(reference, Some(account));
+        let mut asked = None;
         let desired = match self.desired(address, entry, Some(account), &mut lookup) {
-            _ if destroy => None,
+            declared if destroy => {
+                asked = declared.and_then(Result::ok);
+                None
+            }
             None => None,
             Some(Ok(desired)) => Some(desired),
             Some(Err(why)) => {
@@ -266,7 +271,8 @@ impl Survey {
                 && desired.as_ref().is_some_and(|desired| !desired.identity.is_known())
         };
         let remembered = entry.prior.as_ref().filter(|prior| !unsure(prior));
-        let prior = remembered.map(Arc::as_ref);
+        let remembered = &remembered.map(|prior| recalled(prior, asked.as_ref()));
+        let prior = remembered.as_deref();
         let missing = self.missing_dependency(entry).filter(|_| desired.is_some());
         if adapter.needs_kubernetes()
             && self.gateway.needs_cluster_access()
@@ -281,7 +287,7 @@ impl Survey {
             self.assure(address, adapter, (desired, prior), sighting).await.map(Some)
         };
         let live = match (&desired, prior) {
-            (Some(desired), _) if !desired.identity.is_known() => Ok(None),
+            (Some(desired), prior) if !adapter.is_readable(desired, prior) => Ok(None),
             (Some(desired), prior) => match early {
                 // Nothing that it refers to has told anything new.
                 Some((same, sighting))
@@ -370,7 +376,7 @@ impl Survey {
                     && prior.attributes == desired.attributes
                     && prior.settings == desired.settings
                     && prior.outputs == outputs);
-        let prior = remembered.cloned();
+        let prior = remembered.clone();
         if known && !self.keep_all {
             let evidence = Vec::new();
             return Settled { desired: None, live: None, prior, evidence, decision, outputs };
@@ -403,6 +409,7 @@ impl Survey {
             account: account.map(str::to_owned),
             region: self.region.clone(),
             external: resource.external,
+            files: Arc::clone(&resource.files),
         };
         let adapter = resource.address.kind.adapter();
         let desired = adapter.desired(&spec, &context).map_err(|problems| sentence(&problems))?;
@@ -422,7 +429,7 @@ impl Survey {
             .unwrap_or_default()
     }
 
-    fn lookup(&self, reference: &Reference, account: Option<&str>) -> Resolution {
+    pub(super) fn lookup(&self, reference: &Reference, account: Option<&str>) -> Resolution {
         if let Reference::Output { target, attribute } = reference {
             let settled = self.settled.get(target).and_then(SetOnce::get);
             return match settled.and_then(|settled| settled.outputs.get(attribute)) {
@@ -546,6 +553,12 @@ fn is_readable(desired: &Desired) -> bool {
     desired.identity.is_known()
         && !desired.attributes.values().any(Value::has_unknown)
         && !desired.settings.values().any(Value::has_unknown)
+}
+
+/// What was applied last, with the secrets that only the manifest knows: a
+/// destroy may need them.
+fn recalled(prior: &Arc<Prior>, asked: Option<&Desired>) -> Arc<Prior> {
+    asked.map_or_else(|| Arc::clone(prior), |asked| Arc::new(prior.recalled(asked)))
 }
 
 /// What to do about a resource that waits for another one.

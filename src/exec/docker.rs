@@ -98,12 +98,13 @@ impl Docker {
     }
 
     async fn start(&self, command: &Command) -> Result<Answer, ExecError> {
+        environment::check_script(command, &self.surroundings)?;
         let input = input(command)?;
         self.ready().await?;
         let token = self.token();
         // A deadline in whole seconds: not every `timeout` knows others.
         let limit = command.timeout.as_millis().div_ceil(1000).max(1);
-        let mut args = self.exec_args(input.is_some(), command.effect);
+        let mut args = self.exec_args(input.is_some(), command);
         args.extend(["sh".to_owned(), "-c".to_owned(), toolbox::run_script(input.is_some())]);
         let size = input.as_ref().map_or(0, Vec::len);
         args.extend(["lkh".to_owned(), token.clone(), limit.to_string(), size.to_string()]);
@@ -265,17 +266,20 @@ impl Docker {
     }
 
     /// The argv, after `docker`, of a command in the container, up to its name.
-    fn exec_args(&self, with_input: bool, effect: Effect) -> Vec<String> {
+    fn exec_args(&self, with_input: bool, command: &Command) -> Vec<String> {
         let mut args = vec!["exec".to_owned()];
         if with_input {
             args.push("--interactive".to_owned());
         }
-        for name in toolbox::passed_names(&self.surroundings) {
+        let names = toolbox::passed_names(&self.surroundings);
+        let reach = |name: &&str| environment::may_reach(command, &self.surroundings, name);
+        for name in names.into_iter().filter(reach) {
             args.extend(["--env".to_owned(), name.to_owned()]);
         }
         // The container was started with those of a read.
         let read = environment::fixed(&self.surroundings, toolbox::FOLDER, Effect::Read);
-        for (name, value) in environment::fixed(&self.surroundings, toolbox::FOLDER, effect) {
+        for (name, value) in environment::fixed(&self.surroundings, toolbox::FOLDER, command.effect)
+        {
             if read.get(&name) != Some(&value) {
                 args.extend(["--env".to_owned(), format!("{name}={value}")]);
             }
@@ -380,6 +384,22 @@ impl Exec for Docker {
                 End::Exit(code) => Err(docker_error(self.explain(code, &ended.stderr))),
                 End::Signal(signal) => Err(ExecError::Killed { signal }),
             }
+        })
+    }
+
+    fn toolbox_digest(
+        &self,
+    ) -> Pin<Box<dyn Future<Output = Result<Option<String>, ExecError>> + Send + '_>> {
+        Box::pin(async {
+            self.ready().await?;
+            let image = self.surroundings.image.as_str();
+            let format = "{{join .RepoDigests \" \"}} {{.Id}}";
+            let args = ["image", "inspect", "--format", format, image].map(str::to_owned);
+            let told = self.engine(&args).await?;
+            // By a registry's digest, or that of an image that was made here.
+            let first = told.split_whitespace().next().unwrap_or_default();
+            let digest = first.rsplit('@').next().unwrap_or_default();
+            Ok(Some(digest.to_owned()).filter(|digest| digest.starts_with("sha256:")))
         })
     }
 

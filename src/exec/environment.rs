@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use crate::command::{Command, Effect, Tool};
 
-use super::{PrivateFile, Surroundings};
+use super::{ExecError, PrivateFile, Surroundings};
 
 /// How often `aws` itself tries a read. A write is tried once: only then does
 /// a refusal (such as throttling) prove that nothing happened.
@@ -118,8 +118,40 @@ pub(super) fn arguments(command: &Command, surroundings: &Surroundings) -> Vec<S
         Tool::Aws => surroundings.profile.as_ref().map(|name| format!("--profile={name}")),
         Tool::Helm => context(surroundings).map(|name| format!("--kube-context={name}")),
         Tool::Kubectl => context(surroundings).map(|name| format!("--context={name}")),
+        Tool::Bash => None,
     };
     front.into_iter().chain(command.args.iter().cloned()).collect()
+}
+
+/// Refuses a script that would reach another cluster than the other tools: a
+/// context can't be handed down by a variable.
+///
+/// # Errors
+/// `Script`.
+pub(super) fn check_script(
+    command: &Command,
+    surroundings: &Surroundings,
+) -> Result<(), ExecError> {
+    if command.tool == Tool::Bash
+        && command.cluster
+        && let Some(name) = context(surroundings)
+    {
+        let why = format!(
+            "a script that uses the cluster can't be told of --kube-context {name}; make it the \
+             current context of the kubeconfig and leave the option out"
+        );
+        return Err(ExecError::Script { why });
+    }
+    Ok(())
+}
+
+/// Whether a variable of the user's may reach a script: where a profile was
+/// chosen, access keys would win over it (the other tools get it as an
+/// argument).
+pub(super) fn may_reach(command: &Command, surroundings: &Surroundings, name: &str) -> bool {
+    const KEYS: [&str; 3] = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
+    may_pass(name)
+        && !(command.tool == Tool::Bash && surroundings.profile.is_some() && KEYS.contains(&name))
 }
 
 /// The context, which has a meaning only in a kubeconfig of the user's.

@@ -167,6 +167,14 @@ impl Gateway {
         self.exec.is_consistent()
     }
 
+    /// The digest of the image that the tools run in, where they run in one.
+    ///
+    /// # Errors
+    /// When the engine can't tell.
+    pub async fn toolbox_digest(&self) -> Result<Option<String>, ExecError> {
+        self.exec.toolbox_digest().await
+    }
+
     /// Hides every sensitive part of a value in what [`Gateway::show`] shows.
     /// The standard inputs of commands are protected already.
     pub fn protect(&self, value: &Value) {

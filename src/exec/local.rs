@@ -58,6 +58,7 @@ impl Local {
     }
 
     async fn start(&self, command: &Command) -> Result<Answer, ExecError> {
+        environment::check_script(command, &self.surroundings)?;
         let input = input(command)?;
         let path = environment::find(&self.surroundings, command.tool.program())
             .ok_or(ExecError::ToolMissing { tool: command.tool })?;
@@ -65,7 +66,7 @@ impl Local {
             .surroundings
             .environment
             .iter()
-            .filter(|(name, _)| environment::may_pass(name))
+            .filter(|(name, _)| environment::may_reach(command, &self.surroundings, name))
             .cloned()
             .collect();
         let folder = self.folder.to_string_lossy();
@@ -114,7 +115,7 @@ pub(super) fn answer(code: i32, stdout: Vec<u8>, stderr: &[u8]) -> Result<Answer
 }
 
 /// Removes the private folders of runs that died: logins are in them.
-fn remove_outlived(owner: &Owner) {
+pub(super) fn remove_outlived(owner: &Owner) {
     let Ok(entries) = fs::read_dir(std::env::temp_dir()) else { return };
     for entry in entries.flatten() {
         let ours = entry.metadata().is_ok_and(|data| data.is_dir() && data.uid() == owner.user);

@@ -32,7 +32,7 @@ use std::time::Duration;
 
 use serde_json::Value as Json;
 
-use crate::command::{Answer, Command, Tool};
+use crate::command::{Answer, Command, Tool, shell};
 
 pub use gateway::Gateway;
 
@@ -102,6 +102,13 @@ pub trait Exec: Send + Sync {
             tokio::time::sleep(time).await;
             Duration::ZERO
         })
+    }
+
+    /// The digest of the image that the tools run in; `None`: they run in none.
+    fn toolbox_digest(
+        &self,
+    ) -> Pin<Box<dyn Future<Output = Result<Option<String>, ExecError>> + Send + '_>> {
+        Box::pin(async { Ok(None) })
     }
 
     /// Ends what the run has started (containers, private files).
@@ -194,6 +201,12 @@ pub enum ExecError {
         /// The argument, quoted.
         argument: String,
     },
+    /// A script that would not reach what the other tools reach.
+    #[error("refused: {why}")]
+    Script {
+        /// Why not.
+        why: String,
+    },
     /// The document for standard input has parts that are not known yet.
     #[error("refused: the command's input is not wholly known yet")]
     InputUnknown,
@@ -214,6 +227,7 @@ impl ExecError {
 pub fn input(command: &Command) -> Result<Option<Vec<u8>>, ExecError> {
     let Some(document) = &command.stdin else { return Ok(None) };
     match document.reveal().ok_or(ExecError::InputUnknown)? {
+        script if command.tool == Tool::Bash => Ok(Some(shell::text(&script).into_bytes())),
         Json::String(text) => Ok(Some(text.into_bytes())),
         json
         @ (Json::Null | Json::Bool(_) | Json::Number(_) | Json::Array(_) | Json::Object(_)) => {
@@ -238,6 +252,7 @@ impl ExecError {
             Self::Loads { .. } => {
                 "give it a name that does not begin with file://, fileb:// or http://".to_owned()
             }
+            Self::Script { .. } => "see the cause: nothing was run".to_owned(),
             Self::NotARead | Self::InputUnknown => "report this: it is a mistake in lkh".to_owned(),
         }
     }

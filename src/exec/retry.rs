@@ -120,6 +120,8 @@ pub fn classify(command: &Command, answer: &Answer) -> Class {
             .service_error()
             .map_or_else(|| of_aws_client(&answer.stderr), |error| of_service(&error)),
         Tool::Helm | Tool::Kubectl => of_cluster(command.tool, command.effect, &answer.stderr),
+        // What a script did before it failed, nobody knows.
+        Tool::Bash => Class::Final,
     }
 }
 

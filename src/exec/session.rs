@@ -53,6 +53,7 @@ pub(super) fn needs_cluster(command: &Command) -> bool {
     };
     match command.tool {
         Tool::Aws => false,
+        Tool::Bash => command.cluster,
         Tool::Helm => match word {
             "template" => {
                 has("--validate") || command.args.iter().any(|arg| arg == "--dry-run=server")

@@ -9,20 +9,25 @@
 //! manifests mean.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::fs::{self, Metadata};
 use std::io::{self, ErrorKind, Read as _};
 use std::os::unix::fs::MetadataExt as _;
-use std::path::Path as FilePath;
+use std::path::{Component, Path as FilePath};
 
 use super::diagnostic::Diagnostic;
 use super::encoding::{MAX_BYTES, take, too_long};
+use super::lock;
 use super::node::Node;
 use super::source::{FileId, Sources};
 use super::yaml;
 use crate::quote::{plain, quote};
+use crate::value::Digest;
 
 /// The most bytes of manifests, all files together.
 const MAX_TOTAL_BYTES: u64 = 256 * 1024 * 1024;
+/// The most bytes of a file that a spec names.
+const MAX_BESIDE: usize = 256 * 1024;
 /// The deepest nesting of directories.
 const MAX_DIRECTORIES: usize = 16;
 
@@ -113,7 +118,8 @@ impl Files {
         names.sort();
         for name in names {
             let path = directory.join(&name);
-            if name.as_encoded_bytes().starts_with(b".") {
+            let locks = [lock::FILE, lock::SANDBOX_FILE].iter().any(|lock| name == *lock);
+            if name.as_encoded_bytes().starts_with(b".") || locks {
                 continue;
             }
             let is_manifest =
@@ -240,6 +246,98 @@ impl Files {
         }
         parsed.documents.into_iter().next()
     }
+}
+
+/// The text of a file that a spec names: below the directory of the manifests,
+/// by its path from there, and not led out of it by a link.
+///
+/// # Errors
+/// What is wrong with it, and what to do.
+pub(super) fn beside(directory: &FilePath, name: &str) -> Result<String, (String, &'static str)> {
+    let wrong = |what: String, help| (format!("{}: {what}", quote(name)), help);
+    let plain = |part: Component<'_>| matches!(part, Component::Normal(_) | Component::CurDir);
+    if name.is_empty() || !FilePath::new(name).components().all(plain) {
+        let help = "write its path from the directory of the manifests, without `..`";
+        return Err(wrong("not a path below the directory of the manifests".into(), help));
+    }
+    let read = || {
+        let root = fs::canonicalize(directory)?;
+        let path = fs::canonicalize(directory.join(name))?;
+        let metadata = fs::metadata(&path)?;
+        let mut bytes = Vec::new();
+        // A pipe or a device would never end; opening one may already wait.
+        if path.starts_with(&root) && metadata.is_file() {
+            let most = MAX_BESIDE as u64 + 1;
+            fs::File::open(&path)?.take(most).read_to_end(&mut bytes)?;
+        }
+        Ok((path.starts_with(&root), metadata.is_file(), bytes))
+    };
+    let (inside, is_file, bytes) = read().map_err(|error: io::Error| {
+        wrong(error.to_string(), "does the file exist, and may you read it?")
+    })?;
+    let sorry = |what: &str, help| Err(wrong(what.to_owned(), help));
+    if !inside {
+        return sorry("a link that leads out of the directory", "copy the file to the manifests");
+    }
+    if !is_file {
+        return sorry("not a regular file", "name a plain file");
+    }
+    if bytes.len() > MAX_BESIDE {
+        return sorry("longer than 262144 bytes", "is this the right file?");
+    }
+    let text = String::from_utf8(bytes)
+        .map_err(|_| wrong("not text in UTF-8".into(), "is this the right file?"))?;
+    if text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\t')) {
+        return sorry(
+            "holds control characters",
+            "save it as plain text, with lines that end in a newline alone",
+        );
+    }
+    Ok(text)
+}
+
+/// The digest of a folder below the manifests: of the names and bytes of its
+/// files, in order.
+///
+/// # Errors
+/// What can't be read.
+pub fn folder_digest(directory: &FilePath, name: &str) -> Result<Digest, String> {
+    let mut told = String::new();
+    let root =
+        fs::canonicalize(directory.join(name)).map_err(|error| format!("{name}: {error}"))?;
+    add_folder(&root, &root, 0, &mut told)?;
+    Ok(Digest::of(told.as_bytes()))
+}
+
+fn add_folder(
+    folder: &FilePath,
+    root: &FilePath,
+    depth: usize,
+    told: &mut String,
+) -> Result<(), String> {
+    let error = |path: &FilePath, why: String| format!("{}: {why}", shown(path));
+    if depth > MAX_DIRECTORIES {
+        return Err(error(folder, "directories are nested too deep".into()));
+    }
+    let entries = fs::read_dir(folder)
+        .and_then(|entries| entries.map(|entry| entry.map(|one| one.path())).collect());
+    let mut paths: Vec<std::path::PathBuf> =
+        entries.map_err(|why: io::Error| error(folder, why.to_string()))?;
+    paths.sort();
+    for path in paths {
+        let metadata = fs::metadata(&path).map_err(|why| error(&path, why.to_string()))?;
+        if metadata.is_dir() {
+            add_folder(&path, root, depth + 1, told)?;
+        } else if metadata.is_file() && metadata.len() <= MAX_TOTAL_BYTES {
+            let bytes = fs::read(&path).map_err(|why| error(&path, why.to_string()))?;
+            let name = path.strip_prefix(root).unwrap_or(&path);
+            let name = quote(&name.display().to_string());
+            let _ = writeln!(told, "{name} {}", Digest::of(&bytes).as_str());
+        } else {
+            return Err(error(&path, "not a regular file".into()));
+        }
+    }
+    Ok(())
 }
 
 /// The name of a file, fit to be shown.

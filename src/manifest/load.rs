@@ -10,8 +10,9 @@ use std::sync::Arc;
 
 use super::declaration::Declaration;
 use super::diagnostic::{Diagnostic, Diagnostics, MOST_TOLD, nearest};
-use super::files::Files;
+use super::files::{Files, beside};
 use super::links::{Links, circles};
+use super::lock::{self, LockFile};
 use super::node::Node;
 use super::parallel::each;
 use super::resource::{self, Declared, Document, STACK_KIND};
@@ -35,7 +36,7 @@ use crate::value::{Digest, Map, Value};
 pub fn load(directory: &FilePath, inputs: &VariableInputs) -> Result<Stack, Diagnostics> {
     let mut files = Files::default();
     files.directory(directory);
-    assemble(files, &directory.display().to_string(), inputs)
+    assemble(files, Some(directory), &directory.display().to_string(), inputs)
 }
 
 /// Checks manifests that stand in no directory, each with its name.
@@ -49,10 +50,15 @@ pub fn load_texts(
 ) -> Result<Stack, Diagnostics> {
     let mut files = Files::default();
     files.texts(texts);
-    assemble(files, place, inputs)
+    assemble(files, None, place, inputs)
 }
 
-fn assemble(mut files: Files, place: &str, inputs: &VariableInputs) -> Result<Stack, Diagnostics> {
+fn assemble(
+    mut files: Files,
+    directory: Option<&FilePath>,
+    place: &str,
+    inputs: &VariableInputs,
+) -> Result<Stack, Diagnostics> {
     let variables: Vec<Node> =
         inputs.files.iter().filter_map(|path| files.variables(path)).collect();
     let Files { sources, mut wrong, manifests, mut incomplete, .. } = files;
@@ -72,6 +78,7 @@ fn assemble(mut files: Files, place: &str, inputs: &VariableInputs) -> Result<St
         }
     }
     let mut assembly = Assembly {
+        directory,
         sources: &sources,
         inputs,
         wrong,
@@ -98,6 +105,8 @@ fn assemble(mut files: Files, place: &str, inputs: &VariableInputs) -> Result<St
 
 /// The stack while it is put together.
 struct Assembly<'a> {
+    // `None`: the manifests stand in no directory.
+    directory: Option<&'a FilePath>,
     sources: &'a Sources,
     inputs: &'a VariableInputs,
     wrong: Vec<Diagnostic>,
@@ -203,6 +212,7 @@ impl Assembly<'_> {
         }
         self.select(&variables);
         self.specs(&lookup);
+        self.files();
         let mut wrong = std::mem::take(&mut self.wrong);
         let off = || self.off.iter().map(|(declared, _)| declared);
         if let Some(document) = &document {
@@ -225,6 +235,7 @@ impl Assembly<'_> {
         let cluster = settings.as_ref().and_then(|settings| settings.cluster.as_ref());
         self.desired(region.as_deref(), cluster, &mut wrong);
         self.wrong = wrong;
+        let lock = self.lock(sandbox);
         let (document, settings) = (document?, settings?);
         let is_off = |address: &Address| {
             !self.declared.contains_key(address)
@@ -260,6 +271,8 @@ impl Assembly<'_> {
                 .collect(),
             outputs,
             digest: Digest::of(&[]),
+            directory: self.directory.map(FilePath::to_owned).unwrap_or_default(),
+            lock,
             sources: Arc::default(),
         })
     }
@@ -307,6 +320,51 @@ impl Assembly<'_> {
         self.wrong.extend(wrong.into_iter().flatten());
     }
 
+    /// Reads the files that the specs name.
+    fn files(&mut self) {
+        let mut problems = Vec::new();
+        for declared in self.declared.values_mut().filter(|declared| declared.sound) {
+            let resource = &mut declared.resource;
+            let named = resource.address.kind.adapter().files(&resource.spec);
+            let mut texts = BTreeMap::new();
+            for (path, name) in named {
+                let nowhere =
+                    ("these manifests have no files beside them".to_owned(), "write them out");
+                let read = self.directory.ok_or(nowhere).and_then(|at| beside(at, &name));
+                match read {
+                    Ok(text) => drop(texts.insert(name, text)),
+                    Err((summary, help)) => {
+                        let problem = Problem { path, summary, help: Some(help.to_owned()) };
+                        problems.push((resource.address.clone(), problem));
+                        declared.sound = false;
+                    }
+                }
+            }
+            resource.files = Arc::new(texts);
+        }
+        let found = problems.into_iter().filter_map(|(address, problem)| {
+            Some((&self.declared.get(&address)?.resource, problem))
+        });
+        self.wrong.extend(locate(self.sources, found.collect()));
+    }
+
+    /// Reads the lock file, if there is one.
+    fn lock(&mut self, sandbox: bool) -> Option<LockFile> {
+        let name = if sandbox { lock::SANDBOX_FILE } else { lock::FILE };
+        let directory = self.directory.filter(|directory| directory.join(name).exists())?;
+        let read = beside(directory, name);
+        match read.and_then(|text| {
+            let help = "`lkh lock` writes it anew, once it is out of the way";
+            LockFile::parse(&text).map_err(|why| (format!("{name}: {why}"), help))
+        }) {
+            Ok(lock) => Some(lock),
+            Err((summary, help)) => {
+                self.wrong.push(Diagnostic::anywhere(summary).help(help));
+                None
+            }
+        }
+    }
+
     /// Checks that `ignoreChanges` names fields that there are.
     fn ignored(&self, wrong: &mut Vec<Diagnostic>) {
         for (address, declared) in &self.declared {
@@ -342,6 +400,7 @@ impl Assembly<'_> {
                 account: None,
                 region: region.unwrap_or_default().to_owned(),
                 external: resource.external,
+                files: Arc::clone(&resource.files),
             };
             let adapter = resource.address.kind.adapter();
             // While its name is not known, the claims count without it.

@@ -5,8 +5,10 @@
 //! resource is called and depends on can be read without knowing a variable.
 //! This module must not look into a spec.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -43,6 +45,8 @@ pub struct Resource {
     /// The spec; references to what is not known yet are unknown values that
     /// hold the text as written.
     pub spec: Value,
+    /// The texts of the files that the spec names, by name.
+    pub files: Arc<BTreeMap<String, String>>,
     /// What it depends on beyond its references, in order, each once.
     pub depends_on: Vec<DependsOn>,
     /// How it may change.
@@ -209,6 +213,7 @@ pub(super) fn read(node: Node, document: usize, wrong: &mut Vec<Diagnostic>) -> 
         when: when.conditions(),
         external,
         spec: Value::Null,
+        files: Arc::default(),
         depends_on,
         lifecycle,
         origin: Origin { span: name_span, document },

@@ -5,6 +5,7 @@
 //! Kubernetes access and where the state goes. This module must not read files.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use schemars::{JsonSchema, Schema, schema_for};
@@ -14,6 +15,7 @@ use serde_json::json;
 use super::bucket::{self, StateBucket};
 use super::declaration::{Declaration, Parameter, declarations};
 use super::diagnostic::{Diagnostic, Diagnostics, nearest};
+use super::lock::LockFile;
 use super::node::Node;
 use super::outputs::{self, DeclaredOutput, Output};
 use super::parallel::each;
@@ -66,6 +68,10 @@ pub struct Stack {
     /// The digest of all that the manifests mean: of no comment, file name or
     /// order, and of no secret.
     pub digest: Digest,
+    /// The directory of the manifests.
+    pub directory: PathBuf,
+    /// The lock file, where there is one.
+    pub lock: Option<LockFile>,
     pub(super) sources: Arc<Sources>,
 }
 
@@ -387,13 +393,18 @@ fn path_of(keys: &[&str]) -> Path {
 pub(super) fn digest(stack: &Stack) -> Digest {
     let resources = each(stack.resources.iter().collect(), |resource| {
         // One digest each: the whole of a large stack is never one text.
-        let meaning = json!({
+        let mut meaning = json!({
             "address": resource.address,
             "phase": resource.phase,
             "external": resource.external,
             "dependsOn": resource.depends_on,
             "lifecycle": resource.lifecycle,
         });
+        if !resource.files.is_empty()
+            && let Some(map) = meaning.as_object_mut()
+        {
+            map.insert("files".into(), json!(resource.files));
+        }
         let mut bytes = meaning.to_string().into_bytes();
         encode(&resource.spec, &mut bytes);
         Digest::of(&bytes)

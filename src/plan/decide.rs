@@ -3,11 +3,12 @@
 //! The table of the design, and nothing else: pure, no I/O.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use super::{Action, Mode, Reason};
 use crate::adapter::{
-    Adapter, Blocker, Desired, Health, Live, Object, Operation, Prior, Readiness, Standing, Step,
-    Verb,
+    Adapter, Answers, Blocker, Desired, Health, Leftovers, Live, Object, Operation, Prior,
+    Readiness, Standing, Step, Verb,
 };
 use crate::address::Address;
 use crate::diff::{Comparison, FieldChange, Foreign, Origin, Sides, compare, keep_ignored};
@@ -62,6 +63,8 @@ pub struct Decision {
     pub steps: Vec<Step>,
     /// What stands in the way.
     pub blockers: Vec<Blocker>,
+    /// How long to wait for that to go by itself, where it may.
+    pub patience: Option<Duration>,
 }
 
 impl Decision {
@@ -75,6 +78,7 @@ impl Decision {
             notes: Vec::new(),
             steps: Vec::new(),
             blockers: Vec::new(),
+            patience: None,
         }
     }
 
@@ -224,7 +228,7 @@ fn undeclared(facts: Facts<'_>) -> Decision {
             return Decision::without_steps(Action::Forget, Reason::Gone);
         }
     };
-    if let Some(why) = facts.adapter.never_deleted() {
+    if let Some(why) = facts.adapter.stays(prior) {
         let reason = Reason::NeverDeleted { why: why.to_owned() };
         return Decision::without_steps(Action::Forget, reason);
     }
@@ -242,6 +246,15 @@ fn undeclared(facts: Facts<'_>) -> Decision {
         },
     );
     decision.guard(facts.prevent_destroy);
+    if facts.ahead
+        && facts.mode == Mode::Destroy
+        && let Ok(Leftovers::Ask(reads)) = facts.adapter.leftovers(prior, &Answers::default())
+    {
+        let reads: Vec<_> = reads.iter().map(|read| format!("\n{read}")).collect();
+        decision
+            .notes
+            .push(format!("afterwards these tell whether anything is left:{}", reads.concat()));
+    }
     decision
 }
 
@@ -416,10 +429,18 @@ impl Decision {
             .object
             .map(|object| facts.adapter.obstacles(operation.identity, object))
             .unwrap_or_default();
-        if facts.mode == Mode::Destroy && facts.ahead {
-            let note = |obstacle: Blocker| {
-                format!("{}; if so when its turn comes, it is left as it is", obstacle.message)
+        let patience = operation
+            .object
+            .zip(operation.prior)
+            .and_then(|(object, prior)| facts.adapter.obstacle_patience(prior, object))
+            .filter(|_| !obstacles.is_empty());
+        self.patience = patience;
+        if facts.ahead && (facts.mode == Mode::Destroy || patience.is_some()) {
+            let then = match patience {
+                Some(_) => "what goes before may end that, and lkh waits a while for it",
+                None => "if so when its turn comes, it is left as it is",
             };
+            let note = |obstacle: Blocker| format!("{}; {then}", obstacle.message);
             self.notes.extend(obstacles.into_iter().map(note));
         } else {
             self.blockers.extend(obstacles);

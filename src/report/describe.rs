@@ -4,6 +4,7 @@
 //! Pure: from the checked manifests alone.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use serde::Serialize;
 
@@ -131,6 +132,7 @@ fn one(stack: &Stack, resource: &Resource) -> One {
         account: None,
         region: stack.region.clone().unwrap_or_default(),
         external: resource.external,
+        files: Arc::clone(&resource.files),
     };
     let adapter = resource.address.kind.adapter();
     let desired = adapter.desired(&resource.spec, &context).ok();

@@ -56,6 +56,7 @@ pub fn text(report: &Report) -> String {
     if !text.is_empty() {
         text.push('\n');
     }
+    write_left(&mut text, report);
     let ended = |test: &dyn Fn(&Ending) -> bool| {
         report.resources.iter().filter(|(_, _, finished)| test(&finished.ending)).count()
     };
@@ -91,15 +92,54 @@ pub fn text(report: &Report) -> String {
         );
     } else {
         let bad = ended(&|ending| !ending.is_good());
-        let _ = writeln!(
-            text,
-            "{} {counts}. {} did not end well.",
-            styled(BAD, "Incomplete:"),
-            count(bad, "resource")
-        );
+        let what = match bad {
+            0 => "Something is left: see above.".to_owned(),
+            _ => format!("{} did not end well.", count(bad, "resource")),
+        };
+        let _ = writeln!(text, "{} {counts}. {what}", styled(BAD, "Incomplete:"));
     }
     text.push_str(&super::outputs::changed(&report.outputs));
     text
+}
+
+/// What a destroy left: what stays on purpose, what was proved to be gone, and
+/// what is there all the same.
+fn write_left(text: &mut String, report: &Report) {
+    for (address, why) in &report.stays {
+        let _ = writeln!(text, "{address} stays: {}", line(why));
+    }
+    for checked in &report.left {
+        let address = &checked.address;
+        if let Some(problem) = &checked.problem {
+            let _ =
+                writeln!(text, "{}", styled(BAD, format!("{address}: nobody knows what is left")));
+            let _ = writeln!(text, "  command: {}", line(&problem.command));
+            let _ = writeln!(text, "  cause: {}", printable(&problem.why).replace('\n', "\n    "));
+            let _ = writeln!(text, "  {} {}", styled(BOLD, "next:"), line(&problem.next));
+            continue;
+        }
+        for left in checked.found.iter().filter(|left| !left.ids.is_empty()) {
+            let told = format!("{address}: {} of {} are left: ", left.what, left.of);
+            let _ = writeln!(text, "{}{}", styled(BAD, line(&told)), line(&left.ids.join(", ")));
+            if let Some(next) = &left.next {
+                let _ = writeln!(text, "  {} {}", styled(BOLD, "next:"), line(next));
+            }
+        }
+        if checked.is_clean() {
+            let what: Vec<_> = checked.found.iter().map(|left| left.what.as_str()).collect();
+            let of = checked.found.first().map_or("", |left| left.of.as_str());
+            let _ = writeln!(
+                text,
+                "{address}: of {} nothing is left: no {} ({} told)",
+                line(of),
+                line(&what.join(", ")),
+                count(checked.commands.len(), "read")
+            );
+        }
+    }
+    if !report.stays.is_empty() || !report.left.is_empty() {
+        text.push('\n');
+    }
 }
 
 /// That a plan was refused and nothing was changed, for machines: in the shape
@@ -175,10 +215,39 @@ pub fn json(report: &Report) -> serde_json::Value {
         "interrupted": report.interrupted,
         "exitCode": report.exit_code(),
     });
-    if let (Some(map), false) = (json.as_object_mut(), report.outputs.is_empty()) {
-        map.insert("outputs".into(), super::outputs::json(&report.outputs));
+    if let Some(map) = json.as_object_mut() {
+        if !report.outputs.is_empty() {
+            map.insert("outputs".into(), super::outputs::json(&report.outputs));
+        }
+        if !report.stays.is_empty() {
+            let stays = report.stays.iter();
+            let stays =
+                stays.map(|(address, why)| serde_json::json!({"address": address, "why": why}));
+            map.insert("stays".into(), stays.collect());
+        }
+        if !report.left.is_empty() {
+            map.insert("leftovers".into(), report.left.iter().map(left_json).collect());
+        }
     }
     json
+}
+
+fn left_json(checked: &crate::engine::leftovers::Checked) -> serde_json::Value {
+    let evidence: Vec<_> = checked
+        .commands
+        .iter()
+        .map(|(command, digest)| serde_json::json!({"command": command, "digest": digest}))
+        .collect();
+    let problem = checked.problem.as_ref().map(|problem| {
+        serde_json::json!({"command": problem.command, "why": problem.why, "next": problem.next})
+    });
+    serde_json::json!({
+        "address": checked.address,
+        "clean": checked.is_clean(),
+        "checked": checked.found,
+        "evidence": evidence,
+        "problem": problem,
+    })
 }
 
 fn write_failure(text: &mut String, failure: &Failure) {

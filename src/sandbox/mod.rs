@@ -100,6 +100,7 @@ pub fn run(
         Tool::Aws => aws::run(world, args, stdin),
         Tool::Helm => helm::run(world, args, stdin, files),
         Tool::Kubectl => kubectl::run(world, args, stdin, files),
+        Tool::Bash => Output::failed(127, "scripts don't run in a simulated account alone\n"),
     }
 }
 

@@ -31,6 +31,7 @@ fn of_every_command() {
             "destroy",
             "status",
             "evidence",
+            "lock",
             "show",
             "output",
             "log",
@@ -112,6 +113,7 @@ fn wrong_usage_is_an_error_and_not_a_pending_change() {
       destroy      Remove what was applied
       status       Say how far everything is, what is in the way, and what to do next
       evidence     Show what proves that each thing was done, and when it was verified
+      lock         Pin charts and toolbox image by the digests of their content
       show         Show the state, or one resource with its evidence
       output       Print the stack's outputs, as the last run left them
       log          Print the apply log, or check that it is whole

@@ -14,6 +14,12 @@ fn a_destroy_removes_what_was_applied_and_leaves_the_rest() {
       # HelmRelease.karpenter will be destroyed
       # because the stack is destroyed
       - clusterName=testskillcluster namespace=kube-system releaseName=karpenter
+          note: afterwards these tell whether anything is left:
+            aws ec2 describe-instances --filters Name=tag:eks:eks-cluster-name,Values=testskillcluster Name=tag-key,Values=karpenter.sh/nodepool Name=instance-state-name,Values=pending,running,shutting-down,stopping,stopped
+            aws ec2 describe-launch-templates --filters Name=tag:karpenter.k8s.aws/cluster,Values=testskillcluster
+            aws ec2 describe-network-interfaces --filters Name=tag:eks:eks-cluster-name,Values=testskillcluster Name=tag-key,Values=karpenter.sh/nodepool
+            aws ec2 describe-volumes --filters Name=tag:eks:eks-cluster-name,Values=testskillcluster Name=tag-key,Values=karpenter.sh/nodepool
+            aws iam list-instance-profiles
 
       # PodIdentityAssociation.karpenter will be destroyed
       # because the stack is destroyed
@@ -331,6 +337,8 @@ fn what_must_not_be_destroyed_is_not() {
       [PreventDestroy] the change would destroy the object, and lifecycle.preventDestroy forbids that
         next: undo the change, or set lifecycle.preventDestroy to false and apply that first
 
+    IamRole.keep stays: lifecycle.preventDestroy forbids its removal
+
     Incomplete: 0 added, 0 changed, 0 destroyed, 0 adopted, 0 repaired. 1 resource did not end well.
     next: do what is said above, then lkh plan --destroy
     --- exit code 1
@@ -494,6 +502,9 @@ fn what_was_in_a_deleted_cluster_is_gone_with_it() {
     Plan: 0 to add, 0 to change, 4 to destroy, 4 to forget.
     1 resource as declared.
     Plan hash: sha256:[digest]
+    ServiceLinkedRole.spot stays: the account has one role for each service, and others may need it
+    HelmRelease.karpenter: of testskillcluster nothing is left: no instances, launch templates, network interfaces, volumes, instance profiles (5 reads told)
+
     Complete: 0 added, 0 changed, 4 destroyed, 0 adopted, 0 repaired. 5 resources verified by a read.
     ");
     let plan = environment.run("plan --destroy --detailed-exitcode").expect(0);

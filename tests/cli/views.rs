@@ -103,7 +103,7 @@ fn a_kind_is_explained() {
     insta::assert_snapshot!(environment.run("explain IamRoles"), @r"
     $ lkh explain IamRoles
     --- stderr
-    error: `IamRoles` is not a kind; the kinds are EksCluster, Ec2Tags, IamRole, IamPolicy, EksAccessEntry, ServiceLinkedRole, PodIdentityAssociation, HelmRelease
+    error: `IamRoles` is not a kind; the kinds are EksCluster, Ec2Tags, IamRole, IamPolicy, EksAccessEntry, ServiceLinkedRole, PodIdentityAssociation, HelmRelease, Script
     --- exit code 1
     ");
 }

@@ -25,6 +25,7 @@ pub struct Stage {
     pub tools: Arc<Tools>,
     folder: TempDir,
     variables: Mutex<BTreeMap<String, String>>,
+    environment: Mutex<BTreeMap<String, String>>,
 }
 
 impl Stage {
@@ -40,8 +41,14 @@ impl Stage {
                 Box::new(Real::new(backend == Backend::Docker, &of_world, tools, servers))
             }
         };
-        let stage =
-            Self { backend, world, tools: Arc::clone(tools), folder, variables: Mutex::default() };
+        let stage = Self {
+            backend,
+            world,
+            tools: Arc::clone(tools),
+            folder,
+            variables: Mutex::default(),
+            environment: Mutex::default(),
+        };
         fs::create_dir(stage.manifests()).unwrap();
         stage.set("cluster", stage.world.cluster());
         stage
@@ -87,7 +94,16 @@ impl Stage {
         self.variables.lock().unwrap().insert(name.to_owned(), value.to_owned());
     }
 
-    /// Copies the manifests that `lkh` ships, to be applied with a chart that
+    /// Lets the sandbox find `bash` and what scripts use beside it; elsewhere
+    /// they find more already.
+    pub fn find_programs(&self) {
+        if self.backend == Backend::Sandbox {
+            let path = ("PATH".to_owned(), "/usr/bin:/bin".to_owned());
+            self.environment.lock().unwrap().extend([path]);
+        }
+    }
+
+    /// Copies the manifests of the Karpenter phase, to be applied with a chart that
     /// the real tools can reach.
     pub fn ship(&self) {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -200,6 +216,7 @@ impl Stage {
         command
             .env_clear()
             .envs(self.world.environment())
+            .envs(&*self.environment.lock().unwrap())
             .current_dir(self.folder.path())
             .args(args)
             .args(["--dir", "manifests", "--state-dir", "state"])

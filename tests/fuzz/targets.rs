@@ -149,6 +149,10 @@ fn subjects() -> Vec<(Kind, serde_json::Value)> {
                     "namespace": "kube-system", "releaseName": "karpenter", "chart": "./x",
                     "values": {"a": 1},
                 }),
+                "Script" => serde_json::json!({
+                    "read": {"script": "true"}, "apply": {"script": "true"},
+                    "outputs": ["a"], "expect": {"b": 1},
+                }),
                 other => panic!("{other} needs a spec here"),
             };
             (*kind, spec)
@@ -165,6 +169,7 @@ pub fn answers_of_the_tools() -> impl Fn(&[u8]) {
                 account: Some("111122223333".into()),
                 region: "us-east-2".into(),
                 external: kind == Kind::EksCluster,
+                ..Context::default()
             };
             let desired = kind.adapter().desired(&Value::from_json(&spec), &context);
             (kind, desired.unwrap_or_else(|problems| panic!("{kind}: {problems:?}")))

@@ -74,9 +74,16 @@ fn naturals(kind: Kind, prior: &Prior) -> Vec<String> {
                 .collect()
         }
         // The stories declare no node group and no add-on of their own.
-        Kind::EksCluster | Kind::EksNodegroup | Kind::EksAddon | Kind::ServiceLinkedRole => {
-            Vec::new()
-        }
+        Kind::EksCluster
+        | Kind::EksNodegroup
+        | Kind::EksAddon
+        | Kind::S3Bucket
+        | Kind::CloudFormationStack
+        | Kind::AcmCertificate
+        | Kind::Route53Zone
+        | Kind::Route53Record
+        | Kind::ServiceLinkedRole
+        | Kind::Script => Vec::new(),
     }
 }
 

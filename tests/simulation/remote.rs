@@ -257,7 +257,7 @@ fn refused(command: &Command, code: &str, message: &str, cluster: &str) -> Answe
                  retries: 2): {message}\n"
             ),
         },
-        Tool::Helm | Tool::Kubectl => {
+        Tool::Helm | Tool::Kubectl | Tool::Bash => {
             Answer { code: 1, stdout: String::new(), stderr: format!("Error: {cluster}\n") }
         }
     }
@@ -280,7 +280,7 @@ fn unreachable(command: &Command) -> Answer {
             stdout: String::new(),
             stderr: "\nCould not connect to the endpoint URL: \"https://aws.test/\"\n".into(),
         },
-        Tool::Helm | Tool::Kubectl => Answer {
+        Tool::Helm | Tool::Kubectl | Tool::Bash => Answer {
             code: 1,
             stdout: String::new(),
             stderr: "Error: Kubernetes cluster unreachable: dial tcp: connection refused\n".into(),

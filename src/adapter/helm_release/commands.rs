@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value as Json, json};
 
 use super::settings::Settings;
-use crate::adapter::Identity;
+use crate::adapter::{Identity, Source, SourceAt};
 use crate::command::{Command, Tool};
 use crate::value::Value;
 
@@ -108,6 +108,25 @@ impl<'a> Release<'a> {
         let command = Command::write(Tool::Helm, &["uninstall", self.name]);
         waiting(command.flag("-n", self.namespace), settings, true)
     }
+}
+
+/// Where a release's chart comes from. What a registry serves has a digest of
+/// its own, which Helm prints; of a repository's chart it is the digest of what
+/// Helm shows of it: description, values, definitions and README.
+pub fn source(settings: Settings<'_>) -> Option<Source> {
+    let chart = settings.chart()?;
+    let version = settings.text(Settings::VERSION).map(str::to_owned);
+    let (reference, what) = match settings.text(Settings::REPOSITORY) {
+        Some(repository) => (format!("{}/{chart}", repository.trim_end_matches('/')), "all"),
+        None => (chart.to_owned(), "chart"),
+    };
+    let at = if settings.is_local() {
+        SourceAt::Folder(chart.to_owned())
+    } else {
+        let command = Command::read(Tool::Helm, &["show", what]);
+        SourceAt::Published(with_chart(command, settings).with_timeout(RENDER_TIMEOUT))
+    };
+    Some(Source { reference, version, at })
 }
 
 /// What the chart at a path says of itself.

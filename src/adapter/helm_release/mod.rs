@@ -16,16 +16,19 @@ mod manifest;
 mod objects;
 mod read;
 mod settings;
-mod spec;
+pub(super) mod spec;
 mod steps;
+mod teardown;
 mod values;
+
+use std::time::Duration;
 
 use schemars::Schema;
 
 use super::workload::{self, Obstacle};
 use super::{
-    Adapter, Answers, Attribute, Blocker, Context, Desired, Object, OnChange, Operation, Problem,
-    ReadError, Readiness, Reading, Rule, Step, Subject,
+    Adapter, Answers, Attribute, Blocker, Context, Desired, Identity, Leftovers, Object, OnChange,
+    Operation, Prior, Problem, ReadError, Source, Readiness, Reading, Rule, Step, Subject,
 };
 use crate::value::Value;
 
@@ -60,6 +63,7 @@ impl Adapter for HelmRelease {
             ("version", "the version of its chart"),
             ("revision", "the number of its last revision"),
             ("appVersion", "the version of what the chart installs, as the chart says"),
+            ("nodePools", "the node pools of Karpenter that it holds, where it holds any"),
         ]
     }
 
@@ -83,6 +87,22 @@ impl Adapter for HelmRelease {
         let status = object.facts.get("status").and_then(Value::as_str).unwrap_or("");
         let word = if matches!(status, "" | "deployed") { "not ready" } else { status };
         workload::readiness(&obstacles, &format!("release {name} is {word}"))
+    }
+
+    fn source(&self, desired: &Desired) -> Option<Source> {
+        commands::source(settings::Settings(&desired.settings))
+    }
+
+    fn obstacles(&self, _identity: &Identity, object: &Object) -> Vec<Blocker> {
+        teardown::obstacle(object).into_iter().collect()
+    }
+
+    fn obstacle_patience(&self, prior: &Prior, object: &Object) -> Option<Duration> {
+        teardown::patience(object, settings::Settings(&prior.settings).timeout())
+    }
+
+    fn leftovers(&self, prior: &Prior, answers: &Answers) -> Result<Leftovers, ReadError> {
+        teardown::leftovers(prior, answers)
     }
 
     fn needs_kubernetes(&self) -> bool {

@@ -125,6 +125,28 @@ impl Objects {
             .collect()
     }
 
+    /// The node pools of Karpenter that the release declares.
+    pub fn node_pools(&self) -> Vec<Value> {
+        let pools = self.declared.iter().filter(|one| one["kind"] == "NodePool");
+        pools.filter_map(|one| one["metadata"]["name"].as_str().map(Value::from)).collect()
+    }
+
+    /// Why the release's deployment does no work, where it does none at all.
+    pub fn dead_controller(&self) -> Option<String> {
+        let name = |one: &Json| one["metadata"]["name"].as_str().unwrap_or("?").to_owned();
+        let declared = self.declared.iter().find(|one| one["kind"] == "Deployment")?;
+        let found = self.live.iter().find(|one| {
+            one["kind"] == "Deployment" && one["metadata"]["name"] == declared["metadata"]["name"]
+        });
+        let Some(found) = found else {
+            return Some(format!("their controller, deployment {}, is gone", name(declared)));
+        };
+        let wanted = found["spec"]["replicas"].as_u64().unwrap_or(1);
+        let ready = found["status"]["readyReplicas"].as_u64().unwrap_or(0);
+        let told = || format!("their controller does not run: deployment {} is 0/{wanted}", name(found));
+        (ready == 0).then(told)
+    }
+
     /// How far the workloads are, and what is in their way: in the order of
     /// the manifest.
     pub fn assess(&self) -> (Map, Vec<Obstacle>) {

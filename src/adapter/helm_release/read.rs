@@ -8,6 +8,7 @@ use super::manifest;
 use super::objects::Objects;
 use super::settings::Settings;
 use super::spec::{is_dns_label, is_release_name};
+use super::teardown::{self, POOLS};
 use super::values::{
     canonical, canonical_version, hide, hide_texts, same_version, sensitive_texts,
 };
@@ -44,7 +45,7 @@ pub fn read(subject: &Subject<'_>, answers: &Answers) -> Result<Reading, ReadErr
         return Ok(questions.asking());
     };
     if is_not_found(status) {
-        return Ok(Reading::Live(Live::Absent));
+        return teardown::gone(subject, questions);
     }
     let found = Found {
         status: document(&release.status(), status)?,
@@ -52,7 +53,7 @@ pub fn read(subject: &Subject<'_>, answers: &Answers) -> Result<Reading, ReadErr
     };
     if found.word() == "uninstalled" {
         // Only its history was kept, and an install may follow it.
-        return Ok(Reading::Live(Live::Absent));
+        return teardown::gone(subject, questions);
     }
     if found.status["version"].as_u64() != found.metadata["revision"].as_u64() {
         let why = "the release changed while it was read";
@@ -107,6 +108,13 @@ pub fn read(subject: &Subject<'_>, answers: &Answers) -> Result<Reading, ReadErr
     }
 
     let mut object = found.object(subject, release, &objects);
+    if subject.desired.is_none() {
+        let chart = found.metadata["chart"].as_str().unwrap_or_default();
+        match teardown::of_chart(chart, &objects, &mut questions)? {
+            Some(left) => left.into_facts(&mut object.facts),
+            None => return Ok(questions.asking()),
+        }
+    }
     if let Some((command, answer)) = history {
         let revisions = document(&command, answer)?;
         if let Some(revision) = rollback_target(&revisions, found.revision()) {
@@ -293,7 +301,7 @@ impl Found {
         }
         let method = [&self.status["apply_method"], &self.metadata["applyMethod"]];
         let method = method.into_iter().find(|method| method.is_string());
-        Object {
+        let mut object = Object {
             attributes: Map::from([
                 ("chart".into(), text(&self.metadata["chart"])),
                 ("version".into(), Value::from(version.as_str())),
@@ -320,7 +328,12 @@ impl Found {
                 ("obstacles".into(), Value::from_spec(&obstacles).unwrap_or_default()),
             ]),
             ..Object::default()
+        };
+        let pools = objects.node_pools();
+        if !pools.is_empty() {
+            object.outputs.insert(POOLS.into(), Value::List(pools));
         }
+        object
     }
 
     fn health(&self, release: Release<'_>) -> Health {

@@ -3,6 +3,7 @@
 use super::commands::Release;
 use super::read::fact;
 use super::settings::Settings;
+use super::teardown::UNINSTALLED;
 use crate::adapter::{Blocker, Operation, Step, Verb};
 use crate::diff::Origin;
 use crate::value::{Map, Value};
@@ -23,6 +24,10 @@ pub fn steps(operation: &Operation<'_>) -> Result<Vec<Step>, Vec<Blocker>> {
     let settings = Settings(settings);
     let uninstall = |title: &str| Step::new(format!("{title} {at}"), release.uninstall(settings));
 
+    if fact(operation.object, UNINSTALLED).is_some() {
+        // What is left goes by itself.
+        return Ok(Vec::new());
+    }
     let Some(desired) = operation.desired else {
         return Ok(match operation.verb {
             Verb::Delete => vec![uninstall("uninstall")],

@@ -20,7 +20,7 @@ fn context() -> Context {
         name: "controller".into(),
         account: Some("123456789012".into()),
         region: "us-east-2".into(),
-        external: false,
+        ..Context::default()
     }
 }
 

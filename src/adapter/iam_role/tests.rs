@@ -17,7 +17,7 @@ fn context() -> Context {
         name: "node".into(),
         account: Some(ACCOUNT.into()),
         region: "us-east-2".into(),
-        external: false,
+        ..Context::default()
     }
 }
 

@@ -12,7 +12,7 @@ use super::super::event::Event;
 use super::super::read::{Sighting, Unreadable};
 use super::super::survey::{Settled, outputs};
 use super::{Applier, Ending, Failure, unreadable};
-use crate::adapter::{Adapter, Blocker, Desired, Health, Live, Prior, Readiness, Standing};
+use crate::adapter::{Adapter, Blocker, Desired, Health, Live, Prior, Readiness, Rule, Standing};
 use crate::address::Address;
 use crate::diff::reached;
 use crate::exec::gateway::Gateway;
@@ -20,7 +20,7 @@ use crate::plan::Action;
 use crate::plan::decide::differences;
 use crate::seeded::{self, Bug};
 use crate::state::{Evidence, Record, Status};
-use crate::value::Map;
+use crate::value::{Map, Path};
 
 /// How long a change may take to show in a read after its command ended: IAM
 /// and EKS are eventually consistent.
@@ -106,7 +106,10 @@ impl Applier {
                     }
                     (None, Live::Absent) => ("it does not exist".to_owned(), Vec::new(), sighting),
                     (None, Live::Present(object)) => {
-                        let found = differences(adapter, desired, prior, object, &entry.ignore);
+                        let mut found = differences(adapter, desired, prior, object, &entry.ignore);
+                        if failure.is_none() {
+                            found.changes.retain(|change| !is_remembered(adapter, &change.path));
+                        }
                         let ready = adapter.readiness(desired, object);
                         let problem = match &object.health {
                             Health::Sound if found.is_equal() => match ready {
@@ -206,6 +209,7 @@ impl Applier {
         sighting: &Sighting,
     ) -> (Ending, Map) {
         let outputs = outputs(Some(desired), Some(&sighting.live), Action::NoOp);
+        let failed = failure.is_some();
         let mut ending = match failure {
             Some(failure) => Ending::Failed(Failure { blockers: blockers.clone(), ..failure }),
             None if !blockers.is_empty() => Ending::NotReady(blockers.clone()),
@@ -220,7 +224,11 @@ impl Applier {
             let ignore = entry.map(|entry| entry.ignore.as_slice()).unwrap_or_default();
             let found = differences(adapter, desired, prior, object, ignore);
             let prior = prior.map(|prior| &prior.attributes);
-            let attributes = reached(&desired.attributes, prior, &found.changes);
+            let mut attributes = reached(&desired.attributes, prior, &found.changes);
+            if failed && prior.is_none() {
+                // The object does not tell whether that came to its end.
+                attributes.retain(|name, _| !is_remembered(adapter, &Path::new(name)));
+            }
             let record = self.record(address, attributes, desired, &outputs, sighting);
             let blockers = match &ending {
                 Ending::Failed(failure) if blockers.is_empty() => vec![Blocker {
@@ -291,15 +299,30 @@ impl Applier {
                     };
                     return (ending, Map::new());
                 }
-                Ok(Sighting { live: Live::Present(object), .. })
-                    if failure.is_none()
-                        && !pauses.end_within(window)
-                        && !*self.stop.borrow()
-                        && may_go(&object.health, &mut was_busy) =>
-                {
-                    pauses.pause().await;
-                }
                 Ok(Sighting { live: Live::Present(object), .. }) => {
+                    let (obstacles, awaited) = match prior {
+                        Some(prior) => (
+                            adapter.obstacles(&prior.identity, &object),
+                            adapter.obstacle_patience(prior, &object),
+                        ),
+                        None => (Vec::new(), None),
+                    };
+                    if failure.is_none()
+                        && !pauses.end_within(awaited.unwrap_or(window))
+                        && !*self.stop.borrow()
+                        && may_go(&object.health, &mut was_busy)
+                    {
+                        if awaited.is_some() {
+                            let blockers = obstacles;
+                            let address = address.clone();
+                            (self.survey.observer.0)(Event::Waiting { address, blockers });
+                        }
+                        pauses.pause().await;
+                        continue;
+                    }
+                    let blockers = if awaited.is_some() { obstacles } else { Vec::new() };
+                    let failure =
+                        failure.map(|failure| Failure { blockers: blockers.clone(), ..failure });
                     // Parts of it may be gone: nobody can say that it is applied.
                     let _ = self.keeper.mark_unverified(address).await;
                     let failure = failure.unwrap_or_else(|| Failure {
@@ -312,7 +335,7 @@ impl Applier {
                             }
                         },
                         next: format!("run `lkh plan --target {address}`"),
-                        blockers: Vec::new(),
+                        blockers,
                         exists: false,
                     });
                     return (Ending::Failed(failure), Map::new());
@@ -408,6 +431,14 @@ fn may_go(health: &Health, was_busy: &mut bool) -> bool {
         Health::Broken(_) | Health::Outdated(_) => !*was_busy,
         Health::Sound => true,
     }
+}
+
+/// Whether a field is one that only the state remembers.
+fn is_remembered(adapter: &dyn Adapter, path: &Path) -> bool {
+    let of = |name: &String| {
+        adapter.attributes().iter().any(|one| one.name == name && one.rule == Rule::Remembered)
+    };
+    path.segments().first().is_some_and(of)
 }
 
 fn blockers_of(readiness: Readiness) -> Vec<Blocker> {

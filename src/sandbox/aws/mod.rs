@@ -19,7 +19,7 @@
 mod acm;
 mod args;
 mod cloudformation;
-mod ec2;
+pub mod ec2;
 mod ecr_public;
 mod eks;
 mod facts;

@@ -9,6 +9,7 @@ mod iam;
 mod phase;
 mod plans;
 mod preflight;
+mod scripts;
 
 use crate::Case;
 
@@ -24,6 +25,7 @@ pub fn all() -> Vec<Case> {
         charts::CASES,
         failures::CASES,
         preflight::CASES,
+        scripts::CASES,
     ]
     .into_iter()
     .flatten()

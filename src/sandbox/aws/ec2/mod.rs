@@ -8,6 +8,7 @@ mod describe;
 mod describe_network;
 mod filters;
 mod groups;
+pub mod karpenter;
 mod kinds;
 mod machines;
 mod network_shapes;

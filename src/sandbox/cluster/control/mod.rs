@@ -11,6 +11,7 @@ mod daemon_set;
 mod deployment;
 mod events;
 mod job;
+mod karpenter;
 mod kubelet;
 mod own_pod;
 mod pods;
@@ -38,7 +39,12 @@ impl Cluster<'_> {
     pub fn reconcile(&mut self) {
         let mut control = Control::new(self.world);
         for _ in 0..MOST_STEPS {
-            let Some(work) = store::next_work(control.world) else { break };
+            let Some(work) = store::next_work(control.world) else {
+                if control.karpenter() {
+                    continue;
+                }
+                break;
+            };
             match work {
                 Work::Look(key) => control.look(&key),
                 Work::Collect(uid) => control.collect(&uid),

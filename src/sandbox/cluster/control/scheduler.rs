@@ -160,7 +160,7 @@ fn refusal_text(nodes: usize, reasons: &BTreeMap<String, usize>, helped: usize) 
 }
 
 impl Machine {
-    fn read(node: &Value) -> Self {
+    pub(super) fn read(node: &Value) -> Self {
         let amount = |name: &str| {
             node.pointer("/status/allocatable").and_then(|a| a.get(name)).map_or(0, thousandths)
         };
