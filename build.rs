@@ -1,6 +1,5 @@
 //! Lists the files of `manifests/`, so that the program holds them as they are
 //! in the repository: `lkh init` writes them out. There is no second copy.
-#![expect(clippy::print_stdout, reason = "this is how a build script talks to cargo")]
 
 use std::error::Error;
 use std::fmt::Write as _;

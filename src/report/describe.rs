@@ -21,7 +21,7 @@ use crate::value::Value;
 /// What there is to know of a stack.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Description {
+pub struct Described {
     stack: String,
     description: Option<String>,
     phases: Vec<Group>,
@@ -76,7 +76,7 @@ struct Off {
 }
 
 /// Describes a stack.
-pub fn describe(stack: &Stack) -> Description {
+pub fn describe(stack: &Stack) -> Described {
     let group = |name: Option<&str>, description: Option<&String>| Group {
         name: name.map(str::to_owned),
         description: description.cloned(),
@@ -116,7 +116,7 @@ pub fn describe(stack: &Stack) -> Description {
         description: resource.description.clone(),
         because: because.to_string(),
     });
-    Description {
+    Described {
         stack: stack.name.clone(),
         description: stack.description.clone(),
         phases,
@@ -154,7 +154,7 @@ fn one(stack: &Stack, resource: &Resource) -> One {
     }
 }
 
-impl Description {
+impl Described {
     /// The parameters that have no value and need one.
     pub fn missing(&self) -> impl Iterator<Item = &str> {
         let open = |one: &&Given| one.required && one.value.is_none();

@@ -88,8 +88,8 @@ fn tools_that_are_not_there() {
     blocked  toolbox
              [ToolboxUnavailable] Docker can't be used: there is no `docker` on PATH; install Docker, or use --exec local or --exec sandbox
                next: start Docker, or use --exec local or --exec sandbox
-    unknown  credentials: no tool can be used to ask with
-    unknown  resources: no tool can be used to ask with
+    unknown  credentials  no tool can be used to ask with
+    unknown  resources    no tool can be used to ask with
 
     0 checks ok, 2 unknown, 1 blocked.
     next: do what the blocked lines say, then lkh preflight --exec docker --region us-east-2

@@ -506,6 +506,7 @@ fn what_was_in_a_deleted_cluster_is_gone_with_it() {
     HelmRelease.karpenter: of testskillcluster nothing is left: no instances, launch templates, network interfaces, volumes, instance profiles (5 reads told)
 
     Complete: 0 added, 0 changed, 4 destroyed, 0 adopted, 0 repaired. 5 resources verified by a read.
+    next: lkh show
     ");
     let plan = environment.run("plan --destroy --detailed-exitcode").expect(0);
     assert!(plan.contains("Nothing is left to destroy"), "{plan}");
