@@ -180,7 +180,9 @@ fn no_part_of_a_list_is_taken_for_the_whole() {
         subjects.push((kind, Prior { identity, ..Prior::default() }));
     }
     let kinds: BTreeSet<Kind> = subjects.iter().map(|(kind, _)| *kind).collect();
-    assert_eq!(kinds, Kind::ALL.iter().copied().collect(), "every kind is tried");
+    // What a script prints is one object: no list of it can be cut off.
+    let with_lists = Kind::ALL.iter().copied().filter(|kind| *kind != Kind::Script);
+    assert_eq!(kinds, with_lists.collect(), "every kind is tried");
 
     let mut tried: BTreeMap<String, BTreeSet<Kind>> = BTreeMap::new();
     for (kind, prior) in &subjects {
