@@ -12,6 +12,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use schemars::Schema;
 use serde::{Deserialize, Serialize};
@@ -25,6 +26,7 @@ mod iam;
 mod iam_document;
 mod iam_rules;
 mod identity;
+mod kube;
 mod reading;
 
 pub use identity::{CLUSTER_NAME, Identity};
@@ -71,6 +73,10 @@ kinds! {
     ServiceLinkedRole => service_linked_role,
     PodIdentityAssociation => pod_identity_association,
     HelmRelease => helm_release,
+    Namespace => namespace,
+    KubernetesObject => kubernetes_object,
+    KubernetesSecret => kubernetes_secret,
+    Readiness => readiness,
 }
 
 impl fmt::Display for Kind {
@@ -125,6 +131,19 @@ pub trait Adapter: Sync {
     /// Why the operation can't be carried out at all, as blockers.
     fn steps(&self, operation: &Operation<'_>) -> Result<Vec<Step>, Vec<Blocker>>;
 
+    /// How long an object may take to become ready once it is made or changed,
+    /// and to be gone once it is deleted. Of what is only in the state any more,
+    /// identity, attributes and settings as last applied.
+    fn patience(&self, _desired: &Desired) -> Duration {
+        Duration::from_secs(120)
+    }
+
+    /// Whether a resource of this kind stands for no object of its own: it is a
+    /// question, which every apply asks and waits for.
+    fn is_check(&self) -> bool {
+        false
+    }
+
     /// What keeps the object from being deleted and may be gone when its turn
     /// comes. In a destroy the plan only tells of it, since what goes before may
     /// take it along; an apply looks again before it changes anything.
@@ -165,6 +184,11 @@ pub trait Adapter: Sync {
     /// the reason that the plan shows.
     fn never_deleted(&self) -> Option<&'static str> {
         None
+    }
+
+    /// Why this object stays when its manifest is gone, if it does.
+    fn stays(&self, _prior: &Prior) -> Option<&'static str> {
+        self.never_deleted()
     }
 
     /// Whether commands of this kind talk to the Kubernetes API. Where the stack
@@ -279,7 +303,7 @@ impl Rule {
             }
             Self::Tree => "every leaf as written; order of lists counts",
             Self::KubernetesObjects => {
-                "only fields that the chart renders; quantities by amount; lists of named things \
+                "only fields that the manifest or the chart declares; quantities by amount; lists of named things \
                  by name; what the API server adds does not count"
             }
         }

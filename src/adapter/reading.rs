@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
-use super::{Desired, Identity};
+use super::{Blocker, Desired, Identity};
 use crate::command::{Answer, Command};
 use crate::value::{Map, Path};
 
@@ -98,6 +98,11 @@ pub enum Reading {
     Ask(Vec<Command>),
     /// What the object is.
     Live(Live),
+    /// It does not exist, and this is why: nothing that is there will do, for
+    /// objects that are looked up by what they are fit for; or its kind is not
+    /// known to the cluster. A blocker, unless a change that comes before may
+    /// make room for it.
+    Missing(Blocker),
 }
 
 /// A live object, as just read.

@@ -458,7 +458,8 @@ fn look_at(
         }
     }
     if let Some(live) = &settled.live {
-        let sighting = read::Sighting { live: live.clone(), commands: settled.evidence.clone() };
+        let (live, commands) = (live.clone(), settled.evidence.clone());
+        let sighting = read::Sighting { live, commands, missing: None };
         record.evidence = apply::evidence(&sighting, now);
     }
 }

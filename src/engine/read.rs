@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio::task::JoinSet;
 
-use crate::adapter::{Adapter, Answers, Live, Reading, Subject};
+use crate::adapter::{Adapter, Answers, Blocker, Live, Reading, Subject};
 use crate::command::{Answer, Command, Tool};
 use crate::exec::gateway::Gateway;
 use crate::exec::{ExecError, explain};
@@ -22,6 +22,15 @@ pub struct Sighting {
     pub live: Live,
     /// The commands that told, each with the digest of its answer.
     pub commands: Vec<(String, Digest)>,
+    /// Why it is absent, where its adapter can say more than that.
+    pub missing: Option<Blocker>,
+}
+
+impl Sighting {
+    /// An object that is absent, by these commands.
+    pub fn absent(commands: Vec<(String, Digest)>) -> Self {
+        Self { live: Live::Absent, commands, missing: None }
+    }
 }
 
 /// Why an object could not be read.
@@ -57,17 +66,19 @@ pub async fn read(
     let mut answers = Answers::default();
     let mut commands = Vec::new();
     for _ in 0..MAX_ROUNDS {
+        let proved = |commands: Vec<(Command, Answer)>, live: Live, missing| {
+            let commands = commands
+                .into_iter()
+                .map(|(command, answer)| proof(&command, &answer, &live))
+                .collect();
+            Ok(Sighting { live, commands, missing })
+        };
         let asked = match adapter.read(&subject, &answers) {
-            Ok(Reading::Live(live)) => {
-                let commands = commands
-                    .into_iter()
-                    .map(|(command, answer)| proof(&command, &answer, &live))
-                    .collect();
-                return Ok(Sighting { live, commands });
-            }
+            Ok(Reading::Live(live)) => return proved(commands, live, None),
+            Ok(Reading::Missing(why)) => return proved(commands, Live::Absent, Some(why)),
             Ok(Reading::Ask(asked)) => asked,
             Err(_) if seeded::is(Bug::UnreadIsAbsent) => {
-                return Ok(Sighting { live: Live::Absent, commands: Vec::new() });
+                return Ok(Sighting::absent(Vec::new()));
             }
             Err(error) => {
                 return Err(unreadable(gateway, &error.command, &error.answer, &error.why));
@@ -75,7 +86,7 @@ pub async fn read(
         };
         let answered = match ask(gateway, asked, freshness).await {
             Err(_) if seeded::is(Bug::UnreadIsAbsent) => {
-                return Ok(Sighting { live: Live::Absent, commands: Vec::new() });
+                return Ok(Sighting::absent(Vec::new()));
             }
             answered => answered?,
         };

@@ -9,7 +9,7 @@
 mod cluster;
 pub mod recent;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use tokio::sync::SetOnce;
@@ -307,14 +307,19 @@ impl Survey {
             }
             _ => Ok(None),
         };
+        let mut absence = None;
         let mut told = |sighting: Option<Sighting>| {
             sighting.map(|sighting| {
+                absence = sighting.missing;
                 evidence.extend(sighting.commands);
                 sighting.live
             })
         };
         let (live, old) = match (live, moved) {
-            (Ok(live), Ok(old)) => (told(live), told(old)),
+            (Ok(live), Ok(old)) => {
+                let old = told(old);
+                (told(live), old)
+            }
             (Err(_), _) | (_, Err(_)) if missing.is_some() => (None, None),
             (Err(error), _) | (_, Err(error)) => return unreadable(&error, desired),
         };
@@ -337,6 +342,9 @@ impl Survey {
             prevent_destroy: entry.prevent_destroy,
             ignore: &entry.ignore,
             made_anew: made_anew.as_ref(),
+            missing: absence.as_ref(),
+            pending: (adapter.is_check() || absence.is_some()) && self.is_pending(entry),
+            cleared: desired.is_none() && self.is_cleared(address),
             mode: self.mode,
             ahead: true,
         });
@@ -458,13 +466,36 @@ impl Survey {
         let identity = match (desired, prior) {
             (Some(desired), _) => &desired.identity,
             (None, Some(prior)) => &prior.identity,
-            (None, None) => return Ok(Sighting { live: Live::Absent, commands: Vec::new() }),
+            (None, None) => return Ok(Sighting::absent(Vec::new())),
         };
         if let Some(sighting) = self.outside(adapter, identity, freshness).await? {
             return Ok(sighting);
         }
         let subject = Subject { identity, desired, prior, ignore };
         read(&self.gateway, adapter, subject, freshness).await
+    }
+
+    /// Whether a command is planned for anything that a resource depends on, be
+    /// it by way of others.
+    fn is_pending(&self, entry: &Entry) -> bool {
+        let mut seen = BTreeSet::new();
+        let mut next: Vec<&Address> = entry.dependencies.iter().collect();
+        while let Some(address) = next.pop() {
+            if !seen.insert(address) {
+                continue;
+            }
+            let settled = self.settled.get(address).and_then(SetOnce::get);
+            if settled.is_some_and(|settled| !settled.decision.steps.is_empty()) {
+                return true;
+            }
+            next.extend(self.entries.get(address).into_iter().flat_map(|e| &e.dependencies));
+        }
+        false
+    }
+
+    /// Whether anything that depended on a resource goes with it.
+    fn is_cleared(&self, address: &Address) -> bool {
+        self.entries.values().any(|entry| !entry.declared && entry.dependencies.contains(address))
     }
 
     /// A dependency that could not be read.
@@ -524,7 +555,12 @@ pub fn outputs(desired: Option<&Desired>, live: Option<&Live>, action: Action) -
     outputs.retain(|_, value| !value.has_unknown());
     let kept = matches!(
         action,
-        Action::NoOp | Action::Adopt | Action::Update | Action::Repair | Action::Unknown
+        Action::NoOp
+            | Action::Adopt
+            | Action::Update
+            | Action::Repair
+            | Action::Check
+            | Action::Unknown
     );
     if let (true, Some(Live::Present(object))) = (kept, live) {
         outputs.extend(object.outputs.clone());

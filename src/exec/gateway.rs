@@ -17,6 +17,7 @@ use crate::seeded::{self, Bug};
 use crate::value::Value;
 
 use super::explain::explain;
+use super::random;
 use super::redact::Redactor;
 use super::retry::{self, Class, Jitter};
 use super::session::{self, Session, Token};
@@ -131,13 +132,21 @@ impl Gateway {
         lock(&self.memo).clear();
     }
 
-    /// Runs a command that changes something. It is repeated only where the
+    /// Runs a command that changes something; random texts that its document
+    /// asks for are made once, now. It is repeated only where the
     /// answer proves that nothing happened.
     ///
     /// # Errors
     /// As [`Exec::run`]. After any error but `ToolMissing`, `Docker`, `NotARead`,
     /// `Loads` and `InputUnknown` the outcome is unknown: read what is there.
     pub async fn write(&self, command: &Command) -> Outcome {
+        let made;
+        let command = if command.fills.is_empty() {
+            command
+        } else {
+            made = random::filled(command, &|bytes| self.exec.random(bytes))?;
+            &made
+        };
         let outcome = self.repeat(command, For::Engine).await;
         if retry::is_create(command) && outcome.as_ref().is_ok_and(Answer::succeeded) {
             lock(&self.created).insert(service(command), Instant::now());
@@ -189,6 +198,12 @@ impl Gateway {
         lock(&self.trace).iter().filter(|started| started.tool == tool).count()
     }
 
+    /// Lets time pass before something is read again; answers how much of it
+    /// passed only in a simulated account.
+    pub async fn pause(&self, time: Duration) -> Duration {
+        self.exec.pause(time).await
+    }
+
     /// Ends what the run has started. No command may run after it.
     pub async fn close(&self) {
         self.exec.close().await;
@@ -196,6 +211,7 @@ impl Gateway {
 
     async fn repeat(&self, command: &Command, asks: For) -> Outcome {
         let began = Instant::now();
+        let mut skipped = Duration::ZERO;
         let mut runs = 0;
         loop {
             if asks == For::Engine {
@@ -216,7 +232,7 @@ impl Gateway {
                 return Ok(answer);
             };
             let pause = lock(&self.jitter).pause(&patience, runs);
-            if runs >= patience.runs || began.elapsed() + pause > patience.total {
+            if runs >= patience.runs || began.elapsed() + skipped + pause > patience.total {
                 return Ok(answer);
             }
             if class == Class::Unauthenticated {
@@ -227,7 +243,7 @@ impl Gateway {
             } else {
                 self.tell_once(reason_to_wait(class));
             }
-            sleep(pause).await;
+            skipped += self.exec.pause(pause).await;
         }
     }
 
@@ -394,6 +410,9 @@ fn reason_to_wait(class: Class) -> &'static str {
             "something just made is not visible everywhere yet; lkh waits for it"
         }
         Class::Busy => "another change is going on at the service; lkh waits for its end",
+        Class::Unserved => {
+            "the cluster does not know a kind of object yet; lkh waits for its definition"
+        }
         Class::DeleteConflict => "something still hangs on what is deleted; lkh waits a little",
         Class::Success
         | Class::Transient

@@ -1,8 +1,9 @@
 //! Runs commands in the simulated account: no process is started.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
-use super::{Exec, ExecError, PrivateFile, Running, Storing, Surroundings, input};
+use super::{Exec, ExecError, Pausing, PrivateFile, Running, Storing, Surroundings, input};
 use crate::command::{Answer, Command, Tool};
 use crate::sandbox::Sandbox;
 
@@ -49,6 +50,21 @@ impl Exec for SandboxExec {
 
     fn store<'a>(&'a self, _file: PrivateFile, _text: &'a str) -> Storing<'a> {
         Box::pin(async { Ok(()) })
+    }
+
+    fn pause(&self, time: Duration) -> Pausing<'_> {
+        Box::pin(async move {
+            // Others that wait look in between, as they would in real time.
+            tokio::task::yield_now().await;
+            match self.sandbox.wait(time) {
+                Ok(()) => time,
+                // The next read says what is wrong with the file.
+                Err(_) => {
+                    tokio::time::sleep(time).await;
+                    Duration::ZERO
+                }
+            }
+        })
     }
 
     fn needs_access(&self) -> bool {

@@ -35,8 +35,14 @@ pub struct Facts<'a> {
     pub ignore: &'a [Path],
     /// A resource that it is bound to and that is made anew.
     pub made_anew: Option<&'a Address>,
+    /// Why it is absent, where its adapter can say more than that.
+    pub missing: Option<&'a Blocker>,
     /// Whether the stack is brought up or taken down.
     pub mode: Mode,
+    /// Whether something that it depends on is changed before.
+    pub pending: bool,
+    /// Whether resources that depend on it are removed before.
+    pub cleared: bool,
     /// Whether other changes come before this one is carried out; not when an
     /// apply looks again.
     pub ahead: bool,
@@ -140,8 +146,26 @@ pub fn decide(facts: Facts<'_>) -> Decision {
     match facts.desired {
         None => undeclared(facts),
         Some(desired) if facts.external => external(facts, desired),
+        Some(desired) if facts.adapter.is_check() => check(facts, desired),
         Some(desired) => declared(facts, desired),
     }
+}
+
+/// Something that has no object of its own: nothing is done to it, and every
+/// apply waits until it is so.
+fn check(facts: Facts<'_>, desired: &Desired) -> Decision {
+    let mut decision = Decision::without_steps(Action::Check, Reason::Checked);
+    let Some(Live::Present(object)) = facts.live else { return decision };
+    decision.notes.clone_from(&object.notes);
+    match facts.adapter.readiness(desired, object) {
+        Readiness::Ready => {}
+        // What is to be changed before may well be what it waits for.
+        Readiness::Waiting(_) | Readiness::NotReady(_) if facts.pending => {}
+        Readiness::Waiting(blockers) | Readiness::NotReady(blockers) => {
+            decision.blockers = blockers;
+        }
+    }
+    decision
 }
 
 fn external(facts: Facts<'_>, desired: &Desired) -> Decision {
@@ -167,11 +191,11 @@ fn external(facts: Facts<'_>, desired: &Desired) -> Decision {
                 // Nothing needs it any more.
                 return decision;
             }
-            decision.blockers.push(Blocker {
+            decision.blockers.push(facts.missing.cloned().unwrap_or_else(|| Blocker {
                 code: "ExternalMissing".into(),
                 message: format!("{} does not exist, and it is external", desired.identity),
                 next: "create it outside of lkh, or correct its name in the manifest".into(),
-            });
+            }));
         }
         None => decision.reason = Reason::IdentityUnknown,
     }
@@ -193,7 +217,7 @@ fn undeclared(facts: Facts<'_>) -> Decision {
             return Decision::without_steps(Action::Forget, Reason::Gone);
         }
     };
-    if let Some(why) = facts.adapter.never_deleted() {
+    if let Some(why) = facts.adapter.stays(prior) {
         let reason = Reason::NeverDeleted { why: why.to_owned() };
         return Decision::without_steps(Action::Forget, reason);
     }
@@ -228,7 +252,17 @@ fn declared(facts: Facts<'_>, desired: &Desired) -> Decision {
                 (Some(_), None) => Reason::RemovedOutside,
                 _ => Reason::Absent,
             };
-            creation(facts, desired, reason)
+            let mut decision = creation(facts, desired, reason);
+            match facts.missing {
+                Some(why) if facts.pending => decision.notes.push(format!(
+                    "{}: what it depends on is changed first, and it may be possible then",
+                    why.message
+                )),
+                Some(why) if facts.ahead => decision.blockers.push(why.clone()),
+                // The command says it, if it is still so.
+                Some(_) | None => {}
+            }
+            decision
         }
         Some(Live::Present(object)) => present(facts, desired, object, moved.is_some()),
     };
@@ -238,7 +272,7 @@ fn declared(facts: Facts<'_>, desired: &Desired) -> Decision {
             let after = std::mem::take(&mut decision.steps);
             decision.action = Action::Replace;
             decision.reason = Reason::IdentityChanged { before: prior.identity.clone() };
-            if let Some(why) = facts.adapter.never_deleted() {
+            if let Some(why) = facts.adapter.stays(prior) {
                 decision.notes.push(format!("{} stays: {why}", prior.identity));
             } else {
                 let operation = Operation {
@@ -358,6 +392,7 @@ fn present(facts: Facts<'_>, desired: &Desired, object: &Object, moved: bool) ->
         | Action::Update
         | Action::Delete
         | Action::Forget
+        | Action::Check
         | Action::Unknown => {}
     }
     if let Health::Busy(why) = &object.health {
@@ -383,7 +418,7 @@ impl Decision {
             .object
             .map(|object| facts.adapter.obstacles(operation.identity, object))
             .unwrap_or_default();
-        if facts.mode == Mode::Destroy && facts.ahead {
+        if facts.ahead && (facts.mode == Mode::Destroy || facts.cleared) {
             let note = |obstacle: Blocker| {
                 format!("{}; if so when its turn comes, it is left as it is", obstacle.message)
             };

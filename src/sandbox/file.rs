@@ -131,7 +131,8 @@ impl WorldFile {
             })?;
             self.read += length as u64;
             self.lines += 1;
-            self.world.set_now(line.now);
+            // Time that passed while this process waited stays passed.
+            self.world.set_now(line.now.max(self.world.now()));
             for (key, value) in line.put {
                 self.world.put(key, value);
             }

@@ -21,6 +21,7 @@ pub mod world;
 use std::io;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use clap::ValueEnum;
 
@@ -175,6 +176,22 @@ impl Sandbox {
             helm::interrupt_next(world);
             let ended = run(world, &["rollback", release, &revision, "-n", namespace]);
             if ended.code == helm::KILLED { Output::default() } else { ended }
+        })
+    }
+
+    /// Lets simulated time pass, and the controllers act at its end.
+    ///
+    /// # Errors
+    /// When the sandbox's file can't be read or written.
+    pub fn wait(&self, time: Duration) -> io::Result<()> {
+        self.with(|world| {
+            let never = |(): &()| false;
+            if Cluster::exists(world) {
+                passing::until(world, time, |_| (), never);
+            } else {
+                let time = jiff::SignedDuration::try_from(time).unwrap_or_default();
+                world.set_now(world.now().checked_add(time).unwrap_or(world.now()));
+            }
         })
     }
 

@@ -16,9 +16,9 @@ mod manifest;
 mod objects;
 mod read;
 mod settings;
-mod spec;
+pub(super) mod spec;
 mod steps;
-mod values;
+pub(super) mod values;
 
 use schemars::Schema;
 

@@ -433,7 +433,7 @@ fn is_version(version: &str) -> bool {
 }
 
 /// A time such as `1h30m` in seconds.
-fn seconds(text: &str) -> Option<u64> {
+pub(in crate::adapter) fn seconds(text: &str) -> Option<u64> {
     let mut total: u64 = 0;
     let mut rest = text;
     while !rest.is_empty() {

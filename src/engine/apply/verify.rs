@@ -11,10 +11,11 @@ use tokio::time::Instant;
 use super::super::event::Event;
 use super::super::read::{Sighting, Unreadable};
 use super::super::survey::{Settled, outputs};
-use super::{Applier, Ending, Failure, unreadable};
+use super::{Applier, Ending, Failure, unreadable, wrong};
 use crate::adapter::{Adapter, Blocker, Desired, Health, Live, Prior, Readiness};
 use crate::address::Address;
 use crate::diff::reached;
+use crate::exec::gateway::Gateway;
 use crate::plan::Action;
 use crate::plan::decide::differences;
 use crate::seeded::{self, Bug};
@@ -24,8 +25,41 @@ use crate::value::Map;
 /// How long a change may take to show in a read after its command ended: IAM
 /// and EKS are eventually consistent.
 const SETTLE_WINDOW: Duration = Duration::from_secs(60);
-/// How long an object that is as declared may take to become ready.
-const READY_WINDOW: Duration = Duration::from_secs(120);
+/// The first pause between two reads.
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+/// The longest pause while something is expected any moment.
+const SHORT_PAUSE: Duration = Duration::from_secs(5);
+/// The longest pause once it is clear that it takes minutes.
+const LONG_PAUSE: Duration = Duration::from_secs(15);
+
+/// The pauses between the reads of one object, and the time that they took.
+struct Pauses<'a> {
+    gateway: &'a Gateway,
+    start: Instant,
+    skipped: Duration,
+    next: Duration,
+}
+
+impl<'a> Pauses<'a> {
+    fn new(gateway: &'a Gateway) -> Self {
+        Self { gateway, start: Instant::now(), skipped: Duration::ZERO, next: FIRST_PAUSE }
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.start.elapsed() + self.skipped
+    }
+
+    /// Whether the next read would come after this time.
+    fn end_within(&self, window: Duration) -> bool {
+        self.elapsed() + self.next > window
+    }
+
+    async fn pause(&mut self) {
+        self.skipped += self.gateway.pause(self.next).await;
+        let longest = if self.elapsed() > SETTLE_WINDOW { LONG_PAUSE } else { SHORT_PAUSE };
+        self.next = (self.next * 2).min(longest);
+    }
+}
 
 impl Applier {
     /// Reads until the object is as declared and ready, or time is up.
@@ -45,9 +79,8 @@ impl Applier {
         let before = self
             .prior(address)
             .filter(|prior| !prior.identity.is_same(&desired.identity))
-            .filter(|_| adapter.never_deleted().is_none());
-        let start = Instant::now();
-        let mut pause = Duration::from_millis(200);
+            .filter(|before| adapter.stays(before).is_none());
+        let mut pauses = Pauses::new(&self.survey.gateway);
         loop {
             let old = match before {
                 None => None,
@@ -73,7 +106,10 @@ impl Applier {
                     (None, Live::Absent) => ("it does not exist".to_owned(), Vec::new(), sighting),
                     (None, Live::Present(object)) => {
                         let found = differences(adapter, desired, prior, object, &entry.ignore);
-                        let ready = adapter.readiness(desired, object);
+                        let ready = match adapter.readiness(desired, object) {
+                            _ if seeded::is(Bug::ReadinessIgnored) => Readiness::Ready,
+                            ready => ready,
+                        };
                         let problem = match &object.health {
                             Health::Sound if found.is_equal() => match ready {
                                 Readiness::Ready => {
@@ -102,12 +138,16 @@ impl Applier {
                     }
                 },
             };
-            let window = if blockers.is_empty() { SETTLE_WINDOW } else { READY_WINDOW };
+            let window = if blockers.is_empty() && old.is_none() {
+                SETTLE_WINDOW
+            } else {
+                adapter.patience(desired)
+            };
             // What someone else has just made may not show yet.
             let awaited = sighting.live == Live::Absent
                 && failure.as_ref().is_some_and(|failure| failure.exists);
             let hopeless = (failure.is_some() && !awaited)
-                || start.elapsed() + pause > window
+                || pauses.end_within(window)
                 || *self.stop.borrow()
                 || matches!(&sighting.live, Live::Present(object)
                     if object.health == Health::Sound
@@ -121,8 +161,7 @@ impl Applier {
                         blockers: blockers.clone(),
                     });
                 }
-                tokio::time::sleep(pause).await;
-                pause = (pause * 2).min(Duration::from_secs(5));
+                pauses.pause().await;
                 continue;
             }
             if old.is_some() {
@@ -138,6 +177,20 @@ impl Applier {
         }
     }
 
+    /// Waits until what is only a question is answered well.
+    pub(super) async fn check(&self, address: &Address) -> (Ending, Map) {
+        let adapter = address.kind.adapter();
+        let desired = match self.declared(address) {
+            Some(Ok(desired)) => desired,
+            Some(Err(why)) => return (unreadable("check it", &wrong(why)), Map::new()),
+            None => return (Ending::Interrupted, Map::new()),
+        };
+        match self.verify(address, adapter, &desired, None).await {
+            (Ending::Applied, outputs) => (Ending::Unchanged, outputs),
+            other => other,
+        }
+    }
+
     /// A read proved that the object is as declared and ready.
     async fn proved(
         &self,
@@ -147,7 +200,13 @@ impl Applier {
     ) -> (Ending, Map) {
         let outputs = outputs(Some(desired), Some(&sighting.live), Action::NoOp);
         let record = self.record(address, desired.attributes.clone(), desired, &outputs, sighting);
-        match self.keeper.record(address, Record { status: Status::Applied, ..record }).await {
+        let record = Record { status: Status::Applied, ..record };
+        if address.kind.adapter().is_check() && self.prior(address).is_some() {
+            // Asked again, with the same answer: nothing to write down.
+            self.keeper.refresh(address, record).await;
+            return (Ending::Applied, outputs);
+        }
+        match self.keeper.record(address, record).await {
             Ok(()) => (Ending::Applied, outputs),
             Err(_) => (Ending::Interrupted, outputs),
         }
@@ -221,8 +280,17 @@ impl Applier {
         if seeded::is(Bug::ForgottenTooEarly) {
             let _ = self.keeper.gone(address).await;
         }
-        let start = Instant::now();
-        let mut pause = Duration::from_millis(200);
+        // What goes takes as long as what comes, or at least long enough to show.
+        let window = prior.map_or(SETTLE_WINDOW, |prior| {
+            let gone = Desired {
+                identity: prior.identity.clone(),
+                attributes: prior.attributes.clone(),
+                settings: prior.settings.clone(),
+                ..Desired::default()
+            };
+            adapter.patience(&gone).max(SETTLE_WINDOW)
+        });
+        let mut pauses = Pauses::new(&self.survey.gateway);
         loop {
             match self.look(address, adapter, None, prior).await {
                 Err(error) => {
@@ -240,17 +308,23 @@ impl Applier {
                     };
                     return (ending, Map::new());
                 }
-                Ok(_) if failure.is_none() && start.elapsed() + pause < SETTLE_WINDOW => {
-                    tokio::time::sleep(pause).await;
-                    pause = (pause * 2).min(Duration::from_secs(5));
+                Ok(_)
+                    if failure.is_none() && !pauses.end_within(window) && !*self.stop.borrow() =>
+                {
+                    pauses.pause().await;
                 }
-                Ok(_) => {
+                Ok(Sighting { live: Live::Present(object), .. }) => {
                     // Parts of it may be gone: nobody can say that it is applied.
                     let _ = self.keeper.mark_unverified(address).await;
                     let failure = failure.unwrap_or_else(|| Failure {
                         what: "verify the deletion".into(),
                         command: String::new(),
-                        why: "the commands succeeded, but it still exists".into(),
+                        why: match &object.health {
+                            Health::Sound => "the commands succeeded, but it still exists".into(),
+                            Health::Broken(why) | Health::Outdated(why) | Health::Busy(why) => {
+                                format!("the commands succeeded, but it still exists: {why}")
+                            }
+                        },
                         next: format!("run `lkh plan --target {address}`"),
                         blockers: Vec::new(),
                         exists: false,
@@ -272,8 +346,11 @@ impl Applier {
         }
         let blockers = settled.decision.blockers.clone();
         let status = if blockers.is_empty() { Status::Applied } else { Status::NotReady };
-        let sighting =
-            Sighting { live: Live::Present(object.clone()), commands: settled.evidence.clone() };
+        let sighting = Sighting {
+            live: Live::Present(object.clone()),
+            commands: settled.evidence.clone(),
+            missing: None,
+        };
         let record =
             self.record(address, desired.attributes.clone(), desired, &settled.outputs, &sighting);
         self.keeper.refresh(address, Record { status, blockers, ..record }).await;

@@ -73,7 +73,7 @@ impl Survey {
         if let Some(address) = self.missing_cluster(adapter, identity) {
             let settled = self.settled.get(address).and_then(|slot| slot.get());
             let commands = settled.map(|settled| settled.evidence.clone()).unwrap_or_default();
-            return Ok(Some(Sighting { live: Live::Absent, commands }));
+            return Ok(Some(Sighting::absent(commands)));
         }
         let name = identity.part(CLUSTER_NAME);
         if !adapter.needs_kubernetes() || name.is_empty() {

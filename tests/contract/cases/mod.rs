@@ -4,6 +4,7 @@ mod charts;
 mod failures;
 mod helm;
 mod iam;
+mod kubernetes;
 mod phase;
 mod plans;
 
@@ -11,11 +12,19 @@ use crate::Case;
 
 /// All cases.
 pub fn all() -> Vec<Case> {
-    [phase::CASES, iam::CASES, helm::CASES, plans::CASES, charts::CASES, failures::CASES]
-        .into_iter()
-        .flatten()
-        .copied()
-        .collect()
+    [
+        phase::CASES,
+        iam::CASES,
+        helm::CASES,
+        plans::CASES,
+        charts::CASES,
+        failures::CASES,
+        kubernetes::CASES,
+    ]
+    .into_iter()
+    .flatten()
+    .copied()
+    .collect()
 }
 
 /// Whether a command only reads, by a list of this suite's own.
@@ -29,7 +38,8 @@ fn only_reads(argv: &str) -> bool {
         | ["helm", "get", "metadata" | "manifest" | "values", ..]
         | ["helm", "show", "chart", ..]
         | ["helm", "registry", "login", ..]
-        | ["kubectl", "get" | "version", ..] => true,
+        | ["kubectl", "get" | "version" | "api-resources", ..] => true,
+        ["kubectl", "apply", ..] => argv.contains(" --dry-run=server "),
         ["aws", "iam" | "eks" | "ec2", operation, ..] => {
             ["get-", "list-", "describe-"].iter().any(|verb| operation.starts_with(verb))
         }
