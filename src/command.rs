@@ -134,7 +134,7 @@ impl Recipe {
     pub fn placeholder(&self) -> String {
         let prefix = match self.prefix.as_str() {
             "" => String::new(),
-            prefix => format!("{} and ", Json::from(prefix)),
+            prefix => format!("{prefix} + "),
         };
         format!("(generated once, sensitive: {prefix}{} {})", self.length, self.alphabet.words())
     }

@@ -339,7 +339,7 @@ fn secret(stage: &Stage) {
     };
     stage.write_stack(&[("secret.yaml", &manifest(&both, ""))]);
     let run = stage.lkh(&["plan", "--show-commands"]).expect(0);
-    let run = run.expect_says(&["(generated once, sensitive: \"tok_\" and 15 letters and digits)"]);
+    let run = run.expect_says(&["(generated once, sensitive: tok_ + 15 letters and digits)"]);
     nowhere(stage, &run, "first-canary-secret");
     let run = stage.apply();
     let made = entry("token");
@@ -439,6 +439,8 @@ fn readiness(stage: &Stage) {
     assert_eq!(stage.state_json()["serial"], serial, "nothing new was to be written");
 
     // Not ready: the plan says so, and an apply in which nothing changes fails.
+    let alone = ready("").replace("KubernetesObject.web", "Namespace.lake");
+    stage.write("ready.yaml", &alone);
     stage.world.set_unready("lake", "web", true);
     stage.run("kubectl", &["delete", "pods", "--all", "-n", "lake"]);
     let plan = stage.plan();
