@@ -39,6 +39,7 @@ pub fn read(
     loop {
         match adapter.read(&subject, &answers) {
             Ok(Reading::Live(live)) => return (Ok(live), rounds),
+            Ok(Reading::Missing(_)) => return (Ok(Live::Absent), rounds),
             Err(error) => return (Err(error), rounds),
             Ok(Reading::Ask(commands)) => {
                 assert!(!commands.is_empty(), "asks nothing");
