@@ -51,7 +51,7 @@ spec:
 "#;
 
 /// What is in the cluster itself.
-const CLUSTER: &str = r#"
+const CLUSTER: &str = r"
 apiVersion: lkh/v1
 kind: Namespace
 metadata: {name: lake}
@@ -72,7 +72,7 @@ apiVersion: lkh/v1
 kind: Readiness
 metadata: {name: system}
 spec: {namespace: kube-system, workloads: [Deployment/coredns]}
-"#;
+";
 
 /// Kinds that ask for one object, and for no list.
 const WITHOUT_LISTS: &[Kind] = &[Kind::KubernetesObject, Kind::KubernetesSecret];

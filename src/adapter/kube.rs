@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde_json::Value as Json;
 
 use super::reading::is_cut_off;
-use super::{Problem, ReadError};
+use super::{Identity, Problem, ReadError};
 use crate::command::{Answer, Command, Tool};
 use crate::quote::quote;
 use crate::value::{Map, Path, Value, is_sensitive_text, is_unknown_text};
@@ -137,12 +137,12 @@ pub fn in_namespace(command: Command, namespace: Option<&str>) -> Command {
     }
 }
 
-/// The kind and names of an object, as a document.
-pub fn reference(api_version: &str, kind: &str, namespace: &str, name: &str) -> Map {
-    let mut metadata = Map::from([("name".to_owned(), Value::from(name))]);
-    if !namespace.is_empty() {
-        metadata.insert("namespace".into(), namespace.into());
-    }
+/// The kind and names of an object, as a document. The names may not be known
+/// yet.
+pub fn reference(api_version: &str, kind: &str, identity: &Identity) -> Map {
+    let parts = ["name", "namespace"].into_iter();
+    let metadata: Map =
+        parts.filter_map(|part| Some((part.to_owned(), identity.0.get(part)?.clone()))).collect();
     Map::from([
         ("apiVersion".to_owned(), Value::from(api_version)),
         ("kind".to_owned(), Value::from(kind)),
@@ -206,8 +206,8 @@ pub fn problem(path: &[&str], summary: impl Into<String>, help: &str) -> Problem
     Problem { path, summary: summary.into(), help: Some(help.to_owned()) }
 }
 
-/// Checks a name that ends up in an argv: known, not sensitive, and one that
-/// the API server takes.
+/// Checks a name that ends up in an argv: not sensitive, and one that the API
+/// server takes. It may not be known yet; then nothing is asked before it is.
 pub fn check_name(
     problems: &mut Vec<Problem>,
     field: &[&str],
@@ -219,11 +219,7 @@ pub fn check_name(
     if is_sensitive_text(name) {
         let summary = format!("`{last}` must not be sensitive: it is shown in commands");
         problems.push(problem(field, summary, "use a variable that is not sensitive"));
-    } else if is_unknown_text(name) {
-        let summary = format!("`{last}` must be known when planning");
-        let help = "use a variable, or an output that is known early";
-        problems.push(problem(field, summary, help));
-    } else if !fits(name) {
+    } else if !is_unknown_text(name) && !fits(name) {
         problems.push(problem(field, format!("{} can't be the {last}", quote(name)), help));
     }
 }
@@ -265,7 +261,7 @@ pub fn from_base64(text: &str) -> Option<Vec<u8>> {
     let mut bytes = Vec::with_capacity(text.len() / 4 * 3);
     let (mut group, mut bits) = (0_u32, 0_u32);
     let padded = text.trim_end_matches('=');
-    if text.len() % 4 != 0 || text.len() - padded.len() > 2 {
+    if !text.len().is_multiple_of(4) || text.len() - padded.len() > 2 {
         return None;
     }
     for letter in padded.bytes() {

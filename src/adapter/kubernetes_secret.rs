@@ -192,7 +192,8 @@ impl Adapter for KubernetesSecret {
         if let Some(kind) = spec.kind {
             attributes.insert(TYPE.into(), kind.into());
         }
-        let names = [("name", Value::from(name)), ("namespace", spec.namespace.as_str().into())];
+        let names = [("name", name), ("namespace", spec.namespace.as_str())]
+            .map(|(key, name)| (key, Value::from_spec_text(name)));
         Ok(Desired {
             identity: Identity::new(names.clone()),
             attributes,
@@ -238,7 +239,7 @@ impl Adapter for KubernetesSecret {
                 for (key, recipe) in &recipes {
                     entries.insert(key.clone(), recipe.placeholder().into());
                 }
-                let mut document = kube::reference("v1", "Secret", namespace, name);
+                let mut document = kube::reference("v1", "Secret", operation.identity);
                 document.insert(TYPE.into(), of(TYPE).cloned().unwrap_or("Opaque".into()));
                 document.insert("stringData".into(), Value::Map(entries));
                 let create = filled(kube::create(document), &recipes);

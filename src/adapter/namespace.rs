@@ -108,12 +108,12 @@ impl Adapter for Namespace {
             Value::Map(marks.map(|(key, text)| (key, Value::from_spec_text(&text))).collect())
         };
         Ok(Desired {
-            identity: Identity::new([("name", Value::from(name.as_str()))]),
+            identity: Identity::new([("name", Value::from_spec_text(&name))]),
             attributes: Map::from([
                 ("annotations".to_owned(), marks(spec.annotations)),
                 ("labels".to_owned(), marks(spec.labels)),
             ]),
-            outputs: Map::from([("name".to_owned(), Value::from(name))]),
+            outputs: Map::from([("name".to_owned(), Value::from_spec_text(&name))]),
             ..Desired::default()
         })
     }
@@ -154,7 +154,7 @@ impl Adapter for Namespace {
         let name = operation.identity.part("name");
         Ok(match operation.verb {
             Verb::Create => {
-                let mut document = kube::reference("v1", "Namespace", "", name);
+                let mut document = kube::reference("v1", "Namespace", operation.identity);
                 let attributes = operation.desired.map(|desired| &desired.attributes);
                 if let Some(Value::Map(metadata)) = document.get_mut("metadata") {
                     for (field, marks) in attributes.into_iter().flatten() {

@@ -35,7 +35,7 @@ struct Spec {
     namespace: String,
     /// The workloads that must be ready, as `Deployment/NAME`, `StatefulSet/NAME`,
     /// `DaemonSet/NAME`, `Job/NAME` or `Pod/NAME`; unless given, all of the
-    /// namespace. Jobs of a CronJob never count.
+    /// namespace. Jobs of a cron job never count.
     #[serde(default)]
     workloads: Vec<String>,
     /// How many pods there must be at least: ready, or done as those of a job.
@@ -102,13 +102,13 @@ impl Adapter for Readiness {
         if !problems.is_empty() {
             return Err(problems);
         }
-        let workloads = spec.workloads.iter().map(|one| Value::from(one.as_str())).collect();
+        let workloads = spec.workloads.iter().map(|one| Value::from_spec_text(one)).collect();
         Ok(Desired {
             identity: Identity::new([
                 ("check", Value::from(context.name.as_str())),
-                ("namespace", Value::from(namespace)),
+                ("namespace", Value::from_spec_text(namespace)),
             ]),
-            outputs: Map::from([("namespace".to_owned(), Value::from(namespace))]),
+            outputs: Map::from([("namespace".to_owned(), Value::from_spec_text(namespace))]),
             settings: Map::from([
                 ("atLeast".to_owned(), Value::from(spec.at_least)),
                 ("timeoutSeconds".to_owned(), Value::from(timeout.unwrap_or_default())),

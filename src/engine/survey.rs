@@ -6,10 +6,11 @@
 //! after what it depends on: only then its outputs are final. Every command
 //! here only reads.
 
+mod before;
 mod cluster;
 pub mod recent;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tokio::sync::SetOnce;
@@ -27,7 +28,7 @@ use crate::command::{Command, Tool};
 use crate::exec::gateway::Gateway;
 use crate::manifest::resource::Resource;
 use crate::manifest::stack::Stack;
-use crate::manifest::template::{Resolution, references, resolve};
+use crate::manifest::template::{Resolution, resolve};
 use crate::plan::decide::{Decision, Facts, decide};
 use crate::plan::{Action, Mode, Reason};
 use crate::value::{Map, Path, Value};
@@ -473,68 +474,6 @@ impl Survey {
         }
         let subject = Subject { identity, desired, prior, ignore };
         read(&self.gateway, adapter, subject, freshness).await
-    }
-
-    /// Whether a command is planned for anything that a resource depends on, be
-    /// it by way of others.
-    fn is_pending(&self, entry: &Entry) -> bool {
-        let mut seen = BTreeSet::new();
-        let mut next: Vec<&Address> = entry.dependencies.iter().collect();
-        while let Some(address) = next.pop() {
-            if !seen.insert(address) {
-                continue;
-            }
-            let settled = self.settled.get(address).and_then(SetOnce::get);
-            if settled.is_some_and(|settled| !settled.decision.steps.is_empty()) {
-                return true;
-            }
-            next.extend(self.entries.get(address).into_iter().flat_map(|e| &e.dependencies));
-        }
-        false
-    }
-
-    /// Whether anything that depended on a resource goes with it.
-    fn is_cleared(&self, address: &Address) -> bool {
-        self.entries.values().any(|entry| !entry.declared && entry.dependencies.contains(address))
-    }
-
-    /// A dependency that could not be read.
-    fn unknown_dependency(&self, entry: &Entry) -> Option<Address> {
-        entry
-            .dependencies
-            .iter()
-            .find(|address| {
-                self.settled
-                    .get(*address)
-                    .and_then(SetOnce::get)
-                    .is_some_and(|settled| settled.decision.action == Action::Unknown)
-            })
-            .cloned()
-    }
-
-    /// A resource that this one is bound to and that is made anew.
-    fn made_anew(
-        &self,
-        address: &Address,
-        entry: &Entry,
-        adapter: &dyn Adapter,
-    ) -> Option<Address> {
-        let bound = adapter.bound_fields();
-        if bound.is_empty() || !entry.declared {
-            return None;
-        }
-        references(&self.stack.resource(address)?.spec)
-            .filter(|(path, _)| {
-                path.segments().first().is_some_and(|first| bound.contains(&first.as_str()))
-            })
-            .find_map(|(_, reference)| match reference {
-                Reference::Output { target, .. } => {
-                    let settled = self.settled.get(&target).and_then(SetOnce::get)?;
-                    matches!(settled.decision.action, Action::Create | Action::Replace)
-                        .then_some(target)
-                }
-                Reference::Variable(_) | Reference::AccountId | Reference::Region => None,
-            })
     }
 }
 

@@ -14,6 +14,7 @@ use crate::value::{Map, Path, Value};
 
 /// What is known of one resource.
 #[derive(Clone, Copy)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Facts<'a> {
     /// The code for its kind.
     pub adapter: &'a dyn Adapter,

@@ -101,7 +101,7 @@ fn a_kind_is_explained() {
     insta::assert_snapshot!(environment.run("explain IamRoles"), @r"
     $ lkh explain IamRoles
     --- stderr
-    error: `IamRoles` is not a kind; the kinds are EksCluster, Ec2Tags, IamRole, IamPolicy, EksAccessEntry, ServiceLinkedRole, PodIdentityAssociation, HelmRelease
+    error: `IamRoles` is not a kind; the kinds are EksCluster, Ec2Tags, IamRole, IamPolicy, EksAccessEntry, ServiceLinkedRole, PodIdentityAssociation, HelmRelease, Namespace, KubernetesObject, KubernetesSecret, Readiness
     --- exit code 1
     ");
 }

@@ -72,7 +72,7 @@ pub(super) fn reference(subject: &Subject<'_>) -> Option<Map> {
         && spec::is_kind(kind)
         && spec::is_path_segment(name)
         && (namespace.is_empty() || kube::is_label(namespace));
-    fits.then(|| kube::reference(version, kind, namespace, name))
+    fits.then(|| kube::reference(version, kind, identity))
 }
 
 fn unserved(subject: &Subject<'_>, why: &str) -> Blocker {
@@ -209,12 +209,7 @@ pub(super) fn document(desired: &Desired, identity: &crate::adapter::Identity) -
     let tree = |name: &str| desired.attributes.get(name)?.as_map()?.values().next().cloned();
     let object = tree(OBJECT)?;
     let object = tree(FIXED).map_or(object.clone(), |fixed| joined(&object, &fixed));
-    let mut document = kube::reference(
-        version,
-        identity.part("kind"),
-        identity.part("namespace"),
-        identity.part("name"),
-    );
+    let mut document = kube::reference(version, identity.part("kind"), identity);
     for (field, value) in object.as_map().into_iter().flatten() {
         let value = match document.get(field) {
             Some(named) => joined(value, named),

@@ -94,11 +94,12 @@ pub fn desired(spec: &Value, context: &Context) -> Result<Desired, Vec<Problem>>
             attributes.insert(FIXED.into(), Value::Map(Map::from([(key, fixed)])));
         }
     }
-    let outputs = [("name", &named.name), ("namespace", &named.namespace)];
+    let text = |value: &Value| if value.is_null() { "".into() } else { value.clone() };
+    let outputs = [("name", text(&named.name)), ("namespace", text(&named.namespace))];
     Ok(Desired {
         identity,
         attributes,
-        outputs: outputs.into_iter().map(|(k, v)| (k.to_owned(), v.as_str().into())).collect(),
+        outputs: outputs.into_iter().map(|(key, name)| (key.to_owned(), name)).collect(),
         settings: Map::from([
             (API_VERSION.to_owned(), Value::from(named.api_version)),
             (FORCE.to_owned(), spec.get(FORCE).cloned().unwrap_or(Value::Bool(false))),
@@ -117,8 +118,9 @@ pub fn desired(spec: &Value, context: &Context) -> Result<Desired, Vec<Problem>>
 struct Names {
     api_version: String,
     kind: String,
-    namespace: String,
-    name: String,
+    /// Null where none is named.
+    namespace: Value,
+    name: Value,
 }
 
 impl Names {
@@ -130,14 +132,14 @@ impl Names {
     fn identity(&self) -> Identity {
         let mut identity = Identity::default();
         let parts = [
-            ("group", self.group()),
-            ("kind", &self.kind),
-            ("namespace", &self.namespace),
-            ("name", &self.name),
+            ("group", self.group().into()),
+            ("kind", self.kind.as_str().into()),
+            ("namespace", self.namespace.clone()),
+            ("name", self.name.clone()),
         ];
         for (key, part) in parts {
-            if !part.is_empty() {
-                identity.0.insert(key.to_owned(), part.into());
+            if !part.is_null() && part.as_str() != Some("") {
+                identity.0.insert(key.to_owned(), part);
             }
         }
         identity
@@ -153,13 +155,17 @@ fn names(manifest: &Value, problems: &mut Vec<Problem>) -> Names {
         let whole: Vec<&str> = std::iter::once("manifest").chain(path.iter().copied()).collect();
         let field = path.join(".");
         match value {
-            Some(Value::String(text)) if fits(text) => return text.clone(),
+            Some(Value::String(text)) if fits(text) => return Value::from(text.as_str()),
             Some(Value::String(text)) => {
                 problems.push(problem(&whole, format!("{} can't be `{field}`", quote(text)), help));
             }
             Some(Value::Null) | None if !needed => {}
             Some(Value::Null) | None => {
                 problems.push(problem(&["manifest"], format!("`{field}` is missing"), help));
+            }
+            // Another resource may tell where it is and what it is called.
+            Some(Value::Unknown(expression)) if path.first() == Some(&"metadata") => {
+                return Value::Unknown(expression.clone());
             }
             Some(value) if value.has_unknown() => {
                 let summary = format!("`{field}` must be known when planning");
@@ -171,11 +177,17 @@ fn names(manifest: &Value, problems: &mut Vec<Problem>) -> Names {
             }
             Some(_) => problems.push(problem(&whole, format!("`{field}` must be a text"), help)),
         }
-        String::new()
+        Value::Null
     };
+    let plain = |value: Value| value.as_str().unwrap_or_default().to_owned();
     Names {
-        api_version: text(&["apiVersion"], true, is_api_version, "such as `v1` or `apps/v1`"),
-        kind: text(&["kind"], true, is_kind, "such as `Deployment`"),
+        api_version: plain(text(
+            &["apiVersion"],
+            true,
+            is_api_version,
+            "such as `v1` or `apps/v1`",
+        )),
+        kind: plain(text(&["kind"], true, is_kind, "such as `Deployment`")),
         namespace: text(
             &["metadata", "namespace"],
             false,
@@ -234,14 +246,14 @@ fn refused(manifest: &Value, named: &Names, problems: &mut Vec<Problem>) {
     let group = named.group();
     let built_in = BUILT_IN.contains(&group) || group.ends_with(".k8s.io");
     let scoped = Scopes::default().is_cluster_scoped(&named.kind);
-    if built_in && !named.kind.is_empty() && !scoped && named.namespace.is_empty() {
+    if built_in && !named.kind.is_empty() && !scoped && named.namespace.is_null() {
         refuse(
             &["manifest", "metadata"],
             &format!("a {} is in a namespace, and none is named", named.kind),
             "add metadata.namespace",
         );
     }
-    if built_in && scoped && !named.namespace.is_empty() {
+    if built_in && scoped && !named.namespace.is_null() {
         refuse(
             &["manifest", "metadata", "namespace"],
             &format!("a {} is in no namespace", named.kind),
@@ -277,6 +289,8 @@ fn paths(spec: &Value, problems: &mut Vec<Problem>) -> Vec<Vec<String>> {
 fn tree(manifest: &Value) -> Option<(String, Value)> {
     let json: Json = manifest.to_spec().ok()?;
     let (key, body) = normal(&json, "", &Scopes::default())?;
+    // A name that is not known yet is marked as such; its expression is shown.
+    let key = key.replace(char::is_control, "");
     Some((key, Value::from_spec(&body.redacted_json()).ok()?))
 }
 

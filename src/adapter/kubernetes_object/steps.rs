@@ -44,7 +44,7 @@ pub fn steps(operation: &Operation<'_>) -> Result<Vec<Step>, Vec<Blocker>> {
     let mut refused = Vec::new();
     for (manager, field) in &conflicts {
         let ours = forces(desired) || *manager == CLIENT_SIDE;
-        if !ours && !operation.changes.iter().any(|change| reverts(change, field)) {
+        if !ours && !operation.changes.iter().any(|change| reverts(operation, change, field)) {
             refused.push(Blocker {
                 code: "FieldConflict".into(),
                 message: format!("{manager} has set {field} of {at}, and the manifest differs"),
@@ -114,10 +114,14 @@ fn check(operation: &Operation<'_>, at: &str) -> Result<(), Vec<Blocker>> {
 
 /// Whether a planned change undoes what someone else did to a field that was
 /// applied: then the plan shows it, and taking the field back is what is planned.
-fn reverts(change: &FieldChange, field: &str) -> bool {
+fn reverts(operation: &Operation<'_>, change: &FieldChange, field: &str) -> bool {
     let drift = match change.origin {
         Origin::Drift | Origin::Both => true,
-        Origin::Change | Origin::Undetermined => false,
+        // Of a secret that was applied the state does not know what it was.
+        Origin::Undetermined => {
+            operation.prior.is_some() && change.after.as_ref().is_some_and(Value::has_sensitive)
+        }
+        Origin::Change => false,
     };
     let segments = change.path.segments();
     let of_object = segments.first().is_some_and(|first| first == OBJECT || first == FIXED);

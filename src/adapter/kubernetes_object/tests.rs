@@ -45,17 +45,18 @@ fn prior(desired: &Desired) -> Prior {
     }
 }
 
+type Planned = (Vec<String>, Vec<FieldChange>, Result<Vec<Step>, Vec<Blocker>>);
+
 /// What was asked, what differs, and what follows.
 fn plan(
     desired: &Desired,
     prior: Option<&Prior>,
     live: &Json,
     trial: &Answer,
-) -> (Vec<String>, Vec<FieldChange>, Result<Vec<Step>, Vec<Blocker>>) {
+) -> Planned {
     let subject = Subject { identity: &desired.identity, desired: Some(desired), prior, ignore: &[] };
-    let answer = |command: &str| match command.contains("--dry-run=server") {
-        true => trial.clone(),
-        false => prints(live),
+    let answer = |command: &str| {
+        if command.contains("--dry-run=server") { trial.clone() } else { prints(live) }
     };
     let (reading, asked) = read(&KubernetesObject, &subject, answer);
     let object = match reading.unwrap() {

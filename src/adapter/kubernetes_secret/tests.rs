@@ -241,7 +241,6 @@ fn hostile_and_wrong_specs_are_refused_and_repeat_no_secret() {
     with("namespace", "-A".into());
     with("type", "--x".into());
     with("name", secret());
-    with("namespace", Value::Unknown("${x}".into()));
     let data = |json: Json| Value::from_json(&json);
     with("data", data(json!({"a": {"value": "canary", "generate": {"length": 9}}})));
     with("data", data(json!({"a": {}})));

@@ -48,9 +48,8 @@ fn verdict(spec: &Json, items: &[Json]) -> Vec<(String, String)> {
     let list = json!({"kind": "List", "items": listed});
     let pods: Vec<&Json> = items.iter().filter(|one| one["kind"] == "Pod").collect();
     let pods = json!({"kind": "PodList", "items": pods});
-    let answer = |command: &str| match command.contains("get pods -n") {
-        true => prints(&pods),
-        false => prints(&list),
+    let answer = |command: &str| {
+        if command.contains("get pods -n") { prints(&pods) } else { prints(&list) }
     };
     let object = match read(&Readiness, &subject, answer).0.unwrap() {
         Reading::Live(Live::Present(object)) => object,

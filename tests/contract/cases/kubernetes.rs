@@ -120,7 +120,7 @@ fn going(stage: &Stage) {
 
 const SETTINGS: &str = "KubernetesObject.settings";
 
-/// A ConfigMap with this data.
+/// A config map with this data.
 fn settings(data: &str, more: &str) -> String {
     let manifest = format!(
         "  manifest:\n    apiVersion: v1\n    kind: ConfigMap\n    metadata: {{name: settings, namespace: default}}\n    data: {data}\n{more}"
@@ -420,7 +420,8 @@ fn readiness(stage: &Stage) {
             document("Readiness", "pods", &format!("  namespace: lake\n  timeout: 5s\n{more}"));
         ready + "dependsOn: [KubernetesObject.web]\n"
     };
-    let web = web("web", "").replace("namespace: default", "namespace: lake")
+    // By way of the namespace's output.
+    let web = web("web", "").replace("namespace: default", "namespace: '${Namespace.lake.name}'")
         + "dependsOn: [Namespace.lake]\n";
     let stack = [("lake.yaml", lake("")), ("web.yaml", web), ("ready.yaml", ready(""))];
     let files: Vec<(&str, &str)> =
