@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use crate::limits::check_json;
-use crate::value::{Digest, Value};
+use crate::value::{Digest, Path, Value};
 
 pub mod shell;
 
@@ -79,6 +79,73 @@ pub struct Command {
     /// Whether a script runs `kubectl` or `helm`, which must then find the
     /// cluster. Of the other tools their arguments tell.
     pub cluster: bool,
+    /// What of the document is made of random letters right before the tool
+    /// starts. Until then [`Recipe::placeholder`] stands there.
+    pub fills: Vec<Fill>,
+}
+
+/// A place in a document that gets a fresh random text, and how it is made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fill {
+    /// Where, by keys of maps.
+    pub at: Path,
+    /// How.
+    pub recipe: Recipe,
+}
+
+/// How a secret text is made: a prefix, then random letters.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Recipe {
+    /// What it begins with; not secret.
+    pub prefix: String,
+    /// How many random letters follow.
+    pub length: usize,
+    /// Which letters these may be.
+    pub alphabet: Alphabet,
+}
+
+/// The letters of a random text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Alphabet {
+    /// `A-Z`, `a-z` and `0-9`.
+    Alphanumeric,
+    /// `a-z` and `0-9`.
+    Lowercase,
+    /// `0-9` and `a-f`.
+    Hex,
+}
+
+impl Alphabet {
+    /// Its letters.
+    pub fn letters(self) -> &'static [u8] {
+        match self {
+            Self::Alphanumeric => b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789",
+            Self::Lowercase => b"abcdefghijklmnopqrstuvwxyz0123456789",
+            Self::Hex => b"0123456789abcdef",
+        }
+    }
+
+    fn words(self) -> &'static str {
+        match self {
+            Self::Alphanumeric => "letters and digits",
+            Self::Lowercase => "lowercase letters and digits",
+            Self::Hex => "hexadecimal digits",
+        }
+    }
+}
+
+impl Recipe {
+    /// What stands for the text in plan, log and digests: it tells the whole
+    /// recipe, so another recipe is another document.
+    pub fn placeholder(&self) -> String {
+        let prefix = match self.prefix.as_str() {
+            "" => String::new(),
+            prefix => format!("{prefix} + "),
+        };
+        format!("(generated once, sensitive: {prefix}{} {})", self.length, self.alphabet.words())
+    }
 }
 
 /// A login that Helm needs before it can pull a chart. It goes into a registry
@@ -141,6 +208,7 @@ impl Command {
             timeout,
             login: None,
             cluster: false,
+            fills: Vec::new(),
         }
     }
 
@@ -167,6 +235,14 @@ impl Command {
     #[must_use]
     pub fn with_stdin(mut self, document: Value) -> Self {
         self.stdin = Some(document);
+        self
+    }
+
+    /// Lets a place of the document be filled with a fresh random text. The
+    /// document must hold the recipe's placeholder there.
+    #[must_use]
+    pub fn with_fill(mut self, at: Path, recipe: Recipe) -> Self {
+        self.fills.push(Fill { at, recipe });
         self
     }
 
@@ -249,7 +325,7 @@ impl Command {
                     || (word(0) == "show")
             }
             Tool::Kubectl => {
-                matches!(word(0), "get" | "version" | "diff" | "describe")
+                matches!(word(0), "get" | "version" | "diff" | "describe" | "api-resources")
                     || (word(0) == "apply" && self.args.iter().any(|a| a == "--dry-run=server"))
             }
             // Nobody can tell from a script what it does: whoever writes `read`

@@ -31,6 +31,8 @@ pub enum Bug {
     UnknownRepeated,
     /// A resource leaves the state before its object is gone.
     ForgottenTooEarly,
+    /// What is as declared counts as ready.
+    ReadinessIgnored,
     /// A run that left something not ready exits with 0.
     NotReadyIsGood,
     /// The links between the lines of the log are not checked.
@@ -67,6 +69,7 @@ impl Bug {
         Self::StaleReads,
         Self::UnknownRepeated,
         Self::ForgottenTooEarly,
+        Self::ReadinessIgnored,
         Self::NotReadyIsGood,
         Self::ChainUnchecked,
         Self::ChecksumUnchecked,

@@ -228,6 +228,63 @@ fn a_service_linked_role_that_someone_else_just_made_is_adopted() {
     assert!(is_clean(&account));
 }
 
+#[test]
+fn a_release_that_is_deployed_and_not_ready_is_not_done() {
+    let account = fresh();
+    let text = std::fs::read_to_string(account.manifests().join("karpenter.yaml")).unwrap();
+    assert!(text.contains("  values:\n"));
+    // Helm does not look: it says `deployed` whatever the pods do.
+    account.write("karpenter.yaml", &text.replace("  values:\n", "  wait: false\n  values:\n"));
+    let fault = lkh::sandbox::Fault::ImagePull;
+    account.sandbox().set_fault("kube-system", "karpenter", fault).unwrap();
+    let report = account.apply();
+    let Ending::NotReady(blockers) = ending(&report, "HelmRelease.karpenter") else {
+        panic!("{:?}", ending(&report, "HelmRelease.karpenter"));
+    };
+    assert_eq!(blockers[0].code, "ImagePullFailed");
+    assert_eq!(report.exit_code(), 1);
+    let record = &account.state().unwrap().resources[&"HelmRelease.karpenter".parse().unwrap()];
+    assert_eq!(record.status, lkh::state::Status::NotReady);
+    // Again, with nothing to change.
+    let report = account.apply();
+    assert!(matches!(ending(&report, "HelmRelease.karpenter"), Ending::NotReady(_)));
+    assert_eq!(report.exit_code(), 1);
+}
+
+/// Waits for the pods of the release, after it or by itself.
+fn waits(depends: &str) -> String {
+    format!(
+        "apiVersion: lkh/v1\nkind: Readiness\nmetadata: {{name: pods}}\nspec:\n  namespace: \
+         kube-system\n  workloads: [Deployment/karpenter]\n  timeout: 10m\n{depends}"
+    )
+}
+
+#[test]
+fn readiness_is_asked_by_every_apply_and_waits_in_virtual_time() {
+    let account = fresh();
+    account.write("ready.yaml", &waits("dependsOn: [HelmRelease.karpenter]\n"));
+    let (report, plan, _) = account.carry_out(Mode::Apply, |_, _| ());
+    assert_eq!(plan.change(&"Readiness.pods".parse().unwrap()).unwrap().action, Action::Check);
+    assert_eq!(ending(&report, "Readiness.pods"), &Ending::Unchanged);
+    assert!(is_clean(&account));
+
+    account.write("ready.yaml", &waits(""));
+    let fault = lkh::sandbox::Fault::NeverReady;
+    account.sandbox().set_fault("kube-system", "karpenter", fault).unwrap();
+    let report = account.apply();
+    let Ending::NotReady(blockers) = ending(&report, "Readiness.pods") else {
+        panic!("{:?}", ending(&report, "Readiness.pods"));
+    };
+    assert!(blockers[0].message.contains("deployment kube-system/karpenter 0/1"), "{blockers:?}");
+    assert_eq!(report.exit_code(), 1);
+    account.sandbox().set_fault("kube-system", "karpenter", lkh::sandbox::Fault::Nothing).unwrap();
+    assert!(account.apply().is_good());
+    // In a destroy it is only forgotten.
+    let (report, _, _) = account.carry_out(Mode::Destroy, |_, _| ());
+    assert_eq!(ending(&report, "Readiness.pods"), &Ending::Forgotten);
+    assert!(report.is_good());
+}
+
 /// The sandbox behind an executor that must be told the way to the cluster, as
 /// those are that run real tools.
 struct Strict(SandboxExec);

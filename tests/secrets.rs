@@ -40,6 +40,33 @@ printf 'argv: %s\ninput: %s\nhex: %s\nbase64: %s\n' "$*" "$input" \
 exit 1
 "#;
 
+/// A secret with an entry of each variable and one that is generated, and an
+/// object that holds one: through all of their lives.
+const INSIDE: &str = r#"
+apiVersion: lkh/v1
+kind: KubernetesSecret
+metadata: {name: app}
+spec:
+  namespace: default
+  onDelete: delete
+  data:
+    made: {generate: {prefix: tok_, length: 24}}
+    token: {value: "${var.token}"}
+    odd: {value: "${var.odd}"}
+    lines: {value: "${var.lines}"}
+    pin: {value: "${var.pin}"}
+---
+apiVersion: lkh/v1
+kind: KubernetesObject
+metadata: {name: settings}
+spec:
+  manifest:
+    apiVersion: v1
+    kind: ConfigMap
+    metadata: {name: settings, namespace: default}
+    data: {url: "https://x:${var.token}@y"}
+"#;
+
 struct Place(tempfile::TempDir);
 
 impl Place {
@@ -73,6 +100,49 @@ impl Place {
             fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
         }
         place
+    }
+
+    /// An entry of the secret, as the sandbox has it.
+    fn made(&self, entry: &str) -> String {
+        let output = Command::new(env!("CARGO_BIN_EXE_lkh"))
+            .args(["sandbox", "run", "--", "kubectl", "get", "secret", "app", "-o"])
+            .arg(format!("jsonpath={{.data.{entry}}}"))
+            .current_dir(self.0.path())
+            .output()
+            .unwrap();
+        let file = self.path("encoded");
+        fs::write(&file, &output.stdout).unwrap();
+        let output = Command::new("base64").arg("-d").arg(&file).output().unwrap();
+        fs::remove_file(file).unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// As [`Self::hides`], and a generated entry as well.
+    fn hides_made(&self, made: &str, command: &str, code: i32) {
+        let output = Command::new(env!("CARGO_BIN_EXE_lkh"))
+            .args(command.split_whitespace())
+            .args(["--var-file", "secret.vars"])
+            .current_dir(self.0.path())
+            .env_clear()
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(code), "{command}: {output:?}");
+        let letters = made.trim_start_matches("tok_");
+        let hidden = |place: &str, text: &str| {
+            let encoded = base64(made.as_bytes());
+            assert!(!text.contains(letters) && !text.contains(&encoded[..12]), "{place}: {text}");
+        };
+        for (what, bytes) in [("stdout", &output.stdout), ("stderr", &output.stderr)] {
+            clean(&format!("{what} of lkh {command}"), &String::from_utf8_lossy(bytes));
+            hidden(what, &String::from_utf8_lossy(bytes));
+        }
+        self.keeps_none();
+        for entry in fs::read_dir(self.path("state/sandbox")).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_file() && !path.ends_with("world.jsonl") {
+                hidden(&path.display().to_string(), &fs::read_to_string(&path).unwrap());
+            }
+        }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -115,7 +185,8 @@ impl Place {
                 let name = path.file_name().unwrap().to_str().unwrap();
                 if path.is_dir() {
                     folders.push(path);
-                } else if !matches!(name, "secret.vars" | "world.jsonl" | "input") {
+                } else if !matches!(name, "secret.vars" | "world.jsonl" | "input" | "kubectl.input")
+                {
                     let bytes = fs::read(&path).unwrap();
                     clean(&path.display().to_string(), &String::from_utf8_lossy(&bytes));
                 }
@@ -217,6 +288,43 @@ fn nothing_in_a_whole_life_tells_a_secret() {
 }
 
 #[test]
+fn nothing_in_the_life_of_a_kubernetes_secret_tells_it() {
+    let place = Place::new();
+    fs::write(place.path("manifests/inside.yaml"), INSIDE).unwrap();
+    for command in [
+        "validate",
+        "plan --show-commands",
+        "plan --out it.plan",
+        "apply it.plan",
+        "plan --json",
+        "show KubernetesSecret.app --json",
+        "refresh",
+    ] {
+        assert_eq!(place.hides(command), 0, "{command}");
+        place.keeps_none();
+    }
+    let made = place.made("made");
+    assert_eq!(made.len(), "tok_".len() + 24);
+    place.hides_made(&made, "show --json", 0);
+    // Others change an entry, and the object.
+    let run = |args: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_lkh"));
+        let command = command.current_dir(place.0.path()).args(["sandbox", "run", "--", "kubectl"]);
+        assert!(command.args(args).output().unwrap().status.success());
+    };
+    let json = r#"{"data":{"pin":"eA=="}}"#;
+    run(&["patch", "secret", "app", "-n", "default", "--type=merge", "-p", json]);
+    let json = r#"{"data":{"url":"https://elsewhere"}}"#;
+    run(&["patch", "configmap", "settings", "-n", "default", "--type=merge", "-p", json]);
+    place.hides_made(&made, "plan --show-commands --detailed-exitcode", 2);
+    place.hides_made(&made, "apply --auto-approve --json", 0);
+    assert_eq!(place.made("made"), made, "it was made once");
+    assert_eq!(place.made("pin"), "90417326581");
+    place.hides_made(&made, "destroy --auto-approve", 0);
+    place.hides_made(&made, "log --json", 0);
+}
+
+#[test]
 fn a_tool_that_tells_everything_is_not_repeated() {
     let place = Place::new();
     let tool = TOOL.replace("$SEEN", &place.path("seen").display().to_string());
@@ -247,6 +355,13 @@ fn a_tool_that_tells_everything_is_not_repeated() {
         "case \"$1\" in\nstatus|get|history) echo 'Error: release: not found' >&2; exit 1;;\n\
          template) exit 0;;\nesac\nexit 1",
     );
+    // The same of kubectl: nothing is there, and what is to be made fails.
+    fs::write(place.path("manifests/inside.yaml"), INSIDE).unwrap();
+    let kubectl = tool.replace(
+        "exit 1",
+        "printf '%s\\n' \"$input\" >> \"$0.input\"\ncase \"$1\" in\nget) exit 0;;\nesac\nexit 1",
+    );
+    fs::write(place.path("bin/kubectl"), kubectl).unwrap();
     for text in [helm, tool] {
         fs::write(place.path("bin/helm"), text).unwrap();
         for command in [
@@ -265,6 +380,17 @@ fn a_tool_that_tells_everything_is_not_repeated() {
     for (_, secret) in CANARIES {
         let json = serde_json::to_string(secret).unwrap();
         assert!(seen.contains(json.trim_matches('"')), "{secret} went by standard input: {seen}");
+    }
+    // What was generated went to kubectl, which told it, and nobody repeated it.
+    let given = fs::read_to_string(place.path("bin/kubectl.input")).unwrap();
+    let (_, made) = given.split_once("\"made\":\"tok_").unwrap();
+    let made: String = made.chars().take_while(char::is_ascii_alphanumeric).collect();
+    assert_eq!(made.len(), 24);
+    for entry in fs::read_dir(place.path("state")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_file() {
+            assert!(!fs::read_to_string(&path).unwrap().contains(&made), "{}", path.display());
+        }
     }
     assert!(place.path("seen/argv").exists() && place.path("seen/environment").exists());
 }

@@ -28,6 +28,7 @@ mod iam;
 mod iam_document;
 mod iam_rules;
 mod identity;
+mod kube;
 mod reading;
 
 pub use identity::{CLUSTER_NAME, Identity};
@@ -85,6 +86,10 @@ kinds! {
     AcmCertificate => acm_certificate,
     Route53Zone => route53_zone,
     Route53Record => route53_record,
+    Namespace => namespace,
+    KubernetesObject => kubernetes_object,
+    KubernetesSecret => kubernetes_secret,
+    Readiness => readiness,
     Script => script,
 }
 
@@ -171,6 +176,19 @@ pub trait Adapter: Sync {
     /// Why the operation can't be carried out at all, as blockers.
     fn steps(&self, operation: &Operation<'_>) -> Result<Vec<Step>, Vec<Blocker>>;
 
+    /// How long an object may take to become ready once it is made or changed,
+    /// and to be gone once it is deleted. Of what is only in the state any more,
+    /// identity, attributes and settings as last applied.
+    fn patience(&self, _desired: &Desired) -> Duration {
+        Duration::from_secs(120)
+    }
+
+    /// Whether a resource of this kind stands for no object of its own: it is a
+    /// question, which every apply asks and waits for.
+    fn is_check(&self) -> bool {
+        false
+    }
+
     /// What keeps the object from being deleted and may be gone when its turn
     /// comes. In a destroy the plan only tells of it, since what goes before may
     /// take it along; an apply looks again before it changes anything.
@@ -198,13 +216,6 @@ pub trait Adapter: Sync {
     /// way. Kinds that are ready once they exist keep this default.
     fn readiness(&self, _desired: &Desired, _object: &Object) -> Readiness {
         Readiness::Ready
-    }
-
-    /// How long an object may take to become ready once it is made or changed,
-    /// and to be gone once it is deleted. Of what is only in the state any more,
-    /// identity, attributes and settings as last applied.
-    fn patience(&self, _desired: &Desired) -> Duration {
-        Duration::from_secs(120)
     }
 
     /// What a resource with this identity and these attributes takes for
@@ -363,7 +374,7 @@ impl Rule {
                  that became another one"
             }
             Self::KubernetesObjects => {
-                "only fields that the chart renders; quantities by amount; lists of named things \
+                "only fields that the manifest or the chart declares; quantities by amount; lists of named things \
                  by name; what the API server adds does not count"
             }
         }

@@ -148,8 +148,10 @@ pub enum Reading {
     Ask(Vec<Command>),
     /// What the object is.
     Live(Live),
-    /// It does not exist, and this is why nothing else that is there will do:
-    /// for objects that are looked up by what they are fit for.
+    /// It does not exist, and this is why: nothing that is there will do, for
+    /// objects that are looked up by what they are fit for; or its kind is not
+    /// known to the cluster. A blocker, unless a change that comes before may
+    /// make room for it.
     Missing(Blocker),
 }
 

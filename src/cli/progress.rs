@@ -111,6 +111,7 @@ fn verb(action: crate::plan::Action) -> &'static str {
         Action::Repair => "repair",
         Action::Delete => "delete",
         Action::Forget => "forget",
+        Action::Check => "check",
     }
 }
 

@@ -102,6 +102,7 @@ fn load_with(
     let inputs = VariableInputs {
         assignments: planned.into_iter().chain(options.vars.iter().cloned()).collect(),
         files: options.var_files.clone(),
+        environment: variables(),
         sandbox: options.exec.map(|exec| exec == ExecMode::Sandbox),
         region: region.map(str::to_owned),
         open,
@@ -498,6 +499,18 @@ fn region(stack: &Stack, mode: ExecMode, access: &AccessOptions) -> anyhow::Resu
 /// The text of a variable, if it has one.
 fn text(stack: &Stack, variable: &str) -> Option<String> {
     stack.variables.get(variable).and_then(Value::as_str).map(str::to_owned)
+}
+
+/// What stands before the name of a variable in the environment.
+const VARIABLE: &str = "LKH_VAR_";
+
+/// The stack's variables that the environment gives: the way for secrets that no
+/// file and no command line should hold.
+fn variables() -> Vec<(String, String)> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .filter_map(|(name, value)| Some((name.strip_prefix(VARIABLE)?.to_owned(), value)))
+        .collect()
 }
 
 fn environment() -> Vec<(String, String)> {

@@ -134,7 +134,10 @@ pub fn keep_ignored(attributes: &[Attribute], desired: &Map, live: &Map, ignore:
     let mut kept = desired.clone();
     for path in ignore.iter().map(Path::segments) {
         let is_tree = |name: &String| {
-            attributes.iter().any(|one| one.name == name.as_str() && one.rule == Rule::Tree)
+            attributes.iter().any(|one| {
+                one.name == name.as_str()
+                    && matches!(one.rule, Rule::Tree | Rule::KubernetesObjects)
+            })
         };
         if path.len() == 1 || path.first().is_some_and(is_tree) {
             keep(&mut kept, Some(live), path);
@@ -306,6 +309,8 @@ impl Walk<'_> {
                 // Before it is applied once, nothing of it is desired or known.
                 if let Some(desired) = three.desired {
                     let changes = kubernetes::tree_changes(path, desired, three.prior, three.live);
+                    let replace = self.replace;
+                    let changes = changes.into_iter().map(|one| FieldChange { replace, ..one });
                     self.found.changes.extend(changes);
                 }
             }

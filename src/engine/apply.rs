@@ -249,6 +249,11 @@ impl Applier {
                     Ok(()) => Ending::Forgotten,
                     Err(_) => Ending::Interrupted,
                 },
+                Action::Check => {
+                    let (ending, outputs) = Box::pin(self.check(address)).await;
+                    self.ended(address, change.action, &ending, start);
+                    return Finished { ending, outputs };
+                }
                 Action::NoOp
                 | Action::Unknown
                 | Action::Create
@@ -365,18 +370,11 @@ impl Applier {
         address: &Address,
         adapter: &'static dyn Adapter,
     ) -> Result<(Option<Desired>, Decision), Unreadable> {
-        let wrong = |why: String| Unreadable {
-            command: String::new(),
-            why,
-            next: "correct the manifest, then plan again".into(),
-        };
         let Some(entry) = self.survey.entries.get(address) else {
             return Err(wrong("it is not part of the stack".into()));
         };
         let destroy = self.survey.mode == crate::plan::Mode::Destroy;
-        let account = Some(self.account.as_str());
-        let mut lookup = |reference: &Reference| self.lookup(reference);
-        let desired = match self.survey.desired(address, entry, account, &mut lookup) {
+        let desired = match self.declared(address) {
             _ if destroy => None,
             None => None,
             Some(Ok(desired)) => Some(desired),
@@ -414,10 +412,19 @@ impl Applier {
             ignore: &entry.ignore,
             made_anew,
             missing: None,
+            pending: false,
+            cleared: false,
             mode: self.survey.mode,
             ahead: false,
         });
         Ok((desired, decision))
+    }
+
+    /// What the manifest asks for, with what the finished resources have told.
+    fn declared(&self, address: &Address) -> Option<Result<Desired, String>> {
+        let entry = self.survey.entries.get(address)?;
+        let mut lookup = |reference: &Reference| self.lookup(reference);
+        self.survey.desired(address, entry, Some(self.account.as_str()), &mut lookup)
     }
 
     /// What was applied last and is this resource's to change or remove.
@@ -547,6 +554,11 @@ impl Applier {
             }),
         }
     }
+}
+
+/// A manifest that can't be understood with what is known now.
+fn wrong(why: String) -> Unreadable {
+    Unreadable { command: String::new(), why, next: "correct the manifest, then plan again".into() }
 }
 
 fn unreadable(what: &str, error: &Unreadable) -> Ending {

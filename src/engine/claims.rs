@@ -128,6 +128,11 @@ pub async fn spare(survey: &Survey, account: &str, settled: &mut BTreeMap<Addres
 fn removes(action: Action) -> bool {
     match action {
         Action::Delete | Action::Replace | Action::Update | Action::Repair => true,
-        Action::NoOp | Action::Create | Action::Adopt | Action::Forget | Action::Unknown => false,
+        Action::NoOp
+        | Action::Create
+        | Action::Adopt
+        | Action::Forget
+        | Action::Check
+        | Action::Unknown => false,
     }
 }

@@ -6,6 +6,7 @@
 //! after what it depends on: only then its outputs are final. Every command
 //! here only reads.
 
+mod before;
 mod cluster;
 pub mod recent;
 
@@ -29,7 +30,7 @@ use crate::command::{Command, Tool};
 use crate::exec::gateway::Gateway;
 use crate::manifest::resource::Resource;
 use crate::manifest::stack::Stack;
-use crate::manifest::template::{Resolution, references, resolve};
+use crate::manifest::template::{Resolution, resolve};
 use crate::plan::decide::{Decision, Facts, decide};
 use crate::plan::{Action, Mode, Reason};
 use crate::value::{Map, Path, Value};
@@ -352,6 +353,8 @@ impl Survey {
             ignore: &entry.ignore,
             made_anew: made_anew.as_ref(),
             missing: absence.as_ref(),
+            pending: (adapter.is_check() || absence.is_some()) && self.is_pending(entry),
+            cleared: desired.is_none() && self.is_cleared(address),
             mode: self.mode,
             ahead: true,
         });
@@ -483,45 +486,6 @@ impl Survey {
         let subject = Subject { identity, desired, prior, ignore };
         read(&self.gateway, adapter, subject, freshness).await
     }
-
-    /// A dependency that could not be read.
-    fn unknown_dependency(&self, entry: &Entry) -> Option<Address> {
-        entry
-            .dependencies
-            .iter()
-            .find(|address| {
-                self.settled
-                    .get(*address)
-                    .and_then(SetOnce::get)
-                    .is_some_and(|settled| settled.decision.action == Action::Unknown)
-            })
-            .cloned()
-    }
-
-    /// A resource that this one is bound to and that is made anew.
-    fn made_anew(
-        &self,
-        address: &Address,
-        entry: &Entry,
-        adapter: &dyn Adapter,
-    ) -> Option<Address> {
-        let bound = adapter.bound_fields();
-        if bound.is_empty() || !entry.declared {
-            return None;
-        }
-        references(&self.stack.resource(address)?.spec)
-            .filter(|(path, _)| {
-                path.segments().first().is_some_and(|first| bound.contains(&first.as_str()))
-            })
-            .find_map(|(_, reference)| match reference {
-                Reference::Output { target, .. } => {
-                    let settled = self.settled.get(&target).and_then(SetOnce::get)?;
-                    matches!(settled.decision.action, Action::Create | Action::Replace)
-                        .then_some(target)
-                }
-                Reference::Variable(_) | Reference::AccountId | Reference::Region => None,
-            })
-    }
 }
 
 /// What is wrong with a spec, in a line.
@@ -541,7 +505,12 @@ pub fn outputs(desired: Option<&Desired>, live: Option<&Live>, action: Action) -
     outputs.retain(|_, value| !value.has_unknown());
     let kept = matches!(
         action,
-        Action::NoOp | Action::Adopt | Action::Update | Action::Repair | Action::Unknown
+        Action::NoOp
+            | Action::Adopt
+            | Action::Update
+            | Action::Repair
+            | Action::Check
+            | Action::Unknown
     );
     if let (true, Some(Live::Present(object))) = (kept, live) {
         outputs.extend(object.outputs.clone());

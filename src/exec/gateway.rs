@@ -17,6 +17,7 @@ use crate::seeded::{self, Bug};
 use crate::value::Value;
 
 use super::explain::explain;
+use super::random;
 use super::redact::Redactor;
 use super::retry::{self, Class, Jitter};
 use super::session::{self, Session, Token};
@@ -131,13 +132,21 @@ impl Gateway {
         lock(&self.memo).clear();
     }
 
-    /// Runs a command that changes something. It is repeated only where the
+    /// Runs a command that changes something; random texts that its document
+    /// asks for are made once, now. It is repeated only where the
     /// answer proves that nothing happened.
     ///
     /// # Errors
     /// As [`Exec::run`]. After any error but `ToolMissing`, `Docker`, `NotARead`,
     /// `Loads` and `InputUnknown` the outcome is unknown: read what is there.
     pub async fn write(&self, command: &Command) -> Outcome {
+        let made;
+        let command = if command.fills.is_empty() {
+            command
+        } else {
+            made = random::filled(command, &|bytes| self.exec.random(bytes))?;
+            &made
+        };
         let outcome = self.repeat(command, For::Engine).await;
         if retry::is_create(command) && outcome.as_ref().is_ok_and(Answer::succeeded) {
             lock(&self.created).insert(service(command), Instant::now());
@@ -409,6 +418,9 @@ fn reason_to_wait(class: Class) -> &'static str {
             "something just made is not visible everywhere yet; lkh waits for it"
         }
         Class::Busy => "another change is going on at the service; lkh waits for its end",
+        Class::Unserved => {
+            "the cluster does not know a kind of object yet; lkh waits for its definition"
+        }
         Class::DeleteConflict => "something still hangs on what is deleted; lkh waits a little",
         Class::Success
         | Class::Transient

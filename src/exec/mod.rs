@@ -9,7 +9,7 @@
 //! What the tools need beyond their commands belongs to the run alone: a
 //! registry login and a cluster token (`session`), private files in a folder
 //! that the run removes, an explicit environment (`environment`). What is
-//! worth repeating is decided in `retry`, what a failure means to a person in
+//! worth repeating is decided in `retry`, generated secrets are made in `random`, what a failure means to a person in
 //! `explain`, what a person may see in `redact`.
 
 pub mod docker;
@@ -19,6 +19,7 @@ pub mod gateway;
 pub mod local;
 pub mod owner;
 mod process;
+mod random;
 pub mod redact;
 pub mod retry;
 pub mod sandbox;
@@ -86,6 +87,15 @@ pub trait Exec: Send + Sync {
     /// account needs none.
     fn needs_access(&self) -> bool {
         true
+    }
+
+    /// Fills a buffer with bytes that nobody can guess: what generated secrets
+    /// are made of.
+    ///
+    /// # Errors
+    /// When the operating system has none.
+    fn random(&self, bytes: &mut [u8]) -> Result<(), ExecError> {
+        random::fill(bytes)
     }
 
     /// Whether a read always shows what was done before it. AWS promises no
@@ -223,9 +233,13 @@ impl ExecError {
 /// as JSON. `None`: the null device.
 ///
 /// # Errors
-/// `InputUnknown` while a part of the document is not known.
+/// `InputUnknown` while a part of the document is not known, or not made yet.
 pub fn input(command: &Command) -> Result<Option<Vec<u8>>, ExecError> {
     let Some(document) = &command.stdin else { return Ok(None) };
+    if !command.fills.is_empty() {
+        // The gateway has not filled it: a tool must never get a placeholder.
+        return Err(ExecError::InputUnknown);
+    }
     match document.reveal().ok_or(ExecError::InputUnknown)? {
         script if command.tool == Tool::Bash => Ok(Some(shell::text(&script).into_bytes())),
         Json::String(text) => Ok(Some(text.into_bytes())),

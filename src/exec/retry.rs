@@ -25,6 +25,9 @@ pub enum Class {
     Settling,
     /// Refused because another change is going on: nothing happened.
     Busy,
+    /// The API server does not know the object's kind; it may a moment after its
+    /// definition was made: nothing happened.
+    Unserved,
     /// A delete was refused because something still hangs on the object.
     DeleteConflict,
     /// What the command is about does not exist, or not yet everywhere.
@@ -71,6 +74,7 @@ pub fn patience(class: Class, command: &Command, after_create: bool) -> Option<P
         (Class::Unreachable, Effect::Read) => Some(patience_of(3, 10, 300, 1)),
         (Class::Settling, Effect::Write) => Some(patience_of(u32::MAX, 120, 2_000, 8)),
         (Class::Busy, Effect::Write) => Some(patience_of(u32::MAX, 180, 1_000, 10)),
+        (Class::Unserved, Effect::Write) => Some(patience_of(u32::MAX, 30, 500, 4)),
         (Class::DeleteConflict, Effect::Write) if is_delete(command) => {
             Some(patience_of(u32::MAX, 30, 2_000, 6))
         }
@@ -85,6 +89,7 @@ pub fn patience(class: Class, command: &Command, after_create: bool) -> Option<P
             | Class::Unreachable
             | Class::Settling
             | Class::Busy
+            | Class::Unserved
             | Class::DeleteConflict
             | Class::Missing
             | Class::Exists
@@ -233,6 +238,10 @@ fn of_cluster(tool: Tool, effect: Effect, stderr: &str) -> Class {
         Class::Unauthenticated
     } else if webhook {
         Class::Settling
+    } else if tool == Tool::Kubectl && stderr.contains("no matches for kind \"") {
+        Class::Unserved
+    } else if tool == Tool::Kubectl && stderr.contains("Error from server (AlreadyExists)") {
+        Class::Exists
     } else if says_one(&["(TooManyRequests)", "toomanyrequests", "Too Many Requests"]) {
         Class::Throttled
     } else if says_one(&[

@@ -30,6 +30,9 @@ pub struct VariableInputs {
     pub assignments: Vec<String>,
     /// Files of variables, as `--var-file` takes them; a later one wins.
     pub files: Vec<std::path::PathBuf>,
+    /// Values that the environment gives, by the variable's name; whatever is
+    /// given otherwise wins, and names that are not declared are left alone.
+    pub environment: Vec<(String, String)>,
     /// Whether the sandbox supplies values; `None`: where the Stack's
     /// `toolbox.exec` is the sandbox.
     pub sandbox: Option<bool>,
@@ -115,6 +118,20 @@ impl<'a> Assigner<'a> {
         files: &[Node],
     ) -> BTreeMap<&'a str, (Value, Given)> {
         let mut given = BTreeMap::new();
+        for (name, text) in &inputs.environment {
+            let Some((name, declaration)) = self.by_name.get_key_value(name.as_str()) else {
+                continue;
+            };
+            let value = declaration.parameter.kind.parse(text).unwrap_or_else(|| {
+                // The text may be a secret: it is not shown.
+                let expected = declaration.parameter.kind.as_str();
+                let summary = format!("LKH_VAR_{name} in the environment must be {expected}");
+                self.wrong
+                    .push(Diagnostic::anywhere(summary).maybe_help(declaration.parameter.hint()));
+                Value::Unknown(String::new())
+            });
+            given.insert(*name, (value, Given::Argument));
+        }
         for file in files {
             if !matches!(file.content, Content::Map(_)) {
                 self.wrong.push(

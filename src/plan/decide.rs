@@ -16,6 +16,7 @@ use crate::value::{Map, Path, Value};
 
 /// What is known of one resource.
 #[derive(Clone, Copy)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Facts<'a> {
     /// The code for its kind.
     pub adapter: &'a dyn Adapter,
@@ -41,6 +42,10 @@ pub struct Facts<'a> {
     pub missing: Option<&'a Blocker>,
     /// Whether the stack is brought up or taken down.
     pub mode: Mode,
+    /// Whether something that it depends on is changed before.
+    pub pending: bool,
+    /// Whether resources that depend on it are removed before.
+    pub cleared: bool,
     /// Whether other changes come before this one is carried out; not when an
     /// apply looks again.
     pub ahead: bool,
@@ -175,8 +180,26 @@ pub fn decide(facts: Facts<'_>) -> Decision {
     match facts.desired {
         None => undeclared(facts),
         Some(desired) if facts.external => external(facts, desired),
+        Some(desired) if facts.adapter.is_check() => check(facts, desired),
         Some(desired) => declared(facts, desired),
     }
+}
+
+/// Something that has no object of its own: nothing is done to it, and every
+/// apply waits until it is so.
+fn check(facts: Facts<'_>, desired: &Desired) -> Decision {
+    let mut decision = Decision::without_steps(Action::Check, Reason::Checked);
+    let Some(Live::Present(object)) = facts.live else { return decision };
+    decision.notes.clone_from(&object.notes);
+    match facts.adapter.readiness(desired, object) {
+        Readiness::Ready => {}
+        // What is to be changed before may well be what it waits for.
+        Readiness::Waiting(_) | Readiness::NotReady(_) if facts.pending => {}
+        Readiness::Waiting(blockers) | Readiness::NotReady(blockers) => {
+            decision.blockers = blockers;
+        }
+    }
+    decision
 }
 
 fn external(facts: Facts<'_>, desired: &Desired) -> Decision {
@@ -272,7 +295,17 @@ fn declared(facts: Facts<'_>, desired: &Desired) -> Decision {
                 (Some(_), None) => Reason::RemovedOutside,
                 _ => Reason::Absent,
             };
-            creation(facts, desired, reason)
+            let mut decision = creation(facts, desired, reason);
+            match facts.missing {
+                Some(why) if facts.pending => decision.notes.push(format!(
+                    "{}: what it depends on is changed first, and it may be possible then",
+                    why.message
+                )),
+                Some(why) if facts.ahead => decision.blockers.push(why.clone()),
+                // The command says it, if it is still so.
+                Some(_) | None => {}
+            }
+            decision
         }
         Some(Live::Present(object)) => present(facts, desired, object, moved.is_some()),
     };
@@ -282,7 +315,7 @@ fn declared(facts: Facts<'_>, desired: &Desired) -> Decision {
             let after = std::mem::take(&mut decision.steps);
             decision.action = Action::Replace;
             decision.reason = Reason::IdentityChanged { before: prior.identity.clone() };
-            if let Some(why) = facts.adapter.never_deleted() {
+            if let Some(why) = facts.adapter.stays(prior) {
                 decision.notes.push(format!("{} stays: {why}", prior.identity));
             } else {
                 let operation = Operation {
@@ -404,6 +437,7 @@ fn present(facts: Facts<'_>, desired: &Desired, object: &Object, moved: bool) ->
         | Action::Update
         | Action::Delete
         | Action::Forget
+        | Action::Check
         | Action::Unknown => {}
     }
     if let Health::Busy(why) = &object.health {
@@ -435,7 +469,7 @@ impl Decision {
             .and_then(|(object, prior)| facts.adapter.obstacle_patience(prior, object))
             .filter(|_| !obstacles.is_empty());
         self.patience = patience;
-        if facts.ahead && (facts.mode == Mode::Destroy || patience.is_some()) {
+        if facts.ahead && (facts.mode == Mode::Destroy || facts.cleared || patience.is_some()) {
             let then = match patience {
                 Some(_) => "what goes before may end that, and lkh waits a while for it",
                 None => "if so when its turn comes, it is left as it is",

@@ -189,6 +189,7 @@ fn action_word(action: Action) -> &'static str {
         Action::Repair => "repair",
         Action::Delete => "delete",
         Action::Forget => "forget",
+        Action::Check => "check",
         Action::Unknown => "unknown",
     }
 }

@@ -178,6 +178,8 @@ pub enum Action {
     Delete,
     /// The resource leaves the state; the object, if any, stays.
     Forget,
+    /// Nothing: it is a question that the apply asks, and waits for.
+    Check,
     /// It can't be said: the object could not be read.
     Unknown,
 }
@@ -185,7 +187,7 @@ pub enum Action {
 impl Action {
     /// Whether anything is done, be it only in the state.
     pub fn is_change(self) -> bool {
-        !matches!(self, Self::NoOp | Self::Unknown)
+        !matches!(self, Self::NoOp | Self::Check | Self::Unknown)
     }
 
     /// The word for it, as the plan's JSON has it.
@@ -199,6 +201,7 @@ impl Action {
             Self::Repair => "repair",
             Self::Delete => "delete",
             Self::Forget => "forget",
+            Self::Check => "check",
             Self::Unknown => "unknown",
         }
     }
@@ -214,6 +217,7 @@ impl Action {
             Self::Repair => "!",
             Self::Delete => "-",
             Self::Forget => ".",
+            Self::Check => "o",
             Self::Unknown => "?",
         }
     }
@@ -229,6 +233,7 @@ impl Action {
             Self::Repair => "will be repaired",
             Self::Delete => "will be destroyed",
             Self::Forget => "will be forgotten",
+            Self::Check => "will be checked",
             Self::Unknown => "can't be planned",
         }
     }
@@ -240,6 +245,8 @@ impl Action {
 pub enum Reason {
     /// It is as declared.
     AsDeclared,
+    /// It stands for no object, and every apply asks it anew.
+    Checked,
     /// It is external and exists.
     External,
     /// It does not exist.
@@ -324,6 +331,7 @@ impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::AsDeclared => f.write_str("it is as declared"),
+            Self::Checked => f.write_str("every apply waits until it is ready"),
             Self::External => f.write_str("it is external: read, never changed"),
             Self::Absent => f.write_str("it does not exist"),
             Self::RemovedOutside => f.write_str("it was removed outside of lkh (drift)"),

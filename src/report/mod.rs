@@ -39,7 +39,7 @@ pub(crate) fn style_of(action: Action) -> Style {
         Action::Adopt => NEW,
         Action::Update | Action::Repair => CHANGED,
         Action::Replace | Action::Delete | Action::Unknown => BAD,
-        Action::NoOp | Action::Forget => DIM,
+        Action::NoOp | Action::Check | Action::Forget => DIM,
     }
 }
 

@@ -47,7 +47,8 @@ pub fn text(plan: &Plan, show: Show) -> String {
     );
     let mut phase = None;
     for change in &plan.changes {
-        let quiet = change.action == Action::NoOp
+        let asked = change.action == Action::Check && !plan.has_changes();
+        let quiet = (change.action == Action::NoOp || asked)
             && change.blockers.is_empty()
             && change.foreign.is_empty()
             && change.notes.is_empty();
@@ -216,7 +217,8 @@ fn shell(argv: &[String]) -> String {
 }
 
 fn write_end(text: &mut String, plan: &Plan) {
-    let unchanged = plan.summary().count(Action::NoOp);
+    let summary = plan.summary();
+    let unchanged = summary.count(Action::NoOp) + summary.count(Action::Check);
     let drifted = plan.drifted().count();
     if drifted > 0 {
         let _ = writeln!(

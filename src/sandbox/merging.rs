@@ -1,4 +1,4 @@
-//! Client-side merging: the patch that brings an object from what was applied
+//! Client-side merging: trees that are joined, and the patch that brings an object from what was applied
 //! last to what is applied now.
 
 use serde_json::Value;
@@ -19,11 +19,30 @@ pub fn drop_missing(patch: &mut Value, original: &Value) {
     }
 }
 
+/// Adds every entry of another tree that is missing.
+pub fn add(tree: &mut Value, other: &Value) {
+    let Some(entries) = other.as_object() else { return };
+    let Some(tree) = tree.as_object_mut() else { return };
+    for (key, value) in entries {
+        match tree.get_mut(key) {
+            Some(below) => add(below, value),
+            None => drop(tree.insert(key.clone(), value.clone())),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn what_is_missing_is_added() {
+        let mut tree = json!({"f:a": {"f:b": {}}, "f:c": {}});
+        add(&mut tree, &json!({"f:a": {"f:d": {}}, "f:c": {}, "f:e": {"f:g": {}}}));
+        assert_eq!(tree, json!({"f:a": {"f:b": {}, "f:d": {}}, "f:c": {}, "f:e": {"f:g": {}}}));
+    }
 
     #[test]
     fn what_is_no_longer_wanted_becomes_null() {

@@ -134,11 +134,14 @@ impl Sandbox {
     /// When the sandbox's file can't be read or written.
     pub fn wait(&self, time: Duration) -> io::Result<()> {
         self.with(|world| {
-            let then = world.now().checked_add(SignedDuration::try_from(time).unwrap_or_default());
-            world.set_now(then.unwrap_or(world.now()));
-            aws::settle(world);
             if Cluster::exists(world) {
+                passing::until(world, time, |_| (), |(): &()| false);
+                aws::settle(world);
                 Cluster::open(world).reconcile();
+            } else {
+                let time = SignedDuration::try_from(time).unwrap_or_default();
+                world.set_now(world.now().checked_add(time).unwrap_or(world.now()));
+                aws::settle(world);
             }
         })
     }

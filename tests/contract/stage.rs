@@ -401,7 +401,7 @@ impl Plan {
         changes
             .iter()
             .map(|change| (change["address"].as_str().unwrap(), change["action"].as_str().unwrap()))
-            .filter(|(_, action)| *action != "no-op")
+            .filter(|(_, action)| !matches!(*action, "no-op" | "check"))
             .collect()
     }
 

@@ -55,6 +55,8 @@ pub struct Model {
     tags: Option<u64>,
     release: Option<Release>,
     spot: bool,
+    /// A namespace with a secret and an object of this value.
+    inside: Option<u64>,
 }
 
 /// What the account must hold.
@@ -66,6 +68,7 @@ pub enum Expect {
     Entry { role: String },
     Tag { key: String, value: String },
     Release { namespace: String, name: String, replicas: u64 },
+    Inside { value: u64 },
 }
 
 impl Model {
@@ -79,7 +82,8 @@ impl Model {
 
     fn add(&mut self, rng: &mut Rng) {
         let number = rng.below(4);
-        match rng.below(9) {
+        match rng.below(10) {
+            9 => self.inside = Some(rng.below(3)),
             0..=2 => {
                 let role = self.draw_role(rng);
                 self.roles.entry(number).or_insert(role);
@@ -161,7 +165,8 @@ impl Model {
 
     fn remove(&mut self, rng: &mut Rng) {
         let number = rng.below(4);
-        match rng.below(6) {
+        match rng.below(7) {
+            6 => self.inside = None,
             0 => {
                 self.roles.remove(&number);
                 self.associations.retain(|_, role| *role != number);
@@ -241,6 +246,24 @@ impl Model {
                 ),
             );
         }
+        if let Some(value) = self.inside {
+            add("Namespace", "sim-space", "  labels: {sim: 'true'}\n");
+            add(
+                "KubernetesObject",
+                "sim-settings",
+                &format!(
+                    "  manifest:\n    apiVersion: v1\n    kind: ConfigMap\n    metadata: {{name: \
+                     sim-settings, namespace: '${{Namespace.sim-space.name}}'}}\n    data: {{value: \
+                     'v{value}'}}\n"
+                ),
+            );
+            add(
+                "KubernetesSecret",
+                "sim-secret",
+                "  namespace: ${Namespace.sim-space.name}\n  onDelete: delete\n  data:\n    token: \
+                 {generate: {length: 15}}\n    given: {value: '${var.secret}'}\n",
+            );
+        }
         if self.spot {
             add("ServiceLinkedRole", "spot", "  serviceName: spot.amazonaws.com\n");
         }
@@ -297,6 +320,7 @@ impl Model {
                 replicas: release.replicas,
             });
         }
+        all.extend(self.inside.map(|value| Expect::Inside { value }));
         all
     }
 }
@@ -400,6 +424,21 @@ impl Expect {
                 };
                 let count = with("ec2/us-east-2/tag/subnet-");
                 (count != 6).then(|| format!("{count} subnets have the tag {key}={value}, not 6"))
+            }
+            Self::Inside { value } => {
+                let of = |kind: &str, name: &str| {
+                    world.get(&format!("k8s/object/core/{kind}/sim-space/{name}"))
+                };
+                let found = of("configmaps", "sim-settings").map(|json| &json["data"]["value"]);
+                if found != Some(&Json::from(format!("v{value}"))) {
+                    return Some(format!("sim-settings holds {found:?}, not v{value}"));
+                }
+                let data = of("secrets", "sim-secret").map(|json| &json["data"]);
+                let whole = data.is_some_and(|data| {
+                    data["token"].as_str().is_some_and(|token| token.len() == 20)
+                        && data["given"] == CANARY_ENCODED
+                });
+                (!whole).then(|| "sim-secret lacks an entry".to_owned())
             }
             Self::Release { namespace, name, replicas } => {
                 let prefix = format!("helm/release/{namespace}/{name}/");

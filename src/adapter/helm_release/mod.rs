@@ -19,7 +19,7 @@ mod settings;
 pub(super) mod spec;
 mod steps;
 mod teardown;
-mod values;
+pub(super) mod values;
 
 use std::time::Duration;
 

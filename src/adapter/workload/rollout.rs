@@ -86,6 +86,7 @@ pub(super) fn rollout(object: &Json) -> Option<Rollout> {
         "APIService" => by_condition(object, "Available"),
         // Custom resources mostly tell by such a condition.
         _ if condition(object, "Ready").is_some() => by_condition(object, "Ready"),
+        _ if condition(object, "Available").is_some() => by_condition(object, "Available"),
         _ => return None,
     })
 }

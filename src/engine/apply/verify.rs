@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::super::event::Event;
 use super::super::read::{Sighting, Unreadable};
 use super::super::survey::{Settled, outputs};
-use super::{Applier, Ending, Failure, unreadable};
+use super::{Applier, Ending, Failure, unreadable, wrong};
 use crate::adapter::{Adapter, Blocker, Desired, Health, Live, Prior, Readiness, Rule, Standing};
 use crate::address::Address;
 use crate::diff::reached;
@@ -79,7 +79,7 @@ impl Applier {
         let before = self
             .prior(address)
             .filter(|prior| !prior.identity.is_same(&desired.identity))
-            .filter(|_| adapter.never_deleted().is_none());
+            .filter(|before| adapter.stays(before).is_none());
         let mut pauses = Pauses::new(&self.survey.gateway);
         let mut told = Vec::new();
         loop {
@@ -110,7 +110,10 @@ impl Applier {
                         if failure.is_none() {
                             found.changes.retain(|change| !is_remembered(adapter, &change.path));
                         }
-                        let ready = adapter.readiness(desired, object);
+                        let ready = match adapter.readiness(desired, object) {
+                            _ if seeded::is(Bug::ReadinessIgnored) => Readiness::Ready,
+                            ready => ready,
+                        };
                         let problem = match &object.health {
                             Health::Sound if found.is_equal() => match ready {
                                 Readiness::Ready => {
@@ -180,6 +183,20 @@ impl Applier {
         }
     }
 
+    /// Waits until what is only a question is answered well.
+    pub(super) async fn check(&self, address: &Address) -> (Ending, Map) {
+        let adapter = address.kind.adapter();
+        let desired = match self.declared(address) {
+            Some(Ok(desired)) => desired,
+            Some(Err(why)) => return (unreadable("check it", &wrong(why)), Map::new()),
+            None => return (Ending::Interrupted, Map::new()),
+        };
+        match self.verify(address, adapter, &desired, None).await {
+            (Ending::Applied, outputs) => (Ending::Unchanged, outputs),
+            other => other,
+        }
+    }
+
     /// A read proved that the object is as declared and ready.
     async fn proved(
         &self,
@@ -191,6 +208,11 @@ impl Applier {
         self.survey.cluster_is_there(address, &outputs);
         let record = self.record(address, desired.attributes.clone(), desired, &outputs, sighting);
         let record = Record { status: Status::Applied, ..record };
+        if address.kind.adapter().is_check() && self.prior(address).is_some() {
+            // Asked again, with the same answer: nothing to write down.
+            self.keeper.refresh(address, record).await;
+            return (Ending::Applied, outputs);
+        }
         match self.keeper.record(address, self.action(address), record).await {
             Ok(()) => (Ending::Applied, outputs),
             Err(_) => (Ending::Interrupted, outputs),

@@ -251,6 +251,21 @@ fn no_message_and_no_debug_form_shows_a_secret() {
 }
 
 #[test]
+fn the_environment_gives_what_nothing_else_does() {
+    let files = directory(&[("stack.yaml", STACK), ("roles.yaml", ROLES)]);
+    let from = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let environment = vec![from("token", "env-canary"), from("undeclared", "x")];
+    let inputs = VariableInputs { environment, ..inputs(GIVEN) };
+    let stack = load(files.path(), &inputs).unwrap();
+    assert_eq!(stack.variables.get("token").unwrap().reveal().unwrap(), "env-canary");
+    assert!(!format!("{stack:?}").contains("canary"));
+    let assignments =
+        inputs.assignments.iter().cloned().chain(["token=given".to_owned()]).collect();
+    let stack = load(files.path(), &VariableInputs { assignments, ..inputs }).unwrap();
+    assert_eq!(stack.variables.get("token").unwrap().reveal().unwrap(), "given");
+}
+
+#[test]
 fn problems_that_are_found_later_are_shown_in_the_manifest() {
     let stack = loaded(&[("stack.yaml", STACK), ("roles.yaml", ROLES)], GIVEN);
     let problem = |path: value::Path| Problem { path, summary: "wrong".into(), help: None };

@@ -35,6 +35,8 @@ fn what_exists_is_not_created_again_while_its_identity_is_not_known() {
             ignore: &[],
             made_anew: None,
             missing: None,
+            pending: false,
+            cleared: false,
             mode: Mode::Apply,
             ahead: true,
         })

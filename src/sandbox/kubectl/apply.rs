@@ -122,12 +122,45 @@ fn apply_server_side(
     let mut cluster = call.connect()?;
     let patch = Patch::Apply { object: document.object.clone(), force };
     match cluster.patch(&document.ty, &document.namespace, &document.name, &patch, options) {
+        Ok(Written { object, .. }) if !options.dry_run => {
+            let moved = migrated(&object, &options.manager);
+            let Some(moved) = moved else { return Ok(("serverside-applied", object)) };
+            // What client-side apply owned is applied by this manager from now
+            // on, so what it does not apply any more goes.
+            let bare = WriteOptions::by(&options.manager);
+            let ty = &document.ty;
+            cluster.update(ty, &document.namespace, moved, &bare)?;
+            let patch = Patch::Apply { object: document.object.clone(), force: true };
+            let Written { object, .. } =
+                cluster.patch(ty, &document.namespace, &document.name, &patch, options)?;
+            Ok(("serverside-applied", object))
+        }
         Ok(Written { object, .. }) => Ok(("serverside-applied", object)),
         Err(Status { reason: Reason::Conflict, message, .. }) => {
             Err(Failure::said(format!("{message}\n{CONFLICT_ADVICE}")))
         }
         Err(status) => Err(status.into()),
     }
+}
+
+/// The object with the fields of client-side apply given to a manager that
+/// applies; `None`: nobody has used client-side apply.
+fn migrated(object: &Value, manager: &str) -> Option<Value> {
+    let remembers = |entry: &Value| {
+        entry["operation"] == "Update"
+            && !entry["fieldsV1"]["f:metadata"]["f:annotations"][format!("f:{LAST_APPLIED}")]
+                .is_null()
+    };
+    let entries = object.pointer("/metadata/managedFields")?.as_array()?;
+    let (old, mut kept): (Vec<Value>, Vec<Value>) = entries.iter().cloned().partition(remembers);
+    let ours = kept.iter_mut().find(|one| one["operation"] == "Apply" && one["manager"] == manager);
+    let ours = ours.filter(|_| !old.is_empty())?;
+    for entry in &old {
+        crate::sandbox::merging::add(&mut ours["fieldsV1"], &entry["fieldsV1"]);
+    }
+    let mut moved = object.clone();
+    moved["metadata"]["managedFields"] = Value::Array(kept);
+    Some(moved)
 }
 
 /// `looking` is a comparison: what was applied is not remembered.

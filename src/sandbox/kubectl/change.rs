@@ -119,7 +119,7 @@ pub fn send(
 pub fn patch(call: &mut Call<'_>) -> Result<(), Failure> {
     let text = match (call.args.value("patch"), call.args.value("patch-file")) {
         (Some(text), _) if !text.is_empty() => text.to_owned(),
-        (_, Some("-")) => String::from_utf8_lossy(call.stdin).into_owned(),
+        (_, Some("-" | "/dev/stdin")) => String::from_utf8_lossy(call.stdin).into_owned(),
         (_, Some(path)) => {
             let bytes = call.files.read(path);
             let missing = |_| {

@@ -12,6 +12,7 @@ mod delete;
 mod describe;
 mod get;
 mod output;
+mod resources;
 mod rollout;
 mod seed;
 pub mod table;
@@ -399,6 +400,7 @@ const WRITE: &[Flag] =
 const COMMANDS: &[Command] = &[
     command("get", &[SELECT, PRINT, get::FLAGS], get::get),
     command("version", &[PRINT, get::VERSION_FLAGS], get::version),
+    command("api-resources", &[resources::FLAGS], resources::api_resources),
     command("describe", &[SELECT, describe::FLAGS], describe::describe),
     command("apply", &[SELECT, PRINT, WRITE, apply::APPLY_FLAGS], apply::apply),
     command("create", &[SELECT, PRINT, WRITE, create::FLAGS], create::create),

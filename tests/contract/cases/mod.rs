@@ -6,6 +6,7 @@ mod eks;
 mod failures;
 mod helm;
 mod iam;
+mod kubernetes;
 mod phase;
 mod plans;
 mod preflight;
@@ -26,6 +27,7 @@ pub fn all() -> Vec<Case> {
         failures::CASES,
         preflight::CASES,
         scripts::CASES,
+        kubernetes::CASES,
     ]
     .into_iter()
     .flatten()
@@ -44,7 +46,8 @@ fn only_reads(argv: &str) -> bool {
         | ["helm", "get", "metadata" | "manifest" | "values", ..]
         | ["helm", "show", "chart", ..]
         | ["helm", "registry", "login", ..]
-        | ["kubectl", "get" | "version", ..] => true,
+        | ["kubectl", "get" | "version" | "api-resources", ..] => true,
+        ["kubectl", "apply", ..] => argv.contains(" --dry-run=server "),
         // `aws --version`.
         ["aws"] | ["aws", "iam", "simulate-principal-policy", ..] => true,
         [

@@ -153,7 +153,7 @@ fn read_with(
                 assert!(left.is_empty(), "{left:?} was not asked");
                 return (asked, Ok(live));
             }
-            Ok(Reading::Missing(why)) => panic!("a release is not looked up: {why:?}"),
+            Ok(Reading::Missing(why)) => return (asked, Err(why.message)),
             Ok(Reading::Ask(commands)) => {
                 assert!(!commands.is_empty());
                 for command in commands {

@@ -20,6 +20,8 @@ mod scheduler;
 mod stateful_set;
 mod wish;
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use super::managed::{self, Writer};
@@ -197,6 +199,7 @@ impl<'a> Control<'a> {
             return;
         }
         let mut left: Vec<(String, usize)> = Vec::new();
+        let mut held: BTreeMap<String, usize> = BTreeMap::new();
         let custom = self
             .world
             .scan(&store::type_prefix("apiextensions.k8s.io", "customresourcedefinitions"));
@@ -207,6 +210,12 @@ impl<'a> Control<'a> {
                 self.world.scan(&prefix).filter_map(|(key, _)| Key::parse(key)).collect();
             for key in keys {
                 self.delete(&key);
+            }
+            for (_, object) in self.world.scan(&prefix) {
+                let finalizers = object.pointer("/metadata/finalizers").and_then(Value::as_array);
+                for finalizer in finalizers.into_iter().flatten().filter_map(Value::as_str) {
+                    *held.entry(finalizer.to_owned()).or_default() += 1;
+                }
             }
             let count = self.world.scan(&prefix).count();
             if count > 0 {
@@ -227,6 +236,20 @@ impl<'a> Control<'a> {
             "message": format!("Some resources are remaining: {}", texts.join(", ")),
         });
         store::set_condition(&mut object, condition, &now);
+        if !held.is_empty() {
+            let texts: Vec<String> =
+                held.iter().map(|(f, n)| format!("{f} in {n} resource instances")).collect();
+            let condition = json!({
+                "type": "NamespaceFinalizersRemaining",
+                "status": "True",
+                "reason": "SomeFinalizersRemain",
+                "message": format!(
+                    "Some content in the namespace has finalizers remaining: {}",
+                    texts.join(", ")
+                ),
+            });
+            store::set_condition(&mut object, condition, &now);
+        }
         self.put(key, object);
     }
 
