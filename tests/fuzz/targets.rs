@@ -153,6 +153,16 @@ fn subjects() -> Vec<(Kind, serde_json::Value)> {
                     "read": {"script": "true"}, "apply": {"script": "true"},
                     "outputs": ["a"], "expect": {"b": 1},
                 }),
+                "Namespace" => serde_json::json!({"name": "lake", "labels": {"a": "b"}}),
+                "KubernetesObject" => serde_json::json!({"manifest": {
+                    "apiVersion": "v1", "kind": "ConfigMap", "data": {"a": "b"},
+                    "metadata": {"name": "x", "namespace": "default"},
+                }}),
+                "KubernetesSecret" => serde_json::json!({
+                    "namespace": "default",
+                    "data": {"a": {"generate": {"length": 15}}, "b": {"value": "x"}},
+                }),
+                "Readiness" => serde_json::json!({"namespace": "lake"}),
                 other => panic!("{other} needs a spec here"),
             };
             (*kind, spec)
