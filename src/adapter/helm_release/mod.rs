@@ -63,6 +63,7 @@ impl Adapter for HelmRelease {
             ("version", "the version of its chart"),
             ("revision", "the number of its last revision"),
             ("appVersion", "the version of what the chart installs, as the chart says"),
+            ("loadBalancer", "the host name of the load balancer that it got, where it got one"),
             ("nodePools", "the node pools of Karpenter that it holds, where it holds any"),
         ]
     }

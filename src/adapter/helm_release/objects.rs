@@ -131,6 +131,15 @@ impl Objects {
         pools.filter_map(|one| one["metadata"]["name"].as_str().map(Value::from)).collect()
     }
 
+    /// The host name of the load balancer that an ingress or a service of the
+    /// release got, if one has.
+    pub fn load_balancer(&self) -> Option<&str> {
+        self.live.iter().find_map(|one| {
+            let told = &one["status"]["loadBalancer"]["ingress"][0];
+            told["hostname"].as_str().or(told["ip"].as_str())
+        })
+    }
+
     /// Why the release's deployment does no work, where it does none at all.
     pub fn dead_controller(&self) -> Option<String> {
         let name = |one: &Json| one["metadata"]["name"].as_str().unwrap_or("?").to_owned();

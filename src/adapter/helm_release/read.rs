@@ -329,6 +329,9 @@ impl Found {
             ]),
             ..Object::default()
         };
+        if let Some(host) = objects.load_balancer() {
+            object.outputs.insert("loadBalancer".into(), host.into());
+        }
         let pools = objects.node_pools();
         if !pools.is_empty() {
             object.outputs.insert(POOLS.into(), Value::List(pools));

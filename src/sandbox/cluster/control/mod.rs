@@ -10,6 +10,7 @@ mod budget;
 mod daemon_set;
 mod deployment;
 mod events;
+mod ingress;
 mod job;
 mod karpenter;
 mod kubelet;
@@ -82,7 +83,11 @@ impl<'a> Control<'a> {
             ("", "nodes") => self.node(key),
             ("", "namespaces") => self.namespace(key),
             ("", "persistentvolumeclaims") => self.claim(key),
-            ("apps", "deployments") => self.deployment(key),
+            ("apps", "deployments") => {
+                self.deployment(key);
+                self.perhaps_balances(key);
+            }
+            ("networking.k8s.io", "ingresses") => self.ingress(key),
             ("apps", "replicasets") => self.replica_set(key),
             ("apps", "statefulsets") => self.stateful_set(key),
             ("apps", "daemonsets") => self.daemon_set(key),
