@@ -50,6 +50,36 @@ spec:
       scope: {type: cluster}
 "#;
 
+/// A bucket, a network and a record.
+const DATA: &str = r#"
+apiVersion: lkh/v1
+kind: S3Bucket
+metadata: {name: lake}
+spec: {bucket: lake-of-tests, expireDays: 3, tags: {team: lake}}
+---
+apiVersion: lkh/v1
+kind: CloudFormationStack
+metadata: {name: network}
+spec:
+  stackName: network
+  template: {Resources: {Vpc: {Type: AWS::EC2::VPC, Properties: {CidrBlock: 10.0.0.0/16}}}}
+---
+apiVersion: lkh/v1
+kind: Route53Zone
+metadata: {name: main}
+external: true
+spec: {domainName: lake.example.com}
+---
+apiVersion: lkh/v1
+kind: Route53Record
+metadata: {name: lake}
+spec:
+  zoneId: ${Route53Zone.main.zoneId}
+  name: lake.example.com
+  type: CNAME
+  values: [elsewhere.example.net]
+"#;
+
 /// What the sandbox answers.
 fn answer(sandbox: &Sandbox, at: &Path, command: &Command) -> Answer {
     let stdin = command.stdin.as_ref().map(|document| match document.reveal().unwrap() {
@@ -76,6 +106,7 @@ fn read(
     for _ in 0..12 {
         match adapter.read(subject, &answers)? {
             Reading::Live(live) => return Ok(live),
+            Reading::Missing(_) => return Ok(Live::Absent),
             Reading::Ask(commands) => {
                 for command in commands {
                     let answer = ask(&command);
@@ -101,6 +132,14 @@ fn list_of(command: &Command, answer: &Json) -> Option<&'static str> {
         (Tool::Aws, "list-associated-access-policies") => "associatedAccessPolicies",
         (Tool::Aws, "describe-tags") => "Tags",
         (Tool::Aws, "describe-subnets") => "Subnets",
+        (Tool::Aws, "describe-stacks") => "Stacks",
+        (Tool::Aws, "get-bucket-lifecycle-configuration") => "Rules",
+        (Tool::Aws, "get-bucket-tagging") => "TagSet",
+        (Tool::Aws, "list-certificates") => "CertificateSummaryList",
+        (Tool::Aws, "list-hosted-zones") => "HostedZones",
+        (Tool::Aws, "list-resource-record-sets") => "ResourceRecordSets",
+        // Read page by page, and an empty one has no list.
+        (Tool::Aws, "list-object-versions") => return None,
         (Tool::Kubectl, _) if answer["items"].is_array() => "items",
         (Tool::Aws, other) if other.starts_with("list-") => panic!("{other} has no line here"),
         _ => return None,
@@ -154,6 +193,7 @@ fn no_part_of_a_list_is_taken_for_the_whole() {
     let stack = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cli/stack");
     let account = Account::with(&stack);
     account.write("people.yaml", PEOPLE);
+    account.write("data.yaml", DATA);
     assert!(account.apply().is_good());
     let sandbox = account.sandbox();
     let manifests = account.manifests();
@@ -164,9 +204,15 @@ fn no_part_of_a_list_is_taken_for_the_whole() {
         .iter()
         .map(|(address, record)| (address.kind, record.applied.as_ref().clone()))
         .collect();
-    // The cluster is external, so no state holds it.
-    let cluster = lkh::adapter::Identity::new([("name", "testskillcluster".into())]);
-    subjects.push((Kind::EksCluster, Prior { identity: cluster, ..Prior::default() }));
+    // What is external, no state holds.
+    for (kind, key, name) in [
+        (Kind::EksCluster, "name", "testskillcluster"),
+        (Kind::AcmCertificate, "domainName", "lake.k8.example.com"),
+        (Kind::Route53Zone, "domainName", "lake.example.com"),
+    ] {
+        let identity = lkh::adapter::Identity::new([(key, name.into())]);
+        subjects.push((kind, Prior { identity, ..Prior::default() }));
+    }
     let kinds: BTreeSet<Kind> = subjects.iter().map(|(kind, _)| *kind).collect();
     assert_eq!(kinds, Kind::ALL.iter().copied().collect(), "every kind is tried");
 

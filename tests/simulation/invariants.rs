@@ -73,7 +73,14 @@ fn naturals(kind: Kind, prior: &Prior) -> Vec<String> {
                 })
                 .collect()
         }
-        Kind::EksCluster | Kind::ServiceLinkedRole => Vec::new(),
+        // Read only, never deleted, or declared by no stack of the simulation.
+        Kind::EksCluster
+        | Kind::ServiceLinkedRole
+        | Kind::S3Bucket
+        | Kind::CloudFormationStack
+        | Kind::AcmCertificate
+        | Kind::Route53Zone
+        | Kind::Route53Record => Vec::new(),
     }
 }
 
