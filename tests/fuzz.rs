@@ -260,6 +260,18 @@ fn subjects() -> Vec<(Kind, serde_json::Value)> {
                     "namespace": "kube-system", "releaseName": "karpenter", "chart": "./x",
                     "values": {"a": 1},
                 }),
+                "S3Bucket" => serde_json::json!({
+                    "bucket": "lake-1", "expireDays": 3, "tags": {"a": "b"}, "versioning": true,
+                }),
+                "CloudFormationStack" => serde_json::json!({
+                    "stackName": "x", "template": {"Resources": {"A": {"Type": "AWS::EC2::VPC"}}},
+                }),
+                "AcmCertificate" | "Route53Zone" => {
+                    serde_json::json!({"domainName": "a.example.com"})
+                }
+                "Route53Record" => serde_json::json!({
+                    "zoneId": "Z1", "name": "a.example.com", "type": "CNAME", "values": ["b.org"],
+                }),
                 other => panic!("{other} needs a spec here"),
             };
             (*kind, spec)
@@ -276,7 +288,10 @@ fn answers_of_the_tools() {
                 name: "x".into(),
                 account: Some("111122223333".into()),
                 region: "us-east-2".into(),
-                external: kind == Kind::EksCluster,
+                external: matches!(
+                    kind,
+                    Kind::EksCluster | Kind::AcmCertificate | Kind::Route53Zone
+                ),
             };
             let desired = kind.adapter().desired(&Value::from_json(&spec), &context);
             (kind, desired.unwrap_or_else(|problems| panic!("{kind}: {problems:?}")))
@@ -304,7 +319,7 @@ fn answers_of_the_tools() {
                                 answers.insert(&command, answer);
                             }
                         }
-                        Ok(Reading::Live(_)) | Err(_) => break,
+                        Ok(Reading::Live(_) | Reading::Missing(_)) | Err(_) => break,
                     }
                     assert!(round < 11, "{kind} asks for ever");
                 }

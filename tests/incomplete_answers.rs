@@ -51,7 +51,7 @@ spec:
 "#;
 
 /// A bucket, a network and a record.
-const DATA: &str = r#"
+const DATA: &str = r"
 apiVersion: lkh/v1
 kind: S3Bucket
 metadata: {name: lake}
@@ -78,7 +78,7 @@ spec:
   name: lake.example.com
   type: CNAME
   values: [elsewhere.example.net]
-"#;
+";
 
 /// What the sandbox answers.
 fn answer(sandbox: &Sandbox, at: &Path, command: &Command) -> Answer {

@@ -15,7 +15,7 @@ use crate::command::{Answer, Command, Tool};
 use crate::value::{Map, Value};
 
 /// How many pages of objects are read before a bucket is emptied.
-const MAX_PAGES: usize = 10;
+const MAX_PAGES: usize = 9;
 
 fn command(operation: &str, name: &str) -> Command {
     Command::read(Tool::Aws, &["s3api", operation]).flag("--bucket", name)
