@@ -74,8 +74,53 @@ metadata: {name: system}
 spec: {namespace: kube-system, workloads: [Deployment/coredns]}
 ";
 
+/// Data and names.
+const DATA: &str = r#"
+apiVersion: lkh/v1
+kind: S3Bucket
+metadata: {name: lake}
+spec: {bucket: lake-of-the-test, forceDestroy: true}
+---
+apiVersion: lkh/v1
+kind: CloudFormationStack
+metadata: {name: network}
+spec:
+  stackName: network
+  template:
+    Resources: {Vpc: {Type: "AWS::EC2::VPC", Properties: {CidrBlock: 10.9.0.0/16}}}
+---
+apiVersion: lkh/v1
+kind: AcmCertificate
+metadata: {name: site}
+external: true
+spec: {domainName: example.com}
+---
+apiVersion: lkh/v1
+kind: Route53Zone
+metadata: {name: site}
+external: true
+spec: {domainName: example.com}
+---
+apiVersion: lkh/v1
+kind: Route53Record
+metadata: {name: site}
+spec:
+  zoneId: ${Route53Zone.site.zoneId}
+  name: lake.example.com
+  type: CNAME
+  values: [a.example.com]
+"#;
+
 /// Kinds that ask for one object, and for no list.
-const WITHOUT_LISTS: &[Kind] = &[Kind::KubernetesObject, Kind::KubernetesSecret];
+const WITHOUT_LISTS: &[Kind] = &[
+    Kind::CloudFormationStack,
+    Kind::EksAddon,
+    Kind::EksNodegroup,
+    Kind::KubernetesObject,
+    Kind::KubernetesSecret,
+    Kind::S3Bucket,
+    Kind::Script,
+];
 
 /// What the sandbox answers.
 fn answer(sandbox: &Sandbox, at: &Path, command: &Command) -> Answer {
@@ -130,6 +175,11 @@ fn list_of(command: &Command, answer: &Json) -> Option<&'static str> {
         (Tool::Aws, "list-associated-access-policies") => "associatedAccessPolicies",
         (Tool::Aws, "describe-tags") => "Tags",
         (Tool::Aws, "describe-subnets") => "Subnets",
+        (Tool::Aws, "list-certificates") => "CertificateSummaryList",
+        (Tool::Aws, "list-hosted-zones") => "HostedZones",
+        (Tool::Aws, "list-resource-record-sets") => "ResourceRecordSets",
+        // S3 itself refuses to delete a bucket that is not empty.
+        (Tool::Aws, "list-object-versions") => return None,
         (Tool::Kubectl, _) if answer["items"].is_array() => "items",
         (Tool::Aws, other) if other.starts_with("list-") => panic!("{other} has no line here"),
         _ => return None,
@@ -184,6 +234,7 @@ fn no_part_of_a_list_is_taken_for_the_whole() {
     let account = Account::with(&stack);
     account.write("people.yaml", PEOPLE);
     account.write("inside.yaml", CLUSTER);
+    account.write("data.yaml", DATA);
     assert!(account.apply().is_good());
     let sandbox = account.sandbox();
     let manifests = account.manifests();
@@ -197,6 +248,10 @@ fn no_part_of_a_list_is_taken_for_the_whole() {
     // The cluster is external, so no state holds it.
     let cluster = lkh::adapter::Identity::new([("name", "testskillcluster".into())]);
     subjects.push((Kind::EksCluster, Prior { identity: cluster, ..Prior::default() }));
+    for kind in [Kind::AcmCertificate, Kind::Route53Zone] {
+        let identity = lkh::adapter::Identity::new([("domainName", "example.com".into())]);
+        subjects.push((kind, Prior { identity, ..Prior::default() }));
+    }
     for (kind, part, name) in [
         (Kind::EksNodegroup, "nodegroupName", "standardworkers"),
         (Kind::EksAddon, "addonName", "coredns"),

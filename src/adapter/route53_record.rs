@@ -84,20 +84,23 @@ enum RecordType {
     /// IPv4 addresses, or an alias.
     A,
     /// IPv6 addresses, or an alias.
-    AAAA,
+    #[serde(rename = "AAAA")]
+    Aaaa,
     /// Another name for a host.
-    CNAME,
+    #[serde(rename = "CNAME")]
+    Cname,
     /// Texts, each in quotes.
-    TXT,
+    #[serde(rename = "TXT")]
+    Txt,
 }
 
 impl RecordType {
     fn as_str(self) -> &'static str {
         match self {
             Self::A => "A",
-            Self::AAAA => "AAAA",
-            Self::CNAME => "CNAME",
-            Self::TXT => "TXT",
+            Self::Aaaa => "AAAA",
+            Self::Cname => "CNAME",
+            Self::Txt => "TXT",
         }
     }
 }
@@ -214,17 +217,17 @@ fn check(spec: &RecordSpec, problems: &mut Vec<Problem>) {
         (Some(_), []) | (None, [_, ..]) => {}
     }
     let path = Path::new(VALUES);
-    if spec.r#type == RecordType::CNAME && values.len() > 1 {
+    if spec.r#type == RecordType::Cname && values.len() > 1 {
         problems.push(problem(path.clone(), "a CNAME has one value", "keep one of them"));
     }
     for (index, value) in values.iter().enumerate().filter(|(_, value)| !is_unknown_text(value)) {
         let (good, help) = match spec.r#type {
             RecordType::A => (value.parse::<std::net::Ipv4Addr>().is_ok(), "write an IPv4 address"),
-            RecordType::AAAA => {
+            RecordType::Aaaa => {
                 (value.parse::<std::net::Ipv6Addr>().is_ok(), "write an IPv6 address")
             }
-            RecordType::CNAME => (domain::is_domain(value, false), "write a host name"),
-            RecordType::TXT => (
+            RecordType::Cname => (domain::is_domain(value, false), "write a host name"),
+            RecordType::Txt => (
                 value.len() >= 2 && value.starts_with('"') && value.ends_with('"'),
                 "put it in quotes: '\"text\"'",
             ),
@@ -245,7 +248,7 @@ fn check(spec: &RecordSpec, problems: &mut Vec<Problem>) {
                 "",
             ));
         }
-        if matches!(spec.r#type, RecordType::CNAME | RecordType::TXT) {
+        if matches!(spec.r#type, RecordType::Cname | RecordType::Txt) {
             problems.push(problem(
                 Path::new(TYPE),
                 "an alias to a load balancer has type A or AAAA",

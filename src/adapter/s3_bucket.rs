@@ -210,7 +210,7 @@ impl Adapter for S3Bucket {
     fn steps(&self, operation: &Operation<'_>) -> Result<Vec<Step>, Vec<Blocker>> {
         match operation.object.and_then(not_ours) {
             Some(blocker) => Err(vec![blocker]),
-            None => steps::steps(operation),
+            None => Ok(steps::steps(operation)),
         }
     }
 
@@ -259,11 +259,11 @@ fn check(spec: &S3BucketSpec, problems: &mut Vec<Problem>) {
 
 /// Checks a name by the rules of S3 for general purpose buckets.
 fn check_name(name: &str, problems: &mut Vec<Problem>) {
+    const PREFIXES: [&str; 3] = ["xn--", "sthree-", "amzn-s3-demo-"];
+    const SUFFIXES: [&str; 5] = ["-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3"];
     if is_unknown_text(name) {
         return;
     }
-    const PREFIXES: [&str; 3] = ["xn--", "sthree-", "amzn-s3-demo-"];
-    const SUFFIXES: [&str; 5] = ["-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3"];
     let end =
         |c: Option<char>| c.is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
     let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '.';

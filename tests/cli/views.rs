@@ -103,7 +103,7 @@ fn a_kind_is_explained() {
     insta::assert_snapshot!(environment.run("explain IamRoles"), @r"
     $ lkh explain IamRoles
     --- stderr
-    error: `IamRoles` is not a kind; the kinds are EksCluster, Ec2Tags, IamRole, IamPolicy, EksAccessEntry, ServiceLinkedRole, PodIdentityAssociation, HelmRelease, Script
+    error: `IamRoles` is not a kind; the kinds are EksCluster, Ec2Tags, IamRole, IamPolicy, EksAccessEntry, ServiceLinkedRole, PodIdentityAssociation, EksNodegroup, EksAddon, HelmRelease, S3Bucket, CloudFormationStack, AcmCertificate, Route53Zone, Route53Record, Namespace, KubernetesObject, KubernetesSecret, Readiness, Script
     --- exit code 1
     ");
 }

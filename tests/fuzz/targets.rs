@@ -149,6 +149,20 @@ fn subjects() -> Vec<(Kind, serde_json::Value)> {
                     "namespace": "kube-system", "releaseName": "karpenter", "chart": "./x",
                     "values": {"a": 1},
                 }),
+                "S3Bucket" => serde_json::json!({"bucket": "lake-data", "expireDays": 3}),
+                "CloudFormationStack" => serde_json::json!({
+                    "stackName": "net", "template": {"Resources": {
+                        "Vpc": {"Type": "AWS::EC2::VPC", "Properties": {"CidrBlock": "10.0.0.0/16"}},
+                    }},
+                    "outputs": ["VpcId"],
+                }),
+                "AcmCertificate" | "Route53Zone" => {
+                    serde_json::json!({"domainName": "lake.example.com"})
+                }
+                "Route53Record" => serde_json::json!({
+                    "zoneId": "Z0123456789ABCDEFGHIJ", "name": "lake.example.com",
+                    "type": "CNAME", "values": ["a.example.com"],
+                }),
                 "Script" => serde_json::json!({
                     "read": {"script": "true"}, "apply": {"script": "true"},
                     "outputs": ["a"], "expect": {"b": 1},
@@ -178,7 +192,10 @@ pub fn answers_of_the_tools() -> impl Fn(&[u8]) {
                 name: "x".into(),
                 account: Some("111122223333".into()),
                 region: "us-east-2".into(),
-                external: kind == Kind::EksCluster,
+                external: matches!(
+                    kind,
+                    Kind::EksCluster | Kind::AcmCertificate | Kind::Route53Zone
+                ),
                 ..Context::default()
             };
             let desired = kind.adapter().desired(&Value::from_json(&spec), &context);

@@ -56,6 +56,8 @@ struct Story {
     excused: BTreeSet<String>,
     /// Whether a state was lost.
     lost: bool,
+    /// Whether others changed something so lately that a read may not show it.
+    unseen: bool,
 }
 
 /// Tells the story of a seed. `folder` is for its manifests.
@@ -73,6 +75,7 @@ pub fn tell(seed: u64, world: &World, folder: &Path) -> Told {
         durable: Durable::default(),
         excused: BTreeSet::new(),
         lost: false,
+        unseen: false,
     };
     story.rounds();
     let inner = sim.lock();
@@ -172,6 +175,7 @@ impl Story {
     }
 
     fn wait(&mut self, seconds: u64) {
+        self.unseen = false;
         let mut inner = self.sim.lock();
         inner.weather = Weather::calm();
         inner.pass(Duration::from_secs(seconds));
@@ -229,7 +233,9 @@ impl Story {
         self.check();
         let mut inner = self.sim.lock();
         let Ended::Applied { code, .. } = ended else { return None };
-        if code == 0 && !inner.approved.touched {
+        // What others did a moment ago need not show in a read yet.
+        self.unseen |= inner.approved.touched;
+        if code == 0 && !self.unseen {
             let mode = inner.approved.plan.as_ref().map(|plan| plan.mode);
             match mode {
                 Some(Mode::Apply) => invariants::honest_exit(&mut inner, &self.model.expected()),

@@ -16,7 +16,8 @@ fn arn(id: &str) -> String {
     format!("arn:aws:acm:us-east-2:111122223333:certificate/{id}")
 }
 
-fn summary(id: &str, names: &[&str], status: &str, issued: Json) -> Json {
+fn summary(id: &str, names: &[&str], status: &str, issued: impl Into<Json>) -> Json {
+    let issued = issued.into();
     json!({
         "CertificateArn": arn(id),
         "DomainName": names[0],

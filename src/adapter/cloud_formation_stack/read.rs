@@ -55,7 +55,7 @@ pub(super) fn read(subject: &Subject<'_>, answers: &Answers) -> Result<Reading, 
         let Some(answer) = questions.ask(events.clone()) else { return Ok(questions.asking()) };
         cause = status::cause(&list(&events, answer, "StackEvents")?, name, &status);
         if cause.is_empty() {
-            cause = text(stack, "/StackStatusReason").unwrap_or("").to_owned();
+            text(stack, "/StackStatusReason").unwrap_or("").clone_into(&mut cause);
         }
     }
 

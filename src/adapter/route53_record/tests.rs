@@ -19,7 +19,8 @@ fn desired(spec: &Json) -> Result<Desired, Vec<Problem>> {
     Route53Record.desired(&value(spec), &Context::default())
 }
 
-fn sets(sets: Json) -> crate::command::Answer {
+fn sets(sets: impl Into<Json>) -> crate::command::Answer {
+    let sets = sets.into();
     ok(&json!({ "ResourceRecordSets": sets }))
 }
 

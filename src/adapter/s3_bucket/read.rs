@@ -15,7 +15,7 @@ use crate::command::{Answer, Command, Tool};
 use crate::value::{Map, Value};
 
 /// How many pages of objects are read before a bucket is emptied.
-const MAX_PAGES: usize = 10;
+const MAX_PAGES: usize = 9;
 
 fn command(operation: &str, name: &str) -> Command {
     Command::read(Tool::Aws, &["s3api", operation]).flag("--bucket", name)
@@ -105,24 +105,48 @@ fn location(questions: &mut Questions<'_>, name: &str) -> Result<Option<String>,
     }))
 }
 
-/// Asks for one part of a bucket. The outer `None`: it must be asked; the inner
-/// one: the bucket has none, by one of these errors.
+/// One part of a bucket's configuration.
+enum Part {
+    /// It must be asked first.
+    NotAsked,
+    /// The bucket has none.
+    None,
+    /// This is it.
+    Told(Json),
+}
+
+/// Asks for one part of a bucket, which says by one of these errors that it has
+/// none.
 fn part(
     questions: &mut Questions<'_>,
     operation: &str,
     name: &str,
     absent: &[&str],
-) -> Result<Option<Option<Json>>, ReadError> {
+) -> Result<Part, ReadError> {
     let get = command(operation, name);
-    let Some(answer) = questions.ask(get.clone()) else { return Ok(None) };
+    let Some(answer) = questions.ask(get.clone()) else { return Ok(Part::NotAsked) };
     if absent.iter().any(|code| answer.is_service_error(code)) {
-        return Ok(Some(None));
+        return Ok(Part::None);
     }
     // Versioning that was never switched on answers nothing at all.
     if answer.succeeded() && answer.stdout.trim().is_empty() {
-        return Ok(Some(None));
+        return Ok(Part::None);
     }
-    iam::whole(&get, answer).map(|json| Some(Some(json)))
+    let whole = iam::whole(&get, answer)?;
+    // What is put back as a whole must have been read as a whole.
+    if let Some(member) = list_in(operation) {
+        Source { command: &get, answer }.list(&whole, member)?;
+    }
+    Ok(Part::Told(whole))
+}
+
+/// The member of an answer that is a list, where there is one.
+fn list_in(operation: &str) -> Option<&'static str> {
+    match operation {
+        "get-bucket-lifecycle-configuration" => Some("Rules"),
+        "get-bucket-tagging" => Some("TagSet"),
+        _ => None,
+    }
 }
 
 /// What the manifest declares, or declared when it was last applied.
@@ -144,9 +168,13 @@ fn parts(
     let (mut attributes, mut facts) = (Map::new(), Map::new());
     let mut missing = false;
     let mut ask = |operation: &str, absent: &[&str]| {
-        part(questions, operation, name, absent).map(|told| {
-            missing |= told.is_none();
-            told.flatten()
+        part(questions, operation, name, absent).map(|told| match told {
+            Part::Told(json) => Some(json),
+            Part::None => None,
+            Part::NotAsked => {
+                missing = true;
+                None
+            }
         })
     };
     if declared(PUBLIC_ACCESS_BLOCK).is_some()
@@ -256,9 +284,13 @@ fn content(
         let Some(answer) = questions.ask(list.clone()) else { return Ok(None) };
         let whole = page_of(&list, answer)?;
         for kind in ["Versions", "DeleteMarkers"] {
-            let listed = whole.get(kind).and_then(Json::as_array);
-            for version in listed.into_iter().flatten() {
-                let source = Source { command: &list, answer };
+            let source = Source { command: &list, answer };
+            // S3 leaves out an empty list.
+            let listed = match whole.get(kind) {
+                None | Some(Json::Null) => &[][..],
+                Some(_) => source.list(&whole, kind)?,
+            };
+            for version in listed {
                 found.push(Value::Map(iam::map([
                     ("Key", source.text(version, "Key")?.into()),
                     ("VersionId", source.text(version, "VersionId")?.into()),

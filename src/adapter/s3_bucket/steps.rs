@@ -12,14 +12,14 @@ use crate::value::{Map, Value};
 /// The most objects that S3 deletes in one call.
 const MOST_OBJECTS: usize = 1000;
 
-pub(super) fn steps(operation: &Operation<'_>) -> Result<Vec<Step>, Vec<Blocker>> {
+pub(super) fn steps(operation: &Operation<'_>) -> Vec<Step> {
     let bucket = Bucket { name: iam::part(operation.identity, BUCKET) };
     match (operation.verb, operation.desired) {
-        (Verb::Delete, _) => Ok(bucket.delete(operation.object)),
-        (Verb::Create, Some(desired)) => Ok(bucket.create(desired)),
-        (Verb::Update | Verb::Repair, Some(desired)) => Ok(bucket.update(operation, desired)),
+        (Verb::Delete, _) => bucket.delete(operation.object),
+        (Verb::Create, Some(desired)) => bucket.create(desired),
+        (Verb::Update | Verb::Repair, Some(desired)) => bucket.update(operation, desired),
         // Only a delete comes without a desired value.
-        (Verb::Create | Verb::Update | Verb::Repair, None) => Ok(Vec::new()),
+        (Verb::Create | Verb::Update | Verb::Repair, None) => Vec::new(),
     }
 }
 

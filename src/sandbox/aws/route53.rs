@@ -211,6 +211,7 @@ fn get(call: &mut Call<'_>) -> Result<Answer, Fault> {
     })))
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "every operation has this signature")]
 fn list(call: &mut Call<'_>) -> Result<Answer, Fault> {
     let zones: Vec<Value> =
         call.world.scan("route53/zone/").map(|(_, zone)| zone.clone()).collect();
@@ -241,7 +242,7 @@ fn change(call: &mut Call<'_>) -> Result<Answer, Fault> {
     Ok(Answer::Body(json!({ "ChangeInfo": info })))
 }
 
-fn refused(message: String) -> Fault {
+fn refused(message: &str) -> Fault {
     fault("InvalidChangeBatch", format!("[{message}]"))
 }
 
@@ -254,20 +255,22 @@ fn one(world: &mut World, id: &str, zone: &str, change: &Value) -> Result<(), Fa
         alias["DNSName"] = Value::from(normal(alias["DNSName"].as_str().unwrap_or_default()));
     }
     if name != zone && !name.ends_with(&format!(".{zone}")) {
-        return Err(refused(format!("RRSet with DNS name {name} is not permitted in zone {zone}")));
+        return Err(refused(&format!(
+            "RRSet with DNS name {name} is not permitted in zone {zone}"
+        )));
     }
     let key = record_key(id, &name, &kind);
     let there = world.get(&key).cloned();
     let told = format!("resource record set [name='{name}', type='{kind}']");
     match (change["Action"].as_str().unwrap_or_default(), there) {
         ("CREATE", Some(_)) => {
-            return Err(refused(format!("Tried to create {told} but it already exists")));
+            return Err(refused(&format!("Tried to create {told} but it already exists")));
         }
         ("DELETE", None) => {
-            return Err(refused(format!("Tried to delete {told} but it was not found")));
+            return Err(refused(&format!("Tried to delete {told} but it was not found")));
         }
         ("DELETE", Some(there)) if there != set => {
-            return Err(refused(format!(
+            return Err(refused(&format!(
                 "Tried to delete {told} but the values provided do not match the current values"
             )));
         }
@@ -284,7 +287,7 @@ fn one(world: &mut World, id: &str, zone: &str, change: &Value) -> Result<(), Fa
         .filter(|other| *other != kind)
         .any(|other| kind == "CNAME" || other == "CNAME");
     if conflicts {
-        return Err(refused(format!(
+        return Err(refused(&format!(
             "RRSet of type {kind} with DNS name {name} is not permitted as it conflicts with other \
              records with the same DNS name in zone {zone}"
         )));

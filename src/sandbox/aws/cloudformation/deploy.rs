@@ -98,10 +98,10 @@ fn carry_out(world: &mut World, stack: &mut Value, change: &Change<'_>) -> Resul
                 continue;
             }
             // What it replaces goes first where there may be but one.
-            if !resources::may_be_two(&kind) {
-                place.remove(world, old).map_err(failed)?;
-            } else {
+            if resources::may_be_two(&kind) {
                 replaced.push((id.clone(), old.clone()));
+            } else {
+                place.remove(world, old).map_err(failed)?;
             }
         }
         let verb = if old.is_some() { "UPDATE" } else { "CREATE" };

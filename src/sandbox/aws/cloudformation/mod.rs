@@ -217,8 +217,8 @@ fn create(call: &mut Call<'_>) -> Result<Answer, Fault> {
     let change = Change { region: call.region, verb: "CREATE", template: &template };
     let becomes = match apply_change(call.world, &mut stack, &change) {
         Ok(()) => "CREATE_COMPLETE",
-        Err(_) if on_failure == "DO_NOTHING" => "CREATE_FAILED",
-        Err(_) => {
+        Err(()) if on_failure == "DO_NOTHING" => "CREATE_FAILED",
+        Err(()) => {
             event_of_stack(call.world, &mut stack, "ROLLBACK_IN_PROGRESS", "");
             if on_failure == "DELETE" { "DELETE_COMPLETE" } else { "ROLLBACK_COMPLETE" }
         }
@@ -344,7 +344,7 @@ pub fn wait(world: &mut World, args: &[String], stdin: &[u8]) -> Option<Output> 
     let mut said = String::new();
     for _ in 0..3 {
         let answer = super::run(world, &read, stdin);
-        said = String::from_utf8_lossy(&answer.stderr).trim().to_owned();
+        String::from_utf8_lossy(&answer.stderr).trim().clone_into(&mut said);
         if said.contains("does not exist") && *good == "DELETE_COMPLETE" {
             return Some(Output::default());
         }

@@ -368,7 +368,7 @@ impl Scope<'_> {
                 continue;
             };
             if let Some(literal) = name.strip_prefix('!') {
-                whole.push_str(&format!("${{{literal}}}"));
+                whole.extend(["${", literal, "}"]);
             } else if let Some(value) = own.get(name) {
                 whole.push_str(&plain(&self.value(value)?));
             } else if let (Some((id, attribute)), false) =
