@@ -93,7 +93,8 @@ struct Spec {
     upgrade_policy: Option<SupportType>,
     /// Whether the cluster refuses to be deleted.
     deletion_protection: Option<bool>,
-    /// The node pools of Auto Mode: `general-purpose`, `system`.
+    /// The node pools of Auto Mode: `general-purpose`, `system`. With
+    /// `autoMode: karpenter` they don't count.
     node_pools: Option<Vec<String>>,
     /// The ARN of the role of Auto Mode's nodes. Needed with `nodePools`.
     node_role_arn: Option<String>,
@@ -262,6 +263,10 @@ impl Adapter for EksCluster {
             desired.settings.extend(given(settings));
         } else {
             desired.attributes = attributes(&spec, auto);
+            if !spec.auto_mode.is_some_and(AutoMode::is_on) {
+                desired.attributes.remove("nodePools");
+                desired.attributes.remove("nodeRoleArn");
+            }
             desired.settings = settings(&spec);
             desired.exclusive = BTreeSet::from([
                 "subnetIds",
@@ -460,7 +465,9 @@ fn check(spec: &Spec, external: bool, problems: &mut Vec<Problem>) {
     }
     let auto = spec.auto_mode.is_some_and(AutoMode::is_on);
     let pools = spec.node_pools.as_ref().is_some_and(|pools| !pools.is_empty());
-    if (pools || spec.node_role_arn.is_some()) && !auto {
+    // By a variable it may be on in one installation and off in another.
+    let by_name = matches!(spec.auto_mode, Some(AutoMode::Named(_)));
+    if (pools || spec.node_role_arn.is_some()) && !auto && !by_name {
         problems.push(problem(
             Path::new("nodePools"),
             "node pools and their role are for EKS Auto Mode",

@@ -92,7 +92,10 @@ impl Decision {
     /// itself, so sensitive values are compared as well.
     pub fn same_effect(&self, planned: &super::Change) -> bool {
         let below = |found: &&FieldChange| {
-            planned.fields.iter().any(|seen| was_unknown_collection(seen, found))
+            let seen = &planned.fields;
+            seen.iter().any(|seen| was_unknown_collection(seen, found))
+                || (seen.iter().all(|seen| seen.path != found.path)
+                    && seen.iter().any(|seen| was_unknown_member(seen, found)))
         };
         let (below, itself): (Vec<_>, Vec<_>) = self.fields.iter().partition(below);
         self.action == planned.action
@@ -100,7 +103,7 @@ impl Decision {
             && below.iter().all(|found| found.before.is_none())
             && itself.iter().all(|found| {
                 planned.fields.iter().any(|seen| {
-                    (seen.path == found.path || was_unknown_member(seen, found))
+                    seen.path == found.path
                         && seen.before == found.before
                         && match (&seen.after, &found.after) {
                             (Some(seen), Some(found)) => super::covers(seen, found),
@@ -128,7 +131,8 @@ fn was_unknown_collection(seen: &FieldChange, found: &FieldChange) -> bool {
 }
 
 /// Whether a planned field is the member of a set that was not known then, and
-/// `found` a member of the same set. Such a member is named by its expression.
+/// `found` a member of the same set. Such a member is named by its expression,
+/// and may have turned out to be several.
 fn was_unknown_member(seen: &FieldChange, found: &FieldChange) -> bool {
     let Some(Value::Unknown(expression)) = &seen.after else { return false };
     match (seen.path.segments().split_last(), found.path.segments().split_last()) {

@@ -143,10 +143,7 @@ pub fn covers(planned: &Value, actual: &Value) -> bool {
         (Value::Sensitive(planned), actual) => {
             matches!(actual, Value::Sensitive(actual) if covers(planned, actual))
         }
-        (Value::List(planned), Value::List(actual)) => {
-            planned.len() == actual.len()
-                && planned.iter().zip(actual).all(|(planned, actual)| covers(planned, actual))
-        }
+        (Value::List(planned), Value::List(actual)) => covers_members(planned, actual),
         (Value::Map(planned), Value::Map(actual)) => {
             planned.len() == actual.len()
                 && planned.iter().all(|(key, planned)| {
@@ -155,6 +152,31 @@ pub fn covers(planned: &Value, actual: &Value) -> bool {
         }
         _ => planned == actual,
     }
+}
+
+/// Whether the members of a list are the planned ones, in their order. A member
+/// that was not known may be a reference to a list, and stand for any number.
+fn covers_members(planned: &[Value], actual: &[Value]) -> bool {
+    let (mut at, mut given) = (0, 0);
+    // Where to go on when what follows the last unknown member does not fit.
+    let mut last: Option<(usize, usize)> = None;
+    while let Some(value) = actual.get(given) {
+        match planned.get(at) {
+            Some(Value::Unknown(_)) => {
+                last = Some((at + 1, given));
+                at += 1;
+            }
+            Some(one) if covers(one, value) => (at, given) = (at + 1, given + 1),
+            _ => match &mut last {
+                Some((next, taken)) => {
+                    *taken += 1;
+                    (at, given) = (*next, *taken);
+                }
+                None => return false,
+            },
+        }
+    }
+    planned.iter().skip(at).all(|rest| matches!(rest, Value::Unknown(_)))
 }
 
 /// What is done with a resource.
