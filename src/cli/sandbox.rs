@@ -32,9 +32,11 @@ enum Command {
     /// add-on half of one) takes them in the sandbox's own time, and nobody
     /// waits for it: `aws eks wait` and `lkh apply` let that time pass.
     Reset {
-        /// What the new account holds
-        #[arg(long, value_enum, default_value = "cluster")]
-        seed: Seed,
+        /// What the new account holds; without it, what the last one began
+        /// with. A sandbox that was never used begins with what
+        /// `spec.toolbox.sandbox` of the first stack says
+        #[arg(long, value_enum)]
+        seed: Option<Seed>,
     },
     /// Run a command in it, as `aws`, `helm` or `kubectl` would:
     /// lkh sandbox run -- aws iam delete-role --role-name x
@@ -72,6 +74,15 @@ enum Command {
 pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
     let path = world_path(&args.state_dir);
     if let Command::Reset { seed } = args.command {
+        let seed = match seed {
+            Some(seed) => seed,
+            None if path.exists() => Sandbox::open(&path)?.seed()?,
+            None => {
+                tell("There is no sandbox yet: the first plan or apply makes it.");
+                next::say_command("lkh apply --exec sandbox");
+                return Ok(code::GOOD);
+            }
+        };
         if let Some(directory) = path.parent()
             && directory.exists()
         {

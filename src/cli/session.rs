@@ -20,10 +20,10 @@ use crate::exec::local::Local;
 use crate::exec::sandbox::{SandboxExec, Shared};
 use crate::exec::{Exec, Surroundings};
 use crate::manifest;
-use crate::manifest::stack::Stack;
+use crate::manifest::stack::{SandboxAccount, Stack};
 use crate::manifest::variables::VariableInputs;
 use crate::plan::Plan;
-use crate::sandbox::Sandbox;
+use crate::sandbox::{Sandbox, Seed};
 use crate::store::{LocalStore, Lock, LockInfo, S3Store, Store};
 use crate::value::Value;
 
@@ -263,7 +263,11 @@ impl Session {
                 ExecMode::Local => Box::new(Local::new(surroundings.clone())?),
                 ExecMode::Sandbox => {
                     let state_dir = state_dir(&stack, options);
-                    let sandbox = Sandbox::open(&world_path(&state_dir))?;
+                    let seed = match stack.toolbox.sandbox {
+                        SandboxAccount::Cluster => Seed::Cluster,
+                        SandboxAccount::Empty => Seed::Empty,
+                    };
+                    let sandbox = Sandbox::open_with(&world_path(&state_dir), seed)?;
                     let program = std::env::current_exe().context("can't find this program")?;
                     Box::new(
                         SandboxExec::new(sandbox, &surroundings)

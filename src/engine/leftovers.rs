@@ -148,5 +148,10 @@ pub fn stays(plan: &Plan) -> Vec<(Address, String)> {
         }
         _ => None,
     };
-    plan.changes.iter().filter_map(|change| Some((change.address.clone(), why(change)?))).collect()
+    plan.changes
+        .iter()
+        // A question stands for no object: nothing of it could stay.
+        .filter(|change| !change.address.kind.adapter().is_check())
+        .filter_map(|change| Some((change.address.clone(), why(change)?)))
+        .collect()
 }

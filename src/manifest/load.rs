@@ -392,7 +392,11 @@ impl Assembly<'_> {
     /// Asks the adapters what the specs mean, and tells of their problems and
     /// of objects that two resources claim.
     fn desired(&self, region: Option<&str>, cluster: Option<&Value>, wrong: &mut Vec<Diagnostic>) {
-        let sound: Vec<&Declared> = self.declared.values().filter(|one| one.sound).collect();
+        // Of what a variable without a value leaves open, that variable is told.
+        let untold = wrong.is_empty();
+        let open = |one: &Declared| !untold && has_open_variable(&one.resource.spec);
+        let sound = self.declared.values().filter(|one| one.sound && !open(one));
+        let sound: Vec<&Declared> = sound.collect();
         let meant = each(sound.clone(), |declared| {
             let resource = &declared.resource;
             let context = Context {
@@ -513,6 +517,20 @@ fn undeclared<'a>(
                 .label(format!("the stack declares no variable {}", quote(name)))
                 .help(help),
         );
+    }
+}
+
+/// Whether a value holds a variable that nothing gave a value.
+fn has_open_variable(value: &Value) -> bool {
+    match value {
+        Value::Unknown(expression) => expression.contains("${var."),
+        Value::List(list) => list.iter().any(has_open_variable),
+        Value::Map(map) => map.iter().any(|(_, value)| has_open_variable(value)),
+        Value::Null
+        | Value::Bool(_)
+        | Value::Number(_)
+        | Value::String(_)
+        | Value::Sensitive(_) => false,
     }
 }
 

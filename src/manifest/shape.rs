@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::Value as Json;
 
 use super::declaration::VariableType;
-use super::stack::ExecMode;
+use super::stack::{ExecMode, SandboxAccount};
 
 /// The spec of the document `kind: Stack`.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
@@ -70,6 +70,10 @@ pub(super) struct ToolboxSpec {
     /// How commands are run: docker, local or sandbox. docker if left out.
     #[serde(default)]
     exec: ExecMode,
+    /// What a new sandbox holds: `cluster` (an account with an EKS cluster, and
+    /// what left out means) or `empty` (an account without network and cluster).
+    #[serde(default)]
+    sandbox: SandboxAccount,
 }
 
 /// How the Kubernetes cluster is reached.

@@ -91,6 +91,28 @@ pub struct Toolbox {
     pub image: Option<String>,
     /// How commands are run, unless the command line says otherwise.
     pub exec: ExecMode,
+    /// What a new sandbox holds.
+    #[serde(skip_serializing_if = "SandboxAccount::has_cluster")]
+    pub sandbox: SandboxAccount,
+}
+
+/// What a new sandbox holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum SandboxAccount {
+    /// An account with a cluster and two nodes.
+    #[default]
+    Cluster,
+    /// An account with neither network nor cluster.
+    Empty,
+}
+
+impl SandboxAccount {
+    /// Whether there is a cluster in it.
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+    fn has_cluster(&self) -> bool {
+        matches!(self, Self::Cluster)
+    }
 }
 
 /// How commands are run.
@@ -318,8 +340,12 @@ impl StackDocument {
     /// How commands are run, as far as the manifests say. It holds no reference,
     /// so it is known before the variables are.
     pub(super) fn exec(&self) -> ExecMode {
-        let exec = self.settings.get("toolbox").and_then(|toolbox| toolbox.get("exec"));
-        exec.and_then(|exec| exec.to_spec().ok()).unwrap_or_default()
+        self.of_toolbox("exec")
+    }
+
+    fn of_toolbox<T: serde::de::DeserializeOwned + Default>(&self, field: &str) -> T {
+        let found = self.settings.get("toolbox").and_then(|toolbox| toolbox.get(field));
+        found.and_then(|found| found.to_spec().ok()).unwrap_or_default()
     }
 
     /// The settings, with what `lookup` knows in place of references.
@@ -371,6 +397,7 @@ impl StackDocument {
             toolbox: Toolbox {
                 image: image.as_ref().and_then(Value::as_str).map(str::to_owned),
                 exec: self.exec(),
+                sandbox: self.of_toolbox("sandbox"),
             },
             cluster,
             state_path: state.as_ref().and_then(Value::as_str).unwrap_or("state").to_owned(),

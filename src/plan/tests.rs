@@ -17,6 +17,23 @@ fn a_planned_command_allows_itself_and_what_was_unknown() {
 }
 
 #[test]
+fn an_unknown_member_of_a_list_may_be_several() {
+    let unknown = || Value::Unknown("${a.b.ids}".into());
+    let list = |members: &[&str]| Value::List(members.iter().map(|&one| one.into()).collect());
+    let planned = |members: Vec<Value>| Value::List(members);
+    let one = planned(vec!["a".into(), unknown(), "z".into()]);
+    for actual in [&["a", "z"][..], &["a", "b", "z"], &["a", "b", "c", "z"], &["a", "z", "z"]] {
+        assert!(covers(&one, &list(actual)), "{actual:?}");
+    }
+    for actual in [&[][..], &["a"], &["z"], &["b", "a", "z"], &["a", "b"], &["a", "z", "b"]] {
+        assert!(!covers(&one, &list(actual)), "{actual:?}");
+    }
+    let two = planned(vec![unknown(), "m".into(), unknown()]);
+    assert!(covers(&two, &list(&["a", "m", "m", "b"])) && covers(&two, &list(&["m"])));
+    assert!(!covers(&two, &list(&["a", "b"])) && !covers(&list(&["a"]), &list(&["a", "a"])));
+}
+
+#[test]
 fn a_command_with_another_secret_is_another_command() {
     let step = |secret: &str| {
         let secret = Value::Sensitive(Box::new(secret.into()));

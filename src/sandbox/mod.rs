@@ -71,6 +71,9 @@ impl Fault {
     }
 }
 
+/// Where a world remembers what it began with, unless that was the default.
+const SEED: &str = "meta/seed";
+
 /// Fills a world with what a new sandbox has: a cluster and two nodes.
 pub fn seed(world: &mut World) {
     seed_with(world, Seed::Cluster);
@@ -78,6 +81,9 @@ pub fn seed(world: &mut World) {
 
 /// Fills a world with what was chosen.
 pub fn seed_with(world: &mut World, seed: Seed) {
+    if seed != Seed::default() {
+        world.put(SEED.to_owned(), seed.word().into());
+    }
     aws::seed(world, seed);
     match seed {
         Seed::Cluster => kubectl::seed(world),
@@ -126,6 +132,20 @@ impl Sandbox {
     pub fn open_with(path: &Path, seed: Seed) -> io::Result<Self> {
         let fill = |world: &mut World| seed_with(world, seed);
         Ok(Self { file: Mutex::new(WorldFile::open(path, &fill)?) })
+    }
+
+    /// What it began with.
+    ///
+    /// # Errors
+    /// When the sandbox's file can't be read.
+    pub fn seed(&self) -> io::Result<Seed> {
+        self.with(|world| {
+            let word = world.get(SEED).and_then(|word| word.as_str());
+            [Seed::Cluster, Seed::Empty]
+                .into_iter()
+                .find(|seed| Some(seed.word()) == word)
+                .unwrap_or_default()
+        })
     }
 
     /// Lets simulated time pass: nobody waits for it.

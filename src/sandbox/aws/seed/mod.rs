@@ -35,6 +35,16 @@ pub enum Seed {
     Empty,
 }
 
+impl Seed {
+    /// Its word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Cluster => "cluster",
+            Self::Empty => "empty",
+        }
+    }
+}
+
 /// Fills a world. Meant for an empty one.
 pub fn seed(world: &mut World, seed: Seed) {
     match seed {

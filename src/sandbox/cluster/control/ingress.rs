@@ -20,10 +20,10 @@ impl Control<'_> {
         if class != Some("alb") || has || !self.balances() {
             return;
         }
-        let name = ingress.pointer(NAME).and_then(Value::as_str).map_or_else(
-            || format!("k8s-{}-{}", key.namespace(), key.name()),
-            str::to_owned,
-        );
+        let name = ingress
+            .pointer(NAME)
+            .and_then(Value::as_str)
+            .map_or_else(|| format!("k8s-{}-{}", key.namespace(), key.name()), str::to_owned);
         let number = self.world.next("elb/load-balancer") + 1_000_000_000;
         let host = format!("{name}-{number}.{HOME_REGION}.elb.amazonaws.com");
         ingress["status"] = json!({"loadBalancer": {"ingress": [{"hostname": host}]}});
