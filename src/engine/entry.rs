@@ -143,7 +143,7 @@ pub fn add_begun(entries: &mut BTreeMap<Address, Entry>, begun: &BTreeMap<Addres
 /// What was applied, with the parts that a run began to add to it: members of
 /// lists and maps whose parts are owned one by one. Of anything else one value
 /// counts, the one that was proved.
-fn owned(rules: &[Attribute], applied: &Map, begun: &Map) -> Map {
+pub(super) fn owned(rules: &[Attribute], applied: &Map, begun: &Map) -> Map {
     let mut all = applied.clone();
     for (name, begun) in begun {
         let rule = rules.iter().find(|attribute| attribute.name == name.as_str());

@@ -12,7 +12,8 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use super::clock::Clock;
-use crate::adapter::{Desired, Step};
+use super::entry::owned;
+use crate::adapter::{Desired, Identity, Step};
 use crate::address::Address;
 use crate::journal::{Begun, Event, Outcome};
 use crate::plan::Action;
@@ -110,22 +111,29 @@ impl Keeper {
         let shown = |attributes: &Map| Value::Map(attributes.clone()).redacted_json();
         let same = |one: &Map, other: &Map| shown(one) == shown(other);
         let object = object
+            .map(|object| Begun {
+                identity: object.identity.0.clone(),
+                // What an earlier run began on the same object may be there too.
+                attributes: match before {
+                    Some(before) if before.identity == object.identity.0 => {
+                        let rules = address.kind.adapter().attributes();
+                        owned(rules, &object.attributes, &before.attributes)
+                    }
+                    Some(_) | None => object.attributes.clone(),
+                },
+                settings: object.settings.clone(),
+            })
             .filter(|object| {
                 known.is_none_or(|known| {
-                    !known.identity.is_same(&object.identity)
+                    !known.identity.is_same(&Identity(object.identity.clone()))
                         || !same(&known.attributes, &object.attributes)
                 })
             })
             .filter(|object| {
                 before.is_none_or(|before| {
-                    before.identity != object.identity.0
+                    before.identity != object.identity
                         || !same(&before.attributes, &object.attributes)
                 })
-            })
-            .map(|object| Begun {
-                identity: object.identity.0.clone(),
-                attributes: object.attributes.clone(),
-                settings: object.settings.clone(),
             });
         let operation = inner.log.journal().next_operation();
         self.append(

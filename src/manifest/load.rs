@@ -19,7 +19,7 @@ use super::resource::{self, Declared, Document, STACK_KIND};
 use super::schema::{SpecSchema, Subject};
 use super::source::{Sources, Span};
 use super::stack::{self, ExecMode, Stack, StackDocument, locate};
-use super::template::Resolution;
+use super::template::{Resolution, has_open_variable};
 use super::translate::Translator;
 use super::variables::{REGION, VariableInputs, assign};
 use super::when::{SwitchedOff, Verdict};
@@ -393,9 +393,8 @@ impl Assembly<'_> {
     /// of objects that two resources claim.
     fn desired(&self, region: Option<&str>, cluster: Option<&Value>, wrong: &mut Vec<Diagnostic>) {
         // Of what a variable without a value leaves open, that variable is told.
-        let untold = wrong.is_empty();
-        let open = |one: &Declared| !untold && has_open_variable(&one.resource.spec);
-        let sound = self.declared.values().filter(|one| one.sound && !open(one));
+        let sound = self.declared.values().filter(|one| one.sound);
+        let sound = sound.filter(|one| !has_open_variable(&one.resource.spec));
         let sound: Vec<&Declared> = sound.collect();
         let meant = each(sound.clone(), |declared| {
             let resource = &declared.resource;
@@ -517,20 +516,6 @@ fn undeclared<'a>(
                 .label(format!("the stack declares no variable {}", quote(name)))
                 .help(help),
         );
-    }
-}
-
-/// Whether a value holds a variable that nothing gave a value.
-fn has_open_variable(value: &Value) -> bool {
-    match value {
-        Value::Unknown(expression) => expression.contains("${var."),
-        Value::List(list) => list.iter().any(has_open_variable),
-        Value::Map(map) => map.iter().any(|(_, value)| has_open_variable(value)),
-        Value::Null
-        | Value::Bool(_)
-        | Value::Number(_)
-        | Value::String(_)
-        | Value::Sensitive(_) => false,
     }
 }
 

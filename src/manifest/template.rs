@@ -337,5 +337,19 @@ fn escape(text: &str) -> String {
     text.replace("${", "$${")
 }
 
+/// Whether a value holds a variable that nothing gave a value.
+pub fn has_open_variable(value: &Value) -> bool {
+    match value {
+        Value::Unknown(expression) => expression.contains("${var."),
+        Value::List(list) => list.iter().any(has_open_variable),
+        Value::Map(map) => map.iter().any(|(_, value)| has_open_variable(value)),
+        Value::Null
+        | Value::Bool(_)
+        | Value::Number(_)
+        | Value::String(_)
+        | Value::Sensitive(_) => false,
+    }
+}
+
 #[cfg(test)]
 mod tests;

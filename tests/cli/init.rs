@@ -17,7 +17,7 @@ fn writes_what_works_in_the_sandbox() {
     ");
     assert!(!environment.path("new").exists());
     let said =
-        environment.run("init new --yes --var cluster=testskillcluster --var karpenterReplicas=2");
+        environment.run("init new --yes --var cluster=testskillcluster --var karpenterReplicas=2 --var rootDomain=example.com --var lakehouseVersion=1.0.0");
     assert!(
         said.stdout.ends_with("next: cd new && lkh preflight --var-file variables.yaml\n"),
         "{said}"
@@ -37,8 +37,8 @@ fn writes_what_works_in_the_sandbox() {
 fn overwrites_nothing() {
     let environment = TestEnvironment::new();
     environment.write("new/manifests/stack.yaml", "mine");
-    insta::assert_snapshot!(environment.run("init new --var cluster=lake --yes"), @r"
-    $ lkh init new --var cluster=lake --yes
+    insta::assert_snapshot!(environment.run("init new --var cluster=lake --var rootDomain=example.com --var lakehouseVersion=1.0.0 --yes"), @r"
+    $ lkh init new --var cluster=lake --var rootDomain=example.com --var lakehouseVersion=1.0.0 --yes
     --- stderr
     error: no file is overwritten, and these are there already:
       new/manifests/stack.yaml
@@ -48,9 +48,9 @@ fn overwrites_nothing() {
     assert_eq!(environment.read("new/manifests/stack.yaml"), "mine");
     assert_eq!(fs::read_dir(environment.path("new")).unwrap().count(), 1);
     // What it wrote itself it takes for its own.
-    environment.run("init other --var cluster=lake --yes").expect(0);
+    environment.run("init other --var cluster=lake --var rootDomain=example.com --var lakehouseVersion=1.0.0 --yes").expect(0);
     environment.remove("other/variables.yaml");
-    let again = environment.run("init other --var cluster=lake --yes --json").json();
+    let again = environment.run("init other --var cluster=lake --var rootDomain=example.com --var lakehouseVersion=1.0.0 --yes --json").json();
     assert_eq!(again["files"].as_array().unwrap().len(), 1);
 }
 

@@ -25,6 +25,7 @@ mod help;
 mod hostile_live;
 mod init;
 mod keeping;
+mod lakehouse;
 mod lock;
 mod outputs;
 mod plan;

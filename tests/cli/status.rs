@@ -59,7 +59,7 @@ fn nothing_is_there_yet() {
 /// there and says the same; `kubectl` and the status agree with both.
 #[test]
 fn an_installation_that_stays_half_way() {
-    let environment = TestEnvironment::shipped();
+    let environment = TestEnvironment::karpenter();
     environment.run("sandbox nodes 0").expect(0);
     assert_eq!(environment.run("apply --exec sandbox --auto-approve").code, 1);
     let installs =
