@@ -19,7 +19,7 @@ use super::resource::{self, Declared, Document, STACK_KIND};
 use super::schema::{SpecSchema, Subject};
 use super::source::{Sources, Span};
 use super::stack::{self, ExecMode, Stack, StackDocument, locate};
-use super::template::{Resolution, has_open_variable};
+use super::template::{Resolution, mentions};
 use super::translate::Translator;
 use super::variables::{REGION, VariableInputs, assign};
 use super::when::{SwitchedOff, Verdict};
@@ -233,7 +233,14 @@ impl Assembly<'_> {
         self.ignored(&mut wrong);
         let settings = document.as_ref().map(|document| document.settings(&lookup, &mut wrong));
         let cluster = settings.as_ref().and_then(|settings| settings.cluster.as_ref());
-        self.desired(region.as_deref(), cluster, &mut wrong);
+        let open: Vec<String> = declarations
+            .iter()
+            .map(|declaration| &declaration.parameter)
+            .filter(|one| one.is_required())
+            .filter(|one| matches!(variables.get(&one.name), None | Some(Value::Unknown(_))))
+            .map(|one| Reference::Variable(one.name.clone()).to_string())
+            .collect();
+        self.desired(region.as_deref(), cluster, &open, &mut wrong);
         self.wrong = wrong;
         let lock = self.lock(sandbox);
         let (document, settings) = (document?, settings?);
@@ -391,10 +398,16 @@ impl Assembly<'_> {
 
     /// Asks the adapters what the specs mean, and tells of their problems and
     /// of objects that two resources claim.
-    fn desired(&self, region: Option<&str>, cluster: Option<&Value>, wrong: &mut Vec<Diagnostic>) {
+    fn desired(
+        &self,
+        region: Option<&str>,
+        cluster: Option<&Value>,
+        open: &[String],
+        wrong: &mut Vec<Diagnostic>,
+    ) {
         // Of what a variable without a value leaves open, that variable is told.
         let sound = self.declared.values().filter(|one| one.sound);
-        let sound = sound.filter(|one| !has_open_variable(&one.resource.spec));
+        let sound = sound.filter(|one| !mentions(&one.resource.spec, open));
         let sound: Vec<&Declared> = sound.collect();
         let meant = each(sound.clone(), |declared| {
             let resource = &declared.resource;

@@ -337,12 +337,12 @@ fn escape(text: &str) -> String {
     text.replace("${", "$${")
 }
 
-/// Whether a value holds a variable that nothing gave a value.
-pub fn has_open_variable(value: &Value) -> bool {
+/// Whether what is not known of a value mentions one of these references.
+pub fn mentions(value: &Value, references: &[String]) -> bool {
     match value {
-        Value::Unknown(expression) => expression.contains("${var."),
-        Value::List(list) => list.iter().any(has_open_variable),
-        Value::Map(map) => map.iter().any(|(_, value)| has_open_variable(value)),
+        Value::Unknown(expression) => references.iter().any(|one| expression.contains(one)),
+        Value::List(list) => list.iter().any(|value| mentions(value, references)),
+        Value::Map(map) => map.iter().any(|(_, value)| mentions(value, references)),
         Value::Null
         | Value::Bool(_)
         | Value::Number(_)

@@ -178,14 +178,23 @@ impl Described {
             }
             for one in &phase.resources {
                 let what = one.description.as_ref().unwrap_or(&one.identity);
-                let external = if one.external { ", external: must exist" } else { "" };
+                let mut more = Vec::new();
+                if one.external {
+                    more.push("external: must exist".to_owned());
+                }
                 let when: Vec<_> = one.when.iter().map(ToString::to_string).collect();
-                let when = match when.as_slice() {
-                    [] => String::new(),
-                    when => format!(", when {}", when.join(" and ")),
-                };
-                let more = styled(DIM, line(&format!("{external}{when}")));
-                let _ = writeln!(text, "    {}  {}{more}", one.address, line(what));
+                if !when.is_empty() {
+                    more.push(format!("when {}", when.join(" and ")));
+                }
+                let _ = write!(text, "    {}", one.address);
+                if !what.is_empty() {
+                    let _ = write!(text, "  {}", line(what));
+                }
+                if !more.is_empty() {
+                    let comma = if what.is_empty() { "  " } else { ", " };
+                    let _ = write!(text, "{comma}{}", styled(DIM, line(&more.join(", "))));
+                }
+                text.push('\n');
             }
         }
         self.write_parameters(&mut text);

@@ -7,7 +7,7 @@ fn the_shipped_stack_without_a_value() {
     let environment = TestEnvironment::shipped();
     let told = environment.run("describe").expect(0);
     assert!(told.contains("cluster (string, required)"), "{told}");
-    assert!(told.ends_with("next: lkh preflight --var cluster=VALUE\n"), "{told}");
+    assert!(told.ends_with("next: lkh preflight --var cluster=VALUE --var rootDomain=VALUE --var lakehouseVersion=VALUE\n"), "{told}");
     let data = environment.run("describe --json").json();
     let parameters = data["parameters"].as_array().unwrap();
     let cluster = parameters.iter().find(|one| one["name"] == "cluster").unwrap();

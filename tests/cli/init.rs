@@ -12,6 +12,10 @@ fn writes_what_works_in_the_sandbox() {
     --- stderr
     error: the variable `cluster` has no value; give it with --var cluster=VALUE
       `cluster`: the name of the EKS cluster; pattern `[a-z0-9]{3,24}`
+    error: the variable `rootDomain` has no value; give it with --var rootDomain=VALUE
+      `rootDomain`: the domain that the lakehouse lies under, such as example.com; pattern `([a-z0-9]([-a-z0-9]*[a-z0-9])?[.])+[a-z]{2,}`
+    error: the variable `lakehouseVersion` has no value; give it with --var lakehouseVersion=VALUE
+      `lakehouseVersion`: the version of the lakehouse's own charts
     error: nothing was written
     --- exit code 1
     ");
@@ -67,7 +71,7 @@ fn what_is_given_is_checked() {
     insta::assert_snapshot!(environment.run("init new --yes --var clutser=lake"), @r"
     $ lkh init new --yes --var clutser=lake
     --- stderr
-    error: no variable `clutser` is declared; there are cluster, region, profile, toolboxImage, karpenterVersion, karpenterChart, karpenterReplicas, karpenterTimeout, interruptionQueue
+    error: no variable `clutser` is declared; there are cluster, region, profile, toolboxImage, compute, nodeType, nodeCount, bucket, expireDays, namespace, rootDomain, siteDomain, certArn, lakehouseCharts, lakehouseVersion, loadBalancerChart, loadBalancerRepository, loadBalancerVersion, karpenterVersion, karpenterChart, karpenterReplicas, karpenterTimeout, interruptionQueue
     --- exit code 1
     ");
     assert!(!environment.path("new").exists());
