@@ -27,6 +27,9 @@ pub enum Backend {
 
 /// Every backend.
 pub const ALL: &[Backend] = &[Backend::Sandbox, Backend::Real, Backend::Docker];
+/// Without the container: for cases that it can't change the outcome of. Those
+/// that it might run in it too.
+pub const LOCAL: &[Backend] = &[Backend::Sandbox, Backend::Real];
 /// Those with real tools.
 pub const REAL: &[Backend] = &[Backend::Real, Backend::Docker];
 

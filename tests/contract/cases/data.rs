@@ -9,7 +9,7 @@ use serde_json::{Value as Json, json};
 use crate::Case;
 use crate::stacks::{BUCKET, NETWORK, RECORD};
 use crate::stage::{Stage, owned};
-use crate::world::Backend;
+use crate::world::{Backend, LOCAL};
 
 pub const CASES: &[Case] = &[
     Case { name: "a_bucket_lives", on: LOCAL, needs: None, run: bucket },
@@ -22,7 +22,6 @@ pub const CASES: &[Case] = &[
 ];
 
 const SANDBOX: &[Backend] = &[Backend::Sandbox];
-const LOCAL: &[Backend] = &[Backend::Sandbox, Backend::Real];
 
 fn bucket(stage: &Stage) {
     const ADDRESS: &str = "S3Bucket.lake";

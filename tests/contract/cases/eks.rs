@@ -9,19 +9,17 @@ use serde_json::json;
 
 use crate::Case;
 use crate::stage::{Stage, owned};
-use crate::world::Backend;
-
-const BOTH: &[Backend] = &[Backend::Sandbox, Backend::Real];
+use crate::world::{Backend, LOCAL};
 
 pub const CASES: &[Case] = &[
-    Case { name: "a_cluster_lives_from_plan_to_destroy", on: BOTH, needs: None, run: whole_life },
+    Case { name: "a_cluster_lives_from_plan_to_destroy", on: LOCAL, needs: None, run: whole_life },
     Case {
         name: "changes_of_a_cluster_come_one_after_the_other",
         on: &[Backend::Sandbox],
         needs: None,
         run: changes,
     },
-    Case { name: "the_wrong_compute_mode_is_a_blocker", on: BOTH, needs: None, run: wrong_mode },
+    Case { name: "the_wrong_compute_mode_is_a_blocker", on: LOCAL, needs: None, run: wrong_mode },
 ];
 
 const CLUSTER: &str = "EksCluster.made";

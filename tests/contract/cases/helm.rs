@@ -5,12 +5,12 @@ use serde_json::{Value as Json, json};
 use crate::Case;
 use crate::stacks::{AFTER_RELEASE, ROLE, karpenter};
 use crate::stage::{Stage, owned};
-use crate::world::ALL;
+use crate::world::{ALL, LOCAL};
 
 pub const CASES: &[Case] = &[
     Case { name: "a_release_without_nodes_is_not_done", on: ALL, needs: None, run: no_nodes },
-    Case { name: "a_release_follows_values_and_edits", on: ALL, needs: None, run: values },
-    Case { name: "an_interrupted_release_is_repaired", on: ALL, needs: None, run: interrupted },
+    Case { name: "a_release_follows_values_and_edits", on: LOCAL, needs: None, run: values },
+    Case { name: "an_interrupted_release_is_repaired", on: LOCAL, needs: None, run: interrupted },
 ];
 
 const RELEASE: &str = "HelmRelease.karpenter";

@@ -5,22 +5,27 @@ use serde_json::{Value as Json, json};
 
 use crate::Case;
 use crate::stage::{Run, Stage, owned};
-use crate::world::ALL;
+use crate::world::{ALL, LOCAL};
 
 pub const CASES: &[Case] = &[
-    Case { name: "a_namespace_lives_its_whole_life", on: ALL, needs: None, run: namespace },
-    Case { name: "a_namespace_that_is_going_is_waited_for", on: ALL, needs: None, run: going },
-    Case { name: "an_object_is_owned_field_by_field", on: ALL, needs: None, run: object },
-    Case { name: "an_object_of_client_side_apply_is_taken_over", on: ALL, needs: None, run: taken },
-    Case { name: "an_object_comes_with_its_kind", on: ALL, needs: None, run: kinds },
+    Case { name: "a_namespace_lives_its_whole_life", on: LOCAL, needs: None, run: namespace },
+    Case { name: "a_namespace_that_is_going_is_waited_for", on: LOCAL, needs: None, run: going },
+    Case { name: "an_object_is_owned_field_by_field", on: LOCAL, needs: None, run: object },
+    Case {
+        name: "an_object_of_client_side_apply_is_taken_over",
+        on: LOCAL,
+        needs: None,
+        run: taken,
+    },
+    Case { name: "an_object_comes_with_its_kind", on: LOCAL, needs: None, run: kinds },
     Case {
         name: "what_can_not_change_is_made_anew_when_told",
-        on: ALL,
+        on: LOCAL,
         needs: None,
         run: immutable,
     },
     Case { name: "a_secret_is_generated_once", on: ALL, needs: None, run: secret },
-    Case { name: "readiness_waits_for_pods", on: ALL, needs: None, run: readiness },
+    Case { name: "readiness_waits_for_pods", on: LOCAL, needs: None, run: readiness },
 ];
 
 fn document(kind: &str, name: &str, spec: &str) -> String {

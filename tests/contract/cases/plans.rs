@@ -8,13 +8,13 @@ use serde_json::json;
 use crate::Case;
 use crate::stacks::{AFTER_RELEASE, ROLE, TRUST, karpenter};
 use crate::stage::{Stage, owned};
-use crate::world::{ALL, Backend};
+use crate::world::{ALL, Backend, LOCAL};
 
 pub const CASES: &[Case] = &[
-    Case { name: "a_plan_only_reads", on: ALL, needs: None, run: only_reads },
+    Case { name: "a_plan_only_reads", on: LOCAL, needs: None, run: only_reads },
     Case { name: "a_saved_plan_is_carried_out_once", on: ALL, needs: None, run: saved },
     Case { name: "a_killed_apply_is_taken_up_again", on: ALL, needs: None, run: killed },
-    Case { name: "what_moves_after_the_plan_is_not_touched", on: ALL, needs: None, run: moved },
+    Case { name: "what_moves_after_the_plan_is_not_touched", on: LOCAL, needs: None, run: moved },
 ];
 
 fn only_reads(stage: &Stage) {
