@@ -57,6 +57,24 @@ impl World {
     }
 }
 
+/// What is in the cluster itself.
+const INSIDE: &str = r#"
+apiVersion: lkh/v1
+kind: Namespace
+metadata: {name: lake}
+spec: {labels: {team: lake}}
+---
+apiVersion: lkh/v1
+kind: KubernetesObject
+metadata: {name: settings}
+spec:
+  manifest:
+    apiVersion: v1
+    kind: ConfigMap
+    metadata: {name: settings, namespace: "${Namespace.lake.name}"}
+    data: {a: b}
+"#;
+
 impl Golden {
     /// The numbers of the calls that are met: each, or a share of them that is
     /// another one for another kind of call.
@@ -78,6 +96,7 @@ impl Golden {
             if !self.whole {
                 fs::remove_file(root.path().join("manifests/karpenter.yaml")).unwrap();
             }
+            fs::write(root.path().join("manifests/inside.yaml"), INSIDE).unwrap();
             // The first use makes the sandbox.
             let ended = lkh(root.path(), None, &["plan"]);
             assert_eq!(ended.code, Some(0), "{}", ended.said);

@@ -132,7 +132,7 @@ pub const ALL: &[Story] = &[
             let node = fs::read_to_string(root.join("manifests/node.yaml")).unwrap();
             let role = node.split_once("---").unwrap().0;
             fs::write(root.join("manifests/node.yaml"), role).unwrap();
-            for name in ["cluster.yaml", "controller.yaml"] {
+            for name in ["cluster.yaml", "controller.yaml", "inside.yaml"] {
                 fs::remove_file(root.join("manifests").join(name)).unwrap();
             }
             fs::remove_file(root.join("manifests/karpenter.yaml")).ok();
