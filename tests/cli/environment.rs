@@ -114,6 +114,8 @@ impl TestEnvironment {
             .env("HOME", home)
             .env("NO_COLOR", "1")
             .env("USER", "tester")
+            // Which mistake is made (src/seeded.rs), if one is.
+            .envs(std::env::var_os("LKH_SEEDED_BUG").map(|bug| ("LKH_SEEDED_BUG", bug)))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

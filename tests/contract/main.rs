@@ -56,7 +56,7 @@ fn main() {
     // case mostly wait for one another, or for a minute to pass in which what
     // was just made may not show: some cases more than there are cores.
     arguments.test_threads.get_or_insert_with(|| {
-        std::thread::available_parallelism().map_or(2, |cores| cores.get() + 3)
+        std::thread::available_parallelism().map_or(2, |cores| cores.get() + 5)
     });
     let strict = std::env::var_os("CI").is_some_and(|value| !value.is_empty());
     let tools = Arc::new(Tools::find());

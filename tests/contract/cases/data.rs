@@ -253,8 +253,7 @@ fn failing_stack(stage: &Stage) {
 }
 
 fn network(stage: &Stage) {
-    let file =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("manifests/10-foundation/network.yaml");
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("manifests/10-foundation/network.yaml");
     let text = std::fs::read_to_string(file).unwrap().replace("phase: foundation", "phase: main");
     stage.write_stack(&[("network.yaml", &text)]);
     let before = |what: &str, list: &str| -> Vec<Json> {
