@@ -93,6 +93,8 @@ pub struct Inner {
     pub intents: crate::intents::Intents,
     /// The states that were ever put in place, by serial.
     pub states: Vec<Vec<u8>>,
+    /// The last of them that is certainly there.
+    pub last_state: Option<Vec<u8>>,
     /// Ends the process after so many points.
     crash_in: Option<u64>,
     crash: Arc<Notify>,
@@ -120,6 +122,7 @@ impl Sim {
             crashed: false,
             intents: crate::intents::Intents::default(),
             states: Vec::new(),
+            last_state: None,
             crash_in: None,
             crash: Arc::new(Notify::new()),
             base,
@@ -214,11 +217,12 @@ impl Inner {
         if to.extension().is_none_or(|extension| extension != "json") {
             return;
         }
+        let before = self.last_state.replace(bytes.clone());
         if let (Ok(state), Some(Ok(before))) =
-            (State::from_bytes(&bytes), self.states.last().map(|bytes| State::from_bytes(bytes)))
+            (State::from_bytes(&bytes), before.as_deref().map(State::from_bytes))
             && state.lineage == before.lineage
             && state.serial <= before.serial
-            && self.states.last() != Some(&bytes)
+            && State::to_bytes(&before).ok().as_ref() != Some(&bytes)
         {
             let (was, is) = (before.serial, state.serial);
             self.violate("serial", &format!("a new state has the serial {is} after {was}"));

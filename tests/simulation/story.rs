@@ -211,6 +211,8 @@ impl Story {
             Ended::Crashed => {
                 if self.rng.chance(500) {
                     inner.hit(Fault::PowerCut);
+                    // The last state may be gone with it.
+                    inner.last_state = None;
                     let mut rng = inner.rng.fork();
                     inner.files.cut_power(&mut rng);
                 } else {
@@ -232,9 +234,9 @@ impl Story {
         let ended = self.process(operation, crash_in);
         self.check();
         let mut inner = self.sim.lock();
-        let Ended::Applied { code, .. } = ended else { return None };
         // What others did a moment ago need not show in a read yet.
         self.unseen |= inner.approved.touched;
+        let Ended::Applied { code, .. } = ended else { return None };
         if code == 0 && !self.unseen {
             let mode = inner.approved.plan.as_ref().map(|plan| plan.mode);
             match mode {
@@ -333,9 +335,11 @@ impl Story {
     }
 }
 
-/// Whether this is the delete of a policy that a role keeps.
+/// Whether this is the delete of a policy that a role keeps, or of a role that
+/// has policies which nobody declares.
 fn is_held(inner: &Inner, change: &Change) -> bool {
-    change.address.kind == Kind::IamPolicy
-        && change.action == Action::Delete
-        && invariants::is_attached(inner, change.identity.part("policyName"))
+    let others = change.blockers.iter().any(|blocker| blocker.code == "RoleHasOtherPolicies");
+    let policy = change.address.kind == Kind::IamPolicy
+        && invariants::is_attached(inner, change.identity.part("policyName"));
+    change.action == Action::Delete && (others || policy)
 }
