@@ -336,9 +336,10 @@ impl Story {
 }
 
 /// Whether this is the delete of a policy that a role keeps, or of a role that
-/// has policies which nobody declares.
+/// has policies which nobody declares, or of a namespace with such objects.
 fn is_held(inner: &Inner, change: &Change) -> bool {
-    let others = change.blockers.iter().any(|blocker| blocker.code == "RoleHasOtherPolicies");
+    let of_others = ["RoleHasOtherPolicies", "NamespaceNotEmpty"];
+    let others = change.blockers.iter().any(|one| of_others.contains(&one.code.as_str()));
     let policy = change.address.kind == Kind::IamPolicy
         && invariants::is_attached(inner, change.identity.part("policyName"));
     change.action == Action::Delete && (others || policy)
