@@ -117,6 +117,9 @@ pub(super) fn check_cluster_name(name: &str, field: &str, problems: &mut Vec<Pro
     }
 }
 
+/// The longest key of a tag that EKS takes, in characters.
+pub(super) const LONGEST_KEY: usize = 128;
+
 /// Checks tags. Keys may have up to `longest_key` characters: 127 for EC2, 128
 /// for EKS.
 pub(super) fn check_tags(

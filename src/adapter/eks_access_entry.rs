@@ -11,7 +11,7 @@ use schemars::{JsonSchema, Schema, schema_for};
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
-use super::eks::{self, 
+use super::eks::{self, LONGEST_KEY, 
     IamArn, account_of, check_cluster_name, check_tags, cluster_is_absent, list_value,
     member, problem, tags_of, tags_value, text, texts, typed,
 };
@@ -32,9 +32,6 @@ mod tests;
 /// The adapter.
 #[derive(Debug)]
 pub struct EksAccessEntry;
-
-/// The longest key of a tag that EKS takes, in characters.
-const LONGEST_KEY: usize = 128;
 
 /// An access entry: it lets an IAM principal into an EKS cluster. The cluster's
 /// authentication mode must be `API` or `API_AND_CONFIG_MAP`.

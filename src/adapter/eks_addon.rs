@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use super::eks::{
-    self, check_cluster_name, check_role_arn, check_tags, cluster_is_absent, condition, member,
+    self, LONGEST_KEY, check_cluster_name, check_role_arn, check_tags, cluster_is_absent, condition, member,
     problem, tags_of, tags_value, text, typed,
 };
 use super::{
@@ -29,9 +29,6 @@ mod tests;
 /// The adapter.
 #[derive(Debug)]
 pub struct EksAddon;
-
-/// The longest key of a tag that EKS takes, in characters.
-const LONGEST_KEY: usize = 128;
 
 /// How long an add-on may take, degraded or not: its pods wait for nodes and
 /// images.

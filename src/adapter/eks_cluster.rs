@@ -12,7 +12,7 @@ use schemars::{JsonSchema, Schema, schema_for};
 use serde::{Deserialize, Serialize};
 
 use super::eks::{
-    IdTexts, check_cluster_name, check_role_arn, check_tags, condition, flat, problem, tags_value,
+    IdTexts, LONGEST_KEY, check_cluster_name, check_role_arn, check_tags, condition, flat, problem, tags_value,
     typed,
 };
 use super::{
@@ -29,9 +29,6 @@ mod tests;
 /// The adapter.
 #[derive(Debug)]
 pub struct EksCluster;
-
-/// The longest key of a tag that EKS takes, in characters.
-const LONGEST_KEY: usize = 128;
 
 /// How long a cluster may take to be made, changed or deleted: EKS needs 10 to
 /// 20 minutes, and now and then twice that.

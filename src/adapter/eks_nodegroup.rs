@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use super::eks::{
-    IdTexts, check_cluster_name, check_role_arn, check_tags, cluster_is_absent, condition, flat,
+    IdTexts, LONGEST_KEY, check_cluster_name, check_role_arn, check_tags, cluster_is_absent, condition, flat,
     list_value, member, problem, tags_of, tags_value, text, texts, typed,
 };
 use super::{
@@ -28,9 +28,6 @@ mod tests;
 /// The adapter.
 #[derive(Debug)]
 pub struct EksNodegroup;
-
-/// The longest key of a tag that EKS takes, in characters.
-const LONGEST_KEY: usize = 128;
 
 /// How long a node group may take to be made, changed or deleted: an update
 /// moves the pods of each node, one node after the other.

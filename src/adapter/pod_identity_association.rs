@@ -10,7 +10,7 @@ use schemars::{JsonSchema, Schema, schema_for};
 use serde::Deserialize;
 use serde_json::Value as Json;
 
-use super::eks::{self, 
+use super::eks::{self, LONGEST_KEY, 
     check_cluster_name, check_role_arn, check_tags, cluster_is_absent, member, problem,
     tag_steps, tags_of, tags_value, text, typed,
 };
@@ -27,9 +27,6 @@ mod tests;
 /// The adapter.
 #[derive(Debug)]
 pub struct PodIdentityAssociation;
-
-/// The longest key of a tag that EKS takes, in characters.
-const LONGEST_KEY: usize = 128;
 
 /// The fields of the association that an update can change, besides tags.
 const UPDATABLE: [&str; 3] = ["roleArn", "targetRoleArn", "disableSessionTags"];

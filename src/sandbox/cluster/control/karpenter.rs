@@ -16,7 +16,7 @@ use super::super::store::{self, Key};
 use super::Control;
 use super::scheduler::{Machine, Machines};
 use crate::sandbox::aws;
-use crate::sandbox::aws::ec2::karpenter::{self as machines, Order};
+use crate::sandbox::aws::ec2::karpenter::{self, Order};
 
 const GROUP: &str = "karpenter.sh";
 const CLASSES: &str = "karpenter.k8s.aws";
@@ -125,7 +125,7 @@ impl Control<'_> {
                     ],
                 );
                 run(self.world, &["iam", "delete-instance-profile", flag, value]);
-                machines::remove_templates(self.world, cluster, &name);
+                karpenter::remove_templates(self.world, cluster, &name);
                 changed |= self.without_finalizer(&key, class, ENDS_CLASSES);
                 continue;
             }
@@ -168,7 +168,7 @@ impl Control<'_> {
             let node = text(&claim, "/status/nodeName");
             match self.drain(&node) {
                 Drain::Done => {
-                    machines::terminate(self.world, cluster, key.name());
+                    karpenter::terminate(self.world, cluster, key.name());
                     store::remove(self.world, &Key::new("", "nodes", "", &node));
                     return self.without_finalizer(&key, claim, ENDS_NODES);
                 }
@@ -271,7 +271,7 @@ impl Control<'_> {
             let order = Order { cluster, pool: &pool_name, class: &class, claim: &claim };
             let profile = found.map(|class| text(&class, "/status/instanceProfile"));
             let profile = profile.filter(|name| !name.is_empty());
-            let started = machines::start(self.world, &order, profile.as_deref());
+            let started = karpenter::start(self.world, &order, profile.as_deref());
             let spec = node_of(pool, &pool_name, &started.node, &started.zone);
             Cluster::open(self.world).put_node(&spec);
             let key = Key::new("", "nodes", "", &started.node);
