@@ -8,6 +8,7 @@
 pub mod decide;
 pub mod file;
 pub mod meaning;
+pub mod risk;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
