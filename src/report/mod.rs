@@ -8,6 +8,7 @@ pub mod describe;
 pub mod evidence;
 pub mod explain;
 pub mod graph;
+pub mod html;
 pub mod log;
 pub mod outputs;
 pub mod plan;

@@ -109,7 +109,7 @@ fn write_change(text: &mut String, change: &Change, show: Show) {
 
 /// A field that holds a policy document, with both sides in one spelling: what
 /// only differs in order or case is no news. `None`: it is shown as it is.
-fn spelled_alike(change: &Change, field: &FieldChange) -> Option<FieldChange> {
+pub(super) fn spelled_alike(change: &Change, field: &FieldChange) -> Option<FieldChange> {
     let (Some(before), Some(after)) = (&field.before, &field.after) else { return None };
     let name = field.path.segments().first()?;
     let attributes = change.address.kind.adapter().attributes();
@@ -205,7 +205,7 @@ fn write_command(text: &mut String, command: &PlannedCommand) {
 }
 
 /// An argv as a person would type it.
-fn shell(argv: &[String]) -> String {
+pub(super) fn shell(argv: &[String]) -> String {
     let mut words = argv.iter();
     let program = words.next().cloned().unwrap_or_default();
     let quoted = words.map(|word| {
