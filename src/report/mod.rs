@@ -5,10 +5,12 @@
 //! trusted: control characters never reach the terminal.
 
 pub mod describe;
+mod difference;
 pub mod evidence;
 pub mod explain;
 pub mod graph;
 pub mod log;
+pub mod markdown;
 pub mod outputs;
 pub mod plan;
 pub mod preflight;

@@ -66,6 +66,8 @@ pub(super) fn judge(change: &Change, access: Option<&Verdict>) -> Finding {
     if !matches!(change.action, Action::Delete) {
         match access {
             Some(Verdict::Wider(what)) => {
+                // It was looked into, so its words say more than these.
+                found.retain(|one| one.risk != Risk::Access);
                 found.push(finding(Risk::Access, what.as_str(), Reversible::Yes));
             }
             Some(Verdict::Undecided(why)) => found.push(finding(
