@@ -7,6 +7,8 @@
 //! called narrowed or reformatted that may have become wider. This module must
 //! not know how a delta is shown, and must not judge whether access is wanted.
 
+mod verdicts;
+
 use std::collections::BTreeSet;
 use std::fmt;
 

@@ -5,11 +5,13 @@
 //! trusted: control characters never reach the terminal.
 
 pub mod describe;
+mod difference;
 pub mod evidence;
 pub mod explain;
 pub mod graph;
 pub mod html;
 pub mod log;
+pub mod markdown;
 pub mod outputs;
 pub mod plan;
 pub mod preflight;

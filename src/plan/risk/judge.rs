@@ -66,6 +66,8 @@ pub(super) fn judge(change: &Change, access: Option<&Verdict>) -> Finding {
     if !matches!(change.action, Action::Delete) {
         match access {
             Some(Verdict::Wider(what)) => {
+                // It was looked into, so its words say more than these.
+                found.retain(|one| one.risk != Risk::Access);
                 found.push(finding(Risk::Access, what.as_str(), Reversible::Yes));
             }
             Some(Verdict::Undecided(why)) => found.push(finding(
@@ -151,11 +153,16 @@ fn destroyed(change: &Change) -> Finding {
                 None => finding(Risk::Destroy, format!("the {kind} goes"), ANEW),
             }
         }
-        Kind::HelmRelease => finding(
-            Risk::Destroy,
-            "the release goes with its objects and their pods",
-            Reversible::Partly("it can be installed anew; what its pods kept is gone"),
-        ),
+        Kind::HelmRelease => match data_in_release(change) {
+            Some((key, why)) => {
+                finding(Risk::DataLoss, format!("the release goes with {key}: {why}"), GONE)
+            }
+            None => finding(
+                Risk::Destroy,
+                "the release goes with its objects and their pods",
+                Reversible::Partly("it can be installed anew; what its pods kept is gone"),
+            ),
+        },
         Kind::EksNodegroup => finding(
             Risk::Destroy,
             "its nodes go, and the pods on them must find room elsewhere",
@@ -205,6 +212,16 @@ fn destroyed(change: &Change) -> Finding {
             finding(Risk::Destroy, "it goes", ANEW)
         }
     }
+}
+
+/// The first object of a release that holds data, and what is lost with it. Of a
+/// release whose objects are not known none is found.
+fn data_in_release(change: &Change) -> Option<(&str, &'static str)> {
+    let objects = change.before.as_ref()?.get("objects")?.as_map()?;
+    objects.keys().find_map(|key| {
+        let kind = key.split('/').next().unwrap_or_default();
+        Some((key.as_str(), holds_data(kind)?))
+    })
 }
 
 /// What is to be said of an object that is made.

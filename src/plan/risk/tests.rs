@@ -17,6 +17,8 @@ fn change(address: &str, action: Action) -> Change {
         reason: Reason::FieldsDiffer,
         fields: vec![],
         foreign: vec![],
+        before: None,
+        after: None,
         notes: vec![],
         commands: vec![],
         depends_on: BTreeSet::new(),
@@ -110,6 +112,13 @@ fn what_holds_data_is_the_worst() {
         input: None,
     }];
     assert_eq!(judged(secret).0, Risk::DataLoss);
+    let mut release = change("HelmRelease.a", Action::Delete);
+    assert_eq!(judged(release.clone()).0, Risk::Destroy);
+    let objects = json!({"Deployment/n/a": {}, "PersistentVolumeClaim/n/data": {}});
+    release.before = Some(Map::from([("objects".into(), Value::from_json(&objects))]));
+    let (risk, why, _) = judged(release);
+    assert_eq!(risk, Risk::DataLoss);
+    assert!(why.contains("PersistentVolumeClaim/n/data"), "{why}");
     let mut namespace = change("Namespace.a", Action::Delete);
     assert_eq!(judged(namespace.clone()).0, Risk::Destroy);
     namespace.blockers =
