@@ -19,16 +19,17 @@ use std::collections::BTreeSet;
 use self::escape::{one, source};
 use self::facts::Facts;
 use crate::access::AccessDelta;
-use crate::plan::risk::{Assessed, Risk};
+use crate::plan::risk::{Risk, assess};
 use crate::plan::{Action, Mode, Plan};
 
 const TEMPLATE: &str = include_str!("html/page.html");
 const STYLE: &str = include_str!("html/page.css");
 const SCRIPT: &str = include_str!("html/page.js");
 
-/// The page of a plan, with its changes as they were assessed and what it
-/// changes about access.
-pub fn page(plan: &Plan, risks: Vec<Assessed>, access: AccessDelta) -> String {
+/// The page of a plan.
+pub fn page(plan: &Plan) -> String {
+    let access = AccessDelta::of(plan);
+    let risks = assess(plan, &access.verdicts());
     let facts = Facts::of(plan, risks, access);
     let mut page = String::with_capacity(TEMPLATE.len() + STYLE.len() + SCRIPT.len());
     let mut rest = TEMPLATE;

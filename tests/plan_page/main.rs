@@ -22,6 +22,7 @@ use std::sync::LazyLock;
 use browser::Browser;
 use libtest_mimic::{Arguments, Failed, Trial};
 use lkh::plan::Plan;
+use lkh::report::html::page;
 use serde_json::json;
 
 const CASES: &[(&str, fn(&Browser))] = &[
@@ -100,7 +101,7 @@ fn node_of(address: &str) -> String {
 }
 
 fn the_graph_is_drawn(browser: &Browser) {
-    browser.open(&plans::page(&DANGEROUS));
+    browser.open(&page(&DANGEROUS));
     let resources = DANGEROUS.changes.len() as u64;
     assert_eq!(count(browser, "#graph .node"), (resources, resources));
     assert!(count(browser, "#graph .edge").0 >= 40);
@@ -146,7 +147,7 @@ fn the_graph_is_drawn(browser: &Browser) {
 }
 
 fn a_click_shows_the_difference(browser: &Browser) {
-    browser.open(&plans::page(&DANGEROUS));
+    browser.open(&page(&DANGEROUS));
     assert_eq!(count(browser, "#detail"), (1, 0));
     browser.click(&node_of("IamPolicy.lake-access"));
     assert_eq!(count(browser, "#detail"), (1, 1));
@@ -174,7 +175,7 @@ fn a_click_shows_the_difference(browser: &Browser) {
 }
 
 fn the_list_is_searched_and_filtered(browser: &Browser) {
-    browser.open(&plans::page(&DANGEROUS));
+    browser.open(&page(&DANGEROUS));
     let all = DANGEROUS.changes.len() as u64;
     let shown = |browser: &Browser| count(browser, ".item").1;
     let changing = shown(browser);
@@ -218,7 +219,7 @@ fn the_list_is_searched_and_filtered(browser: &Browser) {
 }
 
 fn the_list_is_used_by_keys(browser: &Browser) {
-    browser.open(&plans::page(&DANGEROUS));
+    browser.open(&page(&DANGEROUS));
     // The first stop leads past the picture.
     browser.key("Tab");
     assert_eq!(browser.eval("document.activeElement.className"), "skip");
@@ -250,7 +251,7 @@ fn the_list_is_used_by_keys(browser: &Browser) {
 }
 
 fn the_graph_is_used_by_keys(browser: &Browser) {
-    browser.open(&plans::page(&DANGEROUS));
+    browser.open(&page(&DANGEROUS));
     assert_eq!(count(browser, ".node[tabindex='0']").0, 1, "the picture is one stop");
     let stops = browser.eval(
         "[...document.querySelectorAll('a, button, input, select, summary, [tabindex]')]\
@@ -286,7 +287,7 @@ fn the_graph_is_used_by_keys(browser: &Browser) {
 }
 
 fn the_graph_is_zoomed_and_moved(browser: &Browser) {
-    browser.open(&plans::page(&DANGEROUS));
+    browser.open(&page(&DANGEROUS));
     let view = || {
         let text = browser.eval("document.getElementById('graph').getAttribute('viewBox')");
         let numbers = text.as_str().unwrap().split(' ').map(|number| number.parse().unwrap());
@@ -324,7 +325,7 @@ fn the_graph_is_zoomed_and_moved(browser: &Browser) {
 }
 
 fn the_risks_are_sorted(browser: &Browser) {
-    browser.open(&plans::page(&DANGEROUS));
+    browser.open(&page(&DANGEROUS));
     let column = |at: usize| {
         let cells = browser.eval(&format!(
             "[...document.querySelectorAll('#risks tbody tr')].map((r) => r.cells[{at}].dataset.s)"
@@ -383,7 +384,7 @@ fn both_schemes_can_be_read(browser: &Browser) {
     for scheme in ["light", "dark"] {
         browser.prefers(scheme, "screen");
         for plan in [&*DANGEROUS, &plans::hostile()] {
-            browser.open(&plans::page(plan));
+            browser.open(&page(plan));
             browser.click("#unchanged");
             browser.eval("for (const one of document.querySelectorAll('details')) one.open = true");
             assert_eq!(browser.eval(FAINT), json!([]), "{scheme}");
@@ -403,7 +404,7 @@ fn both_schemes_can_be_read(browser: &Browser) {
 }
 
 fn what_is_hostile_stays_text(browser: &Browser) {
-    browser.open(&plans::page(&plans::hostile()));
+    browser.open(&page(&plans::hostile()));
     browser.click(".node");
     assert_eq!(count(browser, "#detail").1, 1);
     assert_eq!(browser.eval("window.harmed === undefined"), true);
@@ -422,7 +423,7 @@ fn what_is_hostile_stays_text(browser: &Browser) {
 }
 
 fn the_page_may_ask_for_nothing(browser: &Browser) {
-    browser.open(&plans::page(&DANGEROUS));
+    browser.open(&page(&DANGEROUS));
     assert_eq!(browser.requests().len(), 1, "only itself");
     // Even code in the page could reach nothing: what it tries is refused before it is sent.
     let refused =
@@ -440,11 +441,11 @@ fn the_page_may_ask_for_nothing(browser: &Browser) {
     assert_eq!(markup, "refused", "text becomes no markup");
     assert!(!browser.errors().is_empty(), "the policy says that it refused");
     // What follows is about a page in which nobody tried.
-    browser.open(&plans::page(&DANGEROUS));
+    browser.open(&page(&DANGEROUS));
 }
 
 fn a_thousand_resources_stay_usable(browser: &Browser) {
-    browser.open(&plans::page(&plans::large(1000, true)));
+    browser.open(&page(&plans::large(1000, true)));
     let boxes = count(browser, ".node").0;
     assert!((20..=260).contains(&boxes), "{boxes} boxes");
     assert_eq!(
@@ -466,7 +467,7 @@ fn a_thousand_resources_stay_usable(browser: &Browser) {
 }
 
 fn a_large_stack_with_few_changes_shows_them(browser: &Browser) {
-    browser.open(&plans::page(&plans::large(1000, false)));
+    browser.open(&page(&plans::large(1000, false)));
     let changing =
         plans::large(1000, false).changes.iter().filter(|one| one.action.is_change()).count();
     assert_eq!(count(browser, ".node:not(.quiet)").0, changing as u64);
@@ -475,7 +476,7 @@ fn a_large_stack_with_few_changes_shows_them(browser: &Browser) {
 }
 
 fn nothing_to_do_is_said(browser: &Browser) {
-    browser.open(&plans::page(&plans::quiet()));
+    browser.open(&page(&plans::quiet()));
     let headline = browser.eval("document.getElementById('headline').textContent");
     assert_eq!(headline, "No changes. Everything is as declared.");
     assert_eq!(count(browser, ".node").0, 2);
@@ -483,13 +484,13 @@ fn nothing_to_do_is_said(browser: &Browser) {
 }
 
 fn it_is_read_without_its_script_and_printed(browser: &Browser) {
-    let page = plans::page(&DANGEROUS);
-    let (head, _) = page.split_once("<script>").unwrap();
+    let whole = page(&DANGEROUS);
+    let (head, _) = whole.split_once("<script>").unwrap();
     browser.open(head);
     assert_eq!(count(browser, ".item").1, DANGEROUS.changes.len() as u64);
     assert_eq!(count(browser, ".filters, #theme, .tools, #copy").1, 0, "no dead buttons");
     assert_eq!(browser.eval("document.querySelector('#risks tbody a').hash.length > 1"), true);
-    browser.open(&page);
+    browser.open(&whole);
     browser.prefers("dark", "print");
     assert_eq!(count(browser, ".filters, #theme, .tools, .keys").1, 0);
     let paper = browser.eval("getComputedStyle(document.querySelector('.card')).backgroundColor");
@@ -505,7 +506,7 @@ fn it_is_read_without_its_script_and_printed(browser: &Browser) {
 fn the_picture_of_the_documents(browser: &Browser) {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/plan-page.png");
     browser.size(1440, 1120);
-    browser.open(&plans::page(&DANGEROUS));
+    browser.open(&page(&DANGEROUS));
     let picture = browser.screenshot();
     assert!(picture.len() > 50_000, "the page is not empty");
     if std::env::var_os("LKH_ACCEPT").is_some() {

@@ -4,7 +4,6 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use lkh::access::AccessDelta;
 use lkh::plan::{Plan, file};
 use serde_json::{Value as Json, json};
 
@@ -128,18 +127,11 @@ fn change(address: &str, phase: &str, action: &str, on: &[String]) -> Json {
 fn plan(changes: Vec<Json>) -> Plan {
     let digest = format!("sha256:{}", "0".repeat(64));
     serde_json::from_value(json!({
-        "formatVersion": 1, "stack": "s", "mode": "apply", "account": "111122223333",
+        "formatVersion": lkh::plan::FORMAT_VERSION, "stack": "s", "mode": "apply", "account": "111122223333",
         "region": "us-east-2", "lineage": "l", "serial": 3, "manifests": digest,
         "variables": {}, "targets": [], "changes": changes,
     }))
     .unwrap()
-}
-
-/// The page of a plan.
-pub fn page(plan: &Plan) -> String {
-    let access = AccessDelta::of(plan);
-    let risks = lkh::plan::risk::assess(plan, &std::collections::BTreeMap::new());
-    lkh::report::html::page(plan, risks, access)
 }
 
 fn edit(place: &Path, name: &str, change: impl Fn(&str) -> String) {

@@ -4,12 +4,11 @@
 
 use std::fmt::Write as _;
 
-use similar::{ChangeTag, TextDiff};
-
 use super::escape::{many, one};
 use super::facts::Facts;
 use crate::diff::{FieldChange, Origin};
 use crate::plan::{Action, Change};
+use crate::report::difference::{self, Mark};
 use crate::report::plan::{shell, spelled_alike};
 use crate::report::{is_document, pretty, short};
 use crate::value::Value;
@@ -146,39 +145,17 @@ fn write_value(html: &mut String, tag: &str, value: &Value) {
     }
 }
 
-/// Two documents line by line, with three lines around what differs.
+/// Two documents line by line, with a few lines around what differs.
 fn write_diff(html: &mut String, before: &Value, after: &Value) {
     let (before, after) = (pretty(before), pretty(after));
-    // A comma that comes or goes with the next member is no difference.
-    let bare = |line| str::strip_suffix(line, ',').unwrap_or(line);
-    let (old_lines, new_lines): (Vec<&str>, Vec<&str>) =
-        (before.lines().collect(), after.lines().collect());
-    let old: Vec<&str> = old_lines.iter().copied().map(bare).collect();
-    let new: Vec<&str> = new_lines.iter().copied().map(bare).collect();
-    let diff = TextDiff::from_slices(&old, &new);
     html.push_str("<pre class=\"diff\">");
-    for (index, group) in diff.grouped_ops(3).iter().enumerate() {
-        if index > 0 {
-            html.push_str("<span class=\"l-gap\">  …\n</span>");
-        }
-        for change in group.iter().flat_map(|op| diff.iter_changes(op)) {
-            let (sign, tag) = match change.tag() {
-                ChangeTag::Delete => ("-", "del"),
-                ChangeTag::Insert => ("+", "ins"),
-                ChangeTag::Equal => (" ", "span"),
-            };
-            // The line as it stands, comma and all.
-            let line = match (change.old_index(), change.new_index()) {
-                (_, Some(index)) => new_lines.get(index),
-                (Some(index), None) => old_lines.get(index),
-                (None, None) => None,
-            };
-            let _ = write!(
-                html,
-                "<{tag}>{sign} {}\n</{tag}>",
-                one(line.copied().unwrap_or(change.value()))
-            );
-        }
+    for (mark, line) in difference::lines(&before, &after) {
+        let (sign, tag) = match mark {
+            Mark::Gone => ("-", "del"),
+            Mark::New => ("+", "ins"),
+            Mark::Same | Mark::Skipped => (" ", "span"),
+        };
+        let _ = write!(html, "<{tag}>{sign} {}\n</{tag}>", one(line));
     }
     html.push_str("</pre>");
 }
