@@ -7,8 +7,12 @@
 pub mod describe;
 pub mod evidence;
 pub mod explain;
+pub mod format;
+pub mod gitlab;
 pub mod graph;
+pub mod html;
 pub mod log;
+pub mod markdown;
 pub mod outputs;
 pub mod plan;
 pub mod preflight;
