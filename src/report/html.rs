@@ -18,6 +18,7 @@ use std::collections::BTreeSet;
 
 use self::escape::{one, source};
 use self::facts::Facts;
+use super::format::Rendering;
 use crate::access::AccessDelta;
 use crate::plan::risk::{Risk, assess};
 use crate::plan::{Action, Mode, Plan};
@@ -25,6 +26,11 @@ use crate::plan::{Action, Mode, Plan};
 const TEMPLATE: &str = include_str!("html/page.html");
 const STYLE: &str = include_str!("html/page.css");
 const SCRIPT: &str = include_str!("html/page.js");
+
+/// The page, as one of a plan's formats.
+pub fn render(of: &Rendering<'_>) -> String {
+    page(of.plan)
+}
 
 /// The page of a plan.
 pub fn page(plan: &Plan) -> String {

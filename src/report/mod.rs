@@ -8,6 +8,8 @@ pub mod describe;
 mod difference;
 pub mod evidence;
 pub mod explain;
+pub mod format;
+pub mod gitlab;
 pub mod graph;
 pub mod html;
 pub mod log;

@@ -145,7 +145,9 @@ impl Machine {
             let Some(script) = step["run"].as_str() else {
                 // The upload: its files are there, and it tells where they went.
                 let folder = self.path("work").join(step["with"]["path"].as_str().unwrap());
-                assert!(folder.join("plan.html").is_file() && folder.join("plan.tfplan.json").is_file());
+                assert!(
+                    folder.join("plan.html").is_file() && folder.join("plan.tfplan.json").is_file()
+                );
                 let url = "https://forge.test/artifact".to_owned();
                 known.insert(format!("steps.{id}.outputs.artifact-url"), url);
                 continue;
@@ -206,7 +208,10 @@ impl Machine {
 
 fn found(program: &str) -> PathBuf {
     let path = std::env::var_os("PATH").unwrap();
-    std::env::split_paths(&path).map(|folder| folder.join(program)).find(|file| file.is_file()).unwrap()
+    std::env::split_paths(&path)
+        .map(|folder| folder.join(program))
+        .find(|file| file.is_file())
+        .unwrap()
 }
 
 /// A text with its expressions replaced.
@@ -233,7 +238,8 @@ fn applies(condition: &str, known: &BTreeMap<String, String>, good: bool) -> boo
             (_, Some((name, value))) => (name, false, value),
             _ => panic!("no condition that is known here: {one}"),
         };
-        let is = known.get(name.trim()).map_or("", String::as_str) == value.trim().trim_matches('\'');
+        let is =
+            known.get(name.trim()).map_or("", String::as_str) == value.trim().trim_matches('\'');
         is == equal
     };
     (good || always) && condition.split("&&").all(|one| holds(one.trim()))

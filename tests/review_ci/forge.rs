@@ -137,21 +137,24 @@ fn act(kept: &mut Kept, method: &str, path: &str, query: &str, body: &Json) -> (
     let text = || body["body"].as_str().unwrap_or_default().to_owned();
     match (method, parts.as_slice()) {
         ("GET", ["user"]) => (200, json!({"id": 7})),
-        ("GET", ["repos", "o", "r", "issues", number, "comments"] | ["projects", "9", "merge_requests", number, "notes"])
-            if *number == pull =>
-        {
-            (200, page(&kept.comments, query))
-        }
-        ("POST", ["repos", "o", "r", "issues", number, "comments"] | ["projects", "9", "merge_requests", number, "notes"])
-            if *number == pull =>
-        {
+        (
+            "GET",
+            ["repos", "o", "r", "issues", number, "comments"]
+            | ["projects", "9", "merge_requests", number, "notes"],
+        ) if *number == pull => (200, page(&kept.comments, query)),
+        (
+            "POST",
+            ["repos", "o", "r", "issues", number, "comments"]
+            | ["projects", "9", "merge_requests", number, "notes"],
+        ) if *number == pull => {
             let id = kept.comments.len() as u64 + 1;
             kept.comments.push(Comment { id, author: ROBOT.into(), body: text() });
             (201, json!({"id": id, "html_url": format!("https://forge.test/{id}")}))
         }
         ("PATCH", ["repos", "o", "r", "issues", "comments", id])
         | ("PUT", ["projects", "9", "merge_requests", _, "notes", id]) => {
-            let Some(comment) = kept.comments.iter_mut().find(|one| one.id.to_string() == *id) else {
+            let Some(comment) = kept.comments.iter_mut().find(|one| one.id.to_string() == *id)
+            else {
                 return (404, json!({"message": "Not Found"}));
             };
             comment.body = text();

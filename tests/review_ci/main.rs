@@ -94,11 +94,15 @@ fn a_plan_becomes_one_comment_that_stays() {
     assert_eq!(first, "<!-- lkh:plan stack=small -->");
     assert_eq!(ran.outputs["hash"], hash);
     assert_eq!((ran.outputs["changes"].as_str(), ran.outputs["stack"].as_str()), ("true", "small"));
-    assert!(ours[0].body.contains("[The plan as a page, with its graph](https://forge.test/artifact)"));
+    assert!(
+        ours[0].body.contains("[The plan as a page, with its graph](https://forge.test/artifact)")
+    );
     let summary = fs::read_to_string(machine.path("summary")).unwrap();
     assert_eq!(mark(&summary).1, hash, "the step's summary shows it too");
-    let counts: Json =
-        serde_json::from_str(&fs::read_to_string(machine.path("work/lkh-plan/gitlab.json")).unwrap()).unwrap();
+    let counts: Json = serde_json::from_str(
+        &fs::read_to_string(machine.path("work/lkh-plan/gitlab.json")).unwrap(),
+    )
+    .unwrap();
     assert!(counts["create"].as_u64().unwrap() > 5);
 
     // Neither the token nor a large text is ever in an argv.
@@ -137,7 +141,11 @@ fn a_higher_risk_is_a_fresh_comment() {
     good(&ran);
     let ours = machine.forge.by(ROBOT);
     assert_eq!(ours.len(), 2, "{}", ran.told);
-    assert!(ours[0].body.contains("out of date") && !ours[0].body.contains("<!--"), "{}", ours[0].body);
+    assert!(
+        ours[0].body.contains("out of date") && !ours[0].body.contains("<!--"),
+        "{}",
+        ours[0].body
+    );
     assert_eq!(ran.outputs["hash"], mark(&ours[1].body).1);
     // From now on the newer one is the comment.
     good(&machine.action("plan", OTHER, ""));
