@@ -145,9 +145,9 @@ impl Machine {
             let Some(script) = step["run"].as_str() else {
                 // The upload: its files are there, and it tells where they went.
                 let folder = self.path("work").join(step["with"]["path"].as_str().unwrap());
-                assert!(
-                    folder.join("plan.html").is_file() && folder.join("plan.tfplan.json").is_file()
-                );
+                for file in ["plan.md", "plan.html", "plan.json", "plan.txt", "gitlab.json"] {
+                    assert!(folder.join(file).is_file(), "{file}");
+                }
                 let url = "https://forge.test/artifact".to_owned();
                 known.insert(format!("steps.{id}.outputs.artifact-url"), url);
                 continue;
