@@ -11,7 +11,9 @@
 use std::collections::BTreeSet;
 
 use lkh::plan::Plan;
+use lkh::plan::outputs::OutputValue;
 use lkh::quote::is_unseen;
+use lkh::report::format::Rendering;
 use lkh::report::markdown::{self, LIMIT};
 use lkh::value::Digest;
 use proptest::prelude::*;
@@ -20,7 +22,7 @@ use serde_json::{Value as Json, json};
 
 /// The comment of a plan.
 fn comment(plan: &Plan) -> String {
-    markdown::comment(plan, &[])
+    markdown::render(&Rendering::of(plan))
 }
 
 /// A plan of these changes.
@@ -133,6 +135,7 @@ fn hostile(text: &str) -> Plan {
     plan.region = text.into();
     plan.stack = text.into();
     plan.targets = vec![text.into()];
+    plan.outputs = vec![OutputValue { name: text.into(), before: None, now: text.into() }];
     plan
 }
 
