@@ -8,7 +8,7 @@ const FORMATS: &[&str] = &["text", "markdown", "json", "html", "gitlab"];
 #[test]
 fn several_at_once_and_the_same_of_a_saved_plan() {
     let environment = TestEnvironment::applied();
-    environment.behind("aws iam tag-role --role-name NodeRole --tags Key=theirs,Value=<b>");
+    environment.behind("aws iam tag-role --role-name NodeRole --tags Key=theirs,Value=b");
     let files: Vec<_> = FORMATS.iter().map(|name| format!("--format {name}=out.{name}")).collect();
     let planned = environment
         .run(&format!("plan --out it.plan --var replicas=2 --format gitlab {}", files.join(" ")));
