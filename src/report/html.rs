@@ -76,6 +76,7 @@ fn part(name: &str, facts: &Facts<'_>) -> String {
         "risks" => risks(facts),
         "access" => parts::access(facts),
         "drift" => parts::drift(facts),
+        "outputs" => parts::outputs(facts),
         "list" => parts::list(facts),
         "actions" => {
             let actions: BTreeSet<Action> =

@@ -4,7 +4,9 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use lkh::plan::outputs::OutputValue;
 use lkh::plan::{Plan, file};
+use lkh::value::Value;
 use serde_json::{Value as Json, json};
 
 /// A lakehouse that is there, and a pull request that is dangerous: a bucket of
@@ -89,6 +91,11 @@ pub fn hostile() -> Plan {
          "origin": "change", "replace": true},
     ]);
     let mut plan = plan(vec![one]);
+    plan.outputs.push(OutputValue {
+        name: evil.to_owned(),
+        before: Some(evil.into()),
+        now: Value::Map([(evil.to_owned(), 1.into())].into_iter().collect()),
+    });
     plan.stack = evil.to_owned();
     plan.account = evil.to_owned();
     plan.region = evil.to_owned();

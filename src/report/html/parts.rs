@@ -11,7 +11,7 @@ use super::fields::write_body;
 use crate::access::{Grant, PrincipalDelta, Verdict};
 use crate::plan::risk::{Assessed, Risk};
 use crate::plan::{Action, Mode};
-use crate::report::count;
+use crate::report::{count, short};
 
 /// The sign of an action, for people who see no colour.
 pub(super) fn sign(action: Action) -> &'static str {
@@ -286,6 +286,33 @@ pub(super) fn drift(facts: &Facts<'_>) -> String {
     }
     html.push_str("</ul></section>");
     html
+}
+
+/// What the stack tells once it is applied, where that changes.
+pub(super) fn outputs(facts: &Facts<'_>) -> String {
+    let mut rows = String::new();
+    for output in facts.plan.outputs.iter().filter(|output| output.is_news()) {
+        let before = output.before.as_ref().map(|before| {
+            format!(
+                "<del>{}</del> <span class=\"to\" aria-label=\"becomes\">→</span> ",
+                one(&short(before))
+            )
+        });
+        let _ = write!(
+            rows,
+            "<div class=\"field\"><dt><code>{}</code></dt><dd>{}<ins>{}</ins></dd></div>",
+            one(&output.name),
+            before.unwrap_or_default(),
+            one(&short(&output.now))
+        );
+    }
+    if rows.is_empty() {
+        return rows;
+    }
+    format!(
+        "<section class=\"card\" id=\"outputs\" aria-labelledby=\"outputs-title\">\
+         <h2 id=\"outputs-title\">Outputs</h2><dl class=\"fields\">{rows}</dl></section>"
+    )
 }
 
 /// Every resource, closed; worst first, then what nothing happens to.
