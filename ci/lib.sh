@@ -64,13 +64,15 @@ output() {
 }
 
 # api METHOD PATH [FILE]: asks the forge; FILE is the JSON that is sent. The answer goes to
-# standard output. Two more tries where it was not reached, or could not answer just then.
+# standard output. Where it could not answer just then it is asked twice more, but never to make
+# something: that could be there already.
 api() {
   local method=$1 path=$2 file=${3:-} code
   local arguments=(
-    --silent --show-error --config - --request "$method" --max-time 60 --retry 2
+    --silent --show-error --config - --request "$method" --max-time 60
     --output "$work/answer" --write-out '%{http_code}' --header 'Content-Type: application/json'
   )
+  [[ $method == POST ]] || arguments+=(--retry 2)
   [[ -z $file ]] || arguments+=(--data-binary "@$file")
   code=$(api_header | curl "${arguments[@]}" "$LKH_API$path") ||
     die "$LKH_FORGE could not be reached: $method $path"

@@ -504,16 +504,25 @@ fn it_is_read_without_its_script_and_printed(browser: &Browser) {
 }
 
 fn the_picture_of_the_documents(browser: &Browser) {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/plan-page.png");
     browser.size(1440, 1120);
     browser.open(&page(&DANGEROUS));
-    let picture = browser.screenshot();
-    assert!(picture.len() > 50_000, "the page is not empty");
+    picture(browser, "plan-page.png");
+    browser.size(1200, 760);
+    browser.prefers("dark", "screen");
+    browser.click(&node_of("IamPolicy.lake-access"));
+    assert_eq!(count(browser, "#detail").1, 1);
+    picture(browser, "plan-change.png");
+}
+
+fn picture(browser: &Browser, name: &str) {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(name);
+    let taken = browser.screenshot();
+    assert!(taken.len() > 40_000, "the page is not empty");
     if std::env::var_os("LKH_ACCEPT").is_some() {
-        std::fs::write(&file, &picture).unwrap();
+        std::fs::write(&file, &taken).unwrap();
     }
     let kept = std::fs::read(&file).unwrap();
     assert!(kept.len() < 300_000, "{} bytes", kept.len());
     // The width and height of a PNG stand in its head.
-    assert_eq!(kept[16..24], picture[16..24], "LKH_ACCEPT=1 takes it anew");
+    assert_eq!(kept[16..24], taken[16..24], "LKH_ACCEPT=1 takes {name} anew");
 }

@@ -94,7 +94,7 @@ pub fn hostile() -> Plan {
     plan.outputs.push(OutputValue {
         name: evil.to_owned(),
         before: Some(evil.into()),
-        now: Value::Map([(evil.to_owned(), 1.into())].into_iter().collect()),
+        now: Value::Map([(evil.to_owned(), 1_u64.into())].into_iter().collect()),
     });
     plan.stack = evil.to_owned();
     plan.account = evil.to_owned();

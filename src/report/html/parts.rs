@@ -232,7 +232,7 @@ fn write_principal(html: &mut String, facts: &Facts<'_>, delta: &PrincipalDelta)
     if !delta.flags.is_empty() {
         html.push_str("<p class=\"flags\">");
         for flag in &delta.flags {
-            let _ = write!(html, "<span class=\"warnflag\">⚑ {}</span> ", flag.words());
+            let _ = write!(html, "<span class=\"warnflag\">! {}</span> ", flag.words());
         }
         html.push_str("</p>");
     }

@@ -140,7 +140,7 @@ fn svg(facts: &Facts<'_>, drawn: &[Drawn], layout: &Layout) -> String {
 }
 
 /// From the right side of what comes first to the left side of what needs it;
-/// where that would lead back, from below or above.
+/// where that would lead back, from below or above. The head is two strokes.
 fn curve((ax, ay): (usize, usize), (bx, by): (usize, usize)) -> String {
     let half = BOX_WIDTH / 2;
     let middle = BOX_HEIGHT / 2;
@@ -148,15 +148,30 @@ fn curve((ax, ay): (usize, usize), (bx, by): (usize, usize)) -> String {
         let (x, y) = (ax + BOX_WIDTH, ay + middle);
         let (to_x, to_y) = (bx, by + middle);
         let bend = ((to_x - x) / 2).clamp(14, 90);
-        format!("M{x} {y}C{} {y} {} {to_y} {to_x} {to_y}", x + bend, to_x.saturating_sub(bend))
+        let (back, up, down) = (to_x.saturating_sub(6), to_y.saturating_sub(4), to_y + 4);
+        format!(
+            "M{x} {y}C{} {y} {} {to_y} {to_x} {to_y}M{back} {up}L{to_x} {to_y}L{back} {down}",
+            x + bend,
+            to_x.saturating_sub(bend)
+        )
     } else if by >= ay {
         let (x, y, to_x, to_y) = (ax + half, ay + BOX_HEIGHT, bx + half, by);
         let bend = (to_y.saturating_sub(y) / 2).clamp(16, 120);
-        format!("M{x} {y}C{x} {} {to_x} {} {to_x} {to_y}", y + bend, to_y.saturating_sub(bend))
+        let (left, right, back) = (to_x.saturating_sub(4), to_x + 4, to_y.saturating_sub(6));
+        format!(
+            "M{x} {y}C{x} {} {to_x} {} {to_x} {to_y}M{left} {back}L{to_x} {to_y}L{right} {back}",
+            y + bend,
+            to_y.saturating_sub(bend)
+        )
     } else {
         let (x, y, to_x, to_y) = (ax + half, ay, bx + half, by + BOX_HEIGHT);
         let bend = (y.saturating_sub(to_y) / 2).clamp(16, 120);
-        format!("M{x} {y}C{x} {} {to_x} {} {to_x} {to_y}", y.saturating_sub(bend), to_y + bend)
+        let (left, right, back) = (to_x.saturating_sub(4), to_x + 4, to_y + 6);
+        format!(
+            "M{x} {y}C{x} {} {to_x} {} {to_x} {to_y}M{left} {back}L{to_x} {to_y}L{right} {back}",
+            y.saturating_sub(bend),
+            to_y + bend
+        )
     }
 }
 
