@@ -54,6 +54,7 @@ fn plan(changes: Vec<Change>) -> Plan {
         variables: Map::new(),
         targets: vec![],
         changes,
+        outputs: vec![],
     }
 }
 
