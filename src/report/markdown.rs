@@ -267,7 +267,9 @@ impl Diff {
                 continue;
             }
             let fits = (misses < MISSES).then(|| lines::of_change(change));
-            match fits.and_then(|text| room.fits(text)) {
+            // With the empty line before the next.
+            let fits = fits.filter(|text| room.take(text.len() + 1));
+            match fits {
                 Some(text) => {
                     misses = 0;
                     // The fence grows with what it must hold.
@@ -293,7 +295,7 @@ impl Diff {
         if self.fitting.is_empty() {
             return String::new();
         }
-        let body: String = self.fitting.values().map(String::as_str).collect();
+        let body = self.fitting.values().map(String::as_str).collect::<Vec<_>>().join("\n");
         let (lines, shown) = (body.lines().count(), self.fitting.len());
         let missing: usize = self.missing.values().sum();
         let of = if missing > 0 { format!(" of {}", shown + missing) } else { String::new() };

@@ -23,10 +23,10 @@ pub fn json(plan: &Plan) -> serde_json::Result<serde_json::Value> {
     let mut json = serde_json::to_value(plan)?;
     if let Some(map) = json.as_object_mut() {
         map.insert("meaning".into(), plan.meaning().as_str().into());
+        map.insert("access".into(), serde_json::to_value(AccessDelta::of(plan))?);
         if !plan.outputs.is_empty() {
             map.insert("outputs".into(), super::outputs::json(&plan.outputs));
         }
-        map.insert("access".into(), serde_json::to_value(AccessDelta::of(plan))?);
     }
     Ok(json)
 }
@@ -198,7 +198,7 @@ fn write_command(text: &mut String, command: &PlannedCommand) {
 }
 
 /// An argv as a person would type it.
-pub(super) fn shell(argv: &[String]) -> String {
+fn shell(argv: &[String]) -> String {
     let mut words = argv.iter();
     let program = words.next().cloned().unwrap_or_default();
     let quoted = words.map(|word| {

@@ -55,6 +55,7 @@ fn plan(changes: Vec<Change>) -> Plan {
         targets: vec![],
         outputs: vec![],
         changes,
+        outputs: vec![],
     }
 }
 
