@@ -60,7 +60,7 @@ pub(crate) enum After<'a> {
     },
     /// `show` of everything, with a resource that there is.
     Shown(Option<Address>),
-    /// `show ADDRESS`.
+    /// `show ADDRESS`, `explain ADDRESS`.
     ShownOne(&'a Address),
     /// `log`.
     Logged,

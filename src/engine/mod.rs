@@ -12,6 +12,7 @@ pub mod entry;
 pub mod event;
 pub mod keeper;
 pub mod leftovers;
+pub mod look;
 pub mod outputs;
 pub mod pins;
 pub mod preflight;

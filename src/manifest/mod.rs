@@ -31,4 +31,5 @@ mod translate;
 pub mod variables;
 pub mod when;
 mod wording;
+pub mod written;
 pub mod yaml;

@@ -101,6 +101,11 @@ impl Sources {
         self.file(file).is_some_and(|file| file.hidden)
     }
 
+    /// The texts that were read, in their order.
+    pub(super) fn files(&self) -> impl Iterator<Item = FileId> {
+        (0..self.files.len()).map(|index| FileId(u32::try_from(index).unwrap_or(u32::MAX)))
+    }
+
     fn file(&self, id: FileId) -> Option<&File> {
         usize::try_from(id.0).ok().and_then(|index| self.files.get(index))
     }
