@@ -198,7 +198,7 @@ fn write_command(text: &mut String, command: &PlannedCommand) {
 }
 
 /// An argv as a person would type it.
-fn shell(argv: &[String]) -> String {
+pub(super) fn shell(argv: &[String]) -> String {
     let mut words = argv.iter();
     let program = words.next().cloned().unwrap_or_default();
     let quoted = words.map(|word| {
