@@ -15,6 +15,7 @@ mod parts;
 mod picture;
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 
 use self::escape::{one, source};
 use self::facts::Facts;
@@ -118,14 +119,12 @@ fn risks(facts: &Facts<'_>) -> String {
     if rows.is_empty() {
         return String::new();
     }
-    let heads = [("Risk", 1), ("Resource", 0), ("Action", 0), ("Why", 0), ("Reversible", 0)];
-    let heads: String = heads
-        .iter()
-        .map(|(head, sorted)| {
-            let sorted = if *sorted == 1 { " aria-sort=\"ascending\"" } else { "" };
-            format!("<th scope=\"col\"{sorted}><button type=\"button\">{head}</button></th>")
-        })
-        .collect();
+    let mut heads = String::new();
+    for head in ["Risk", "Resource", "Action", "Why", "Reversible"] {
+        let sorted = if head == "Risk" { " aria-sort=\"ascending\"" } else { "" };
+        let _ =
+            write!(heads, "<th scope=\"col\"{sorted}><button type=\"button\">{head}</button></th>");
+    }
     format!(
         "<section class=\"card\" id=\"risks\" aria-labelledby=\"risks-title\">\
          <h2 id=\"risks-title\">What to look at</h2><div class=\"scroll\"><table><thead><tr>{heads}\

@@ -53,7 +53,6 @@ fn plan(changes: Vec<Change>) -> Plan {
         manifests: Digest::of(b"m"),
         variables: Map::new(),
         targets: vec![],
-        outputs: vec![],
         changes,
         outputs: vec![],
     }

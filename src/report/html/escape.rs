@@ -44,10 +44,10 @@ pub(super) fn source(text: &str) -> String {
     for bytes in digest.chunks(3) {
         let at = |index: usize| u32::from(bytes.get(index).copied().unwrap_or(0));
         let bits = at(0) << 16 | at(1) << 8 | at(2);
-        for digit in 0..4 {
-            let value = (bits >> (18 - 6 * digit)) & 63;
+        for (digit, shift) in [18, 12, 6, 0].into_iter().enumerate() {
+            let value = (bits >> shift) & 63;
             let sign = DIGITS.get(value as usize).copied().unwrap_or(b'=');
-            base64.push(if digit as usize > bytes.len() { '=' } else { char::from(sign) });
+            base64.push(if digit > bytes.len() { '=' } else { char::from(sign) });
         }
     }
     format!("'sha256-{base64}'")

@@ -53,7 +53,7 @@ impl<'a> Facts<'a> {
             }
         }
         let phases = phases(plan, &index);
-        Self { phases, plan, risks, access, index, needed_by, risk_of, drifted }
+        Self { plan, risks, access, phases, index, needed_by, risk_of, drifted }
     }
 
     /// The lane of a change.

@@ -156,12 +156,14 @@ fn untangle(layers: &mut [Vec<usize>], count: usize, edges: &[(usize, usize)]) {
             }
         }
     };
-    layers.iter().for_each(|layer| note(layer, &mut row));
+    for layer in layers.iter() {
+        note(layer, &mut row);
+    }
     for sweep in 0..SWEEPS {
         let forth = sweep % 2 == 0;
         let mut go = |layer: &mut Vec<usize>| {
             let key = |&node: &usize| {
-                let (mut sum, mut joined) = (0, 0);
+                let (mut sum, mut joined): (usize, usize) = (0, 0);
                 for &(from, to) in edges {
                     let other = match forth {
                         true if to == node => from,
@@ -174,7 +176,7 @@ fn untangle(layers: &mut [Vec<usize>], count: usize, edges: &[(usize, usize)]) {
                     }
                 }
                 let own = row.get(node).copied().flatten().unwrap_or(0);
-                if joined == 0 { own } else { sum / joined }
+                usize::checked_div(sum, joined).unwrap_or(own)
             };
             layer.sort_by_cached_key(|node| (key(node), *node));
             note(layer, &mut row);

@@ -39,7 +39,7 @@ pub(super) fn headline(facts: &Facts<'_>) -> (String, &'static str) {
         .collect();
     let blocked = facts.plan.blocked().count();
     if blocked > 0 && parts.is_empty() {
-        return (format!("{} blocked or not ready; nothing can be done.", blocked), "bad");
+        return (format!("{blocked} blocked or not ready; nothing can be done."), "bad");
     }
     if parts.is_empty() {
         let nothing = match facts.plan.mode {
