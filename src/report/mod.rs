@@ -19,6 +19,7 @@ pub mod preflight;
 pub mod run;
 pub mod state;
 pub mod status;
+pub mod tfplan;
 
 use std::fmt::Write as _;
 
