@@ -3,9 +3,10 @@
 #
 #   ci/plan.sh                    into lkh-plan/
 #
-#   plan.md      the comment (comment.sh)        plan.html     the page
-#   plan.json    the plan as it is saved         gitlab.json   GitLab's three counts
-#   plan.txt     the text
+#   plan.md             the comment (comment.sh)      plan.html     the page
+#   plan.tfplan.json    for Checkov, OPA and the like; delta.tfplan.json: what changes alone
+#   plan.json           the plan as it is saved       gitlab.json   GitLab's three counts
+#   plan.txt            the text
 #
 # LKH_DIR, LKH_VAR_FILES (a file a line) and LKH_ARGS (options, split at spaces) say which
 # stack. Ends with 0 where it could plan, also when there are changes, and with what lkh ends
@@ -18,6 +19,7 @@ mkdir -p "$out"
 code=0
 "$lkh" plan "${options[@]}" --detailed-exitcode \
   --format "markdown=$out/plan.md" --format "html=$out/plan.html" \
+  --format "tfplan=$out/plan.tfplan.json" --format "tfplan-delta=$out/delta.tfplan.json" \
   --format "gitlab=$out/gitlab.json" --format "json=$out/plan.json" >"$out/plan.txt" || code=$?
 cat "$out/plan.txt"
 [[ -s $out/plan.md ]] || die "no plan could be made (exit code $code)"

@@ -21,6 +21,7 @@ pub mod preflight;
 pub mod run;
 pub mod state;
 pub mod status;
+pub mod tfplan;
 pub mod why;
 
 use std::fmt::Write as _;

@@ -3,7 +3,7 @@
 use crate::environment::TestEnvironment;
 
 /// Every form that has a name.
-const FORMATS: &[&str] = &["text", "markdown", "json", "html", "gitlab"];
+const FORMATS: &[&str] = &["text", "markdown", "json", "tfplan", "tfplan-delta", "html", "gitlab"];
 
 #[test]
 fn several_at_once_and_the_same_of_a_saved_plan() {
@@ -41,7 +41,7 @@ fn refused(environment: &TestEnvironment, cases: &[(&str, &str)]) {
 
 #[test]
 fn where_a_form_can_not_go_is_said_before_anything_is_read() {
-    let known = "the formats are text, markdown, json, html, gitlab";
+    let known = "the formats are text, markdown, json, tfplan, tfplan-delta, html, gitlab";
     refused(
         &TestEnvironment::new(),
         &[

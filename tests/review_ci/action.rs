@@ -145,7 +145,15 @@ impl Machine {
             let Some(script) = step["run"].as_str() else {
                 // The upload: its files are there, and it tells where they went.
                 let folder = self.path("work").join(step["with"]["path"].as_str().unwrap());
-                for file in ["plan.md", "plan.html", "plan.json", "plan.txt", "gitlab.json"] {
+                for file in [
+                    "plan.md",
+                    "plan.html",
+                    "plan.json",
+                    "plan.txt",
+                    "plan.tfplan.json",
+                    "delta.tfplan.json",
+                    "gitlab.json",
+                ] {
                     assert!(folder.join(file).is_file(), "{file}");
                 }
                 let url = "https://forge.test/artifact".to_owned();
