@@ -24,7 +24,7 @@ use crate::value::{Map, Path, Value};
 
 mod domain;
 mod eks;
-mod iam;
+pub(crate) mod iam;
 mod iam_document;
 mod iam_rules;
 mod identity;

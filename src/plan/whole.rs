@@ -8,7 +8,7 @@
 use super::decide::Decision;
 use super::{Action, Change};
 use crate::adapter::{Adapter, Attribute, Desired, Live, Object, Rule};
-use crate::diff::{FieldChange, keep_ignored};
+use crate::diff::{FieldChange, Origin, keep_ignored};
 use crate::value::{Map, Path, Value};
 
 /// Both sides of a change, in normal form.
@@ -74,6 +74,15 @@ impl Change {
             Action::NoOp => self.before.as_ref().or(self.after.as_ref()),
             _ => self.before.as_ref(),
         }
+    }
+
+    /// The whole object as it was applied last, as far as the plan tells: as it
+    /// is, without what drifted. `None`: it is not there, or will not be.
+    pub fn object_applied(&self) -> Option<Map> {
+        let drifted = self.fields.iter().filter(|field| field.origin == Origin::Drift);
+        let drifted: Vec<FieldChange> = drifted.cloned().collect();
+        let attributes = self.address.kind.adapter().attributes();
+        Some(changed(attributes, self.before.as_ref()?, self.after.as_ref()?, &drifted))
     }
 }
 

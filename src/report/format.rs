@@ -9,7 +9,8 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::plan::Show;
-use super::{gitlab, html, markdown, outputs, plan};
+use super::tfplan::Extent;
+use super::{gitlab, html, markdown, outputs, plan, tfplan};
 use crate::plan::Plan;
 use crate::quote::quote;
 use crate::value::Digest;
@@ -43,6 +44,10 @@ pub enum Format {
     Markdown,
     /// For programs: the plan as it is saved, with its hash.
     Json,
+    /// Terraform's plan JSON.
+    Tfplan,
+    /// The same, where `planned_values` holds only what the plan changes.
+    TfplanDelta,
     /// One page that needs nothing else.
     Html,
     /// The three counts of GitLab's merge request widget.
@@ -51,8 +56,15 @@ pub enum Format {
 
 impl Format {
     /// Every format, in the order of the help.
-    pub const ALL: &'static [Self] =
-        &[Self::Text, Self::Markdown, Self::Json, Self::Html, Self::Gitlab];
+    pub const ALL: &'static [Self] = &[
+        Self::Text,
+        Self::Markdown,
+        Self::Json,
+        Self::Tfplan,
+        Self::TfplanDelta,
+        Self::Html,
+        Self::Gitlab,
+    ];
 
     /// Its name.
     pub fn name(self) -> &'static str {
@@ -60,6 +72,8 @@ impl Format {
             Self::Text => "text",
             Self::Markdown => "markdown",
             Self::Json => "json",
+            Self::Tfplan => "tfplan",
+            Self::TfplanDelta => "tfplan-delta",
             Self::Html => "html",
             Self::Gitlab => "gitlab",
         }
@@ -74,6 +88,8 @@ impl Format {
             Self::Text => plan::text(of.plan, of.show) + &outputs::changed(&of.plan.outputs),
             Self::Markdown => markdown::render(of),
             Self::Json => serde_json::to_string_pretty(&plan::json(of.plan)?)? + "\n",
+            Self::Tfplan => tfplan::render(of, Extent::All),
+            Self::TfplanDelta => tfplan::render(of, Extent::Delta),
             Self::Html => html::render(of),
             Self::Gitlab => gitlab::render(of),
         })

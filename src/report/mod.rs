@@ -21,6 +21,7 @@ pub mod preflight;
 pub mod run;
 pub mod state;
 pub mod status;
+pub mod tfplan;
 
 use std::fmt::Write as _;
 

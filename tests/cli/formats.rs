@@ -3,12 +3,12 @@
 use crate::environment::TestEnvironment;
 
 /// Every form that has a name.
-const FORMATS: &[&str] = &["text", "markdown", "json", "html", "gitlab"];
+const FORMATS: &[&str] = &["text", "markdown", "json", "tfplan", "tfplan-delta", "html", "gitlab"];
 
 #[test]
 fn several_at_once_and_the_same_of_a_saved_plan() {
     let environment = TestEnvironment::applied();
-    environment.behind("aws iam tag-role --role-name NodeRole --tags Key=theirs,Value=<b>");
+    environment.behind("aws iam tag-role --role-name NodeRole --tags Key=theirs,Value=b");
     let files: Vec<_> = FORMATS.iter().map(|name| format!("--format {name}=out.{name}")).collect();
     let planned = environment
         .run(&format!("plan --out it.plan --var replicas=2 --format gitlab {}", files.join(" ")));
@@ -41,7 +41,7 @@ fn refused(environment: &TestEnvironment, cases: &[(&str, &str)]) {
 
 #[test]
 fn where_a_form_can_not_go_is_said_before_anything_is_read() {
-    let known = "the formats are text, markdown, json, html, gitlab";
+    let known = "the formats are text, markdown, json, tfplan, tfplan-delta, html, gitlab";
     refused(
         &TestEnvironment::new(),
         &[

@@ -82,7 +82,7 @@ fn the_exit_code_tells_more_only_when_asked() {
 #[test]
 fn as_data_it_holds_every_resource_and_every_command() {
     let plan = TestEnvironment::new().plan();
-    assert_eq!(plan["formatVersion"], 1);
+    assert_eq!(plan["formatVersion"], 2);
     assert_eq!(plan["stack"], "small");
     assert_eq!(plan["account"], "111122223333");
     assert_eq!(plan["serial"], 0);
