@@ -93,7 +93,8 @@ pub(in crate::report) fn fenced(language: &str, body: &str) -> String {
 
 /// What [`fenced`] adds to a body, in bytes.
 pub(in crate::report) fn fence_cost(language: &str, body: &str) -> usize {
-    2 * (longest_run(body) + 1).max(3) + language.len() + 3
+    let end = usize::from(!body.is_empty() && !body.ends_with('\n'));
+    2 * (longest_run(body) + 1).max(3) + language.len() + 2 + end
 }
 
 /// A name fit for a hidden marker, which only a few characters can't end.
