@@ -179,7 +179,7 @@ impl Engine {
         self.check_toolbox().await?;
         let end = self.store.last_line();
         let state = self.store.load().await?;
-        let past = self.past(state.as_ref(), end).await;
+        let past = self.past(state.as_ref(), end).await?;
         let mut all = entries(&self.stack, state.as_ref(), mode);
         add_begun(&mut all, &past.begun);
         let whole = graph(&all);
