@@ -179,7 +179,7 @@ impl Applier {
                 }
             });
         }
-        while tasks.join_next().await.is_some() {}
+        super::tasks::all(tasks).await;
         self.keeper.result().await?;
         Ok(self
             .finished

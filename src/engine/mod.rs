@@ -21,6 +21,7 @@ mod report;
 mod runs;
 pub mod status;
 pub mod survey;
+mod tasks;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
