@@ -51,6 +51,8 @@ pub enum Bug {
     SerialKept,
     /// A failed command counts as done.
     FailureSwallowed,
+    /// A task that reads a resource ends in a panic.
+    TaskPanics,
 }
 
 #[cfg(feature = "seeded-bugs")]
@@ -79,6 +81,7 @@ impl Bug {
         Self::NothingRedacted,
         Self::SerialKept,
         Self::FailureSwallowed,
+        Self::TaskPanics,
     ];
 }
 
@@ -93,6 +96,22 @@ pub fn is(bug: Bug) -> bool {
         .as_ref()
         .is_some_and(|name| *name == format!("{bug:?}"))
 }
+
+/// Ends the task in a panic, if that is the mistake.
+///
+/// # Panics
+/// Then.
+#[cfg(feature = "seeded-bugs")]
+#[expect(clippy::panic, reason = "that is the mistake")]
+pub fn panics(bug: Bug) {
+    if is(bug) {
+        panic!("{bug:?}, as asked for");
+    }
+}
+
+/// Nothing: no mistake is made in this build.
+#[cfg(not(feature = "seeded-bugs"))]
+pub const fn panics(_: Bug) {}
 
 /// Whether a mistake is made in this process: never.
 #[cfg(not(feature = "seeded-bugs"))]

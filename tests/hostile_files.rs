@@ -164,6 +164,8 @@ fn the_state_the_log_and_the_plan_are_ours_and_of_a_size() {
             ("state/sandbox/small.json", "show"),
             ("state/sandbox/small.json", "plan"),
             ("state/sandbox/small.log.jsonl", "apply --auto-approve"),
+            // What was begun is unknown then, not nothing.
+            ("state/sandbox/small.log.jsonl", "plan"),
         ] {
             replace(&place.path(file), *make);
             let told = place.told(command);

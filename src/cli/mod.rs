@@ -15,6 +15,7 @@ mod graph;
 mod init;
 mod lock;
 mod log;
+mod mistake;
 mod next;
 mod options;
 mod output;
@@ -143,6 +144,10 @@ pub fn main() -> ExitCode {
             return ExitCode::from(if failed { code::ERROR } else { code::GOOD });
         }
     };
+    ExitCode::from(mistake::guarded(|| run(cli)))
+}
+
+fn run(cli: Cli) -> u8 {
     let result = match cli.command {
         Command::Init(args) => init::run(&args),
         Command::Describe(args) => describe::run(&args),
@@ -165,11 +170,11 @@ pub fn main() -> ExitCode {
         Command::Sandbox(args) => sandbox::run(&args),
         Command::Completions(args) => completions::run(&args),
     };
-    ExitCode::from(result.unwrap_or_else(|error| {
+    result.unwrap_or_else(|error| {
         // Parts of it may be a tool's words, or stand in a file of someone else's.
         complain(&indented(&crate::quote::printable(&sentence(&error))));
         code::ERROR
-    }))
+    })
 }
 
 /// An error with its causes, each said once: many errors name their cause

@@ -112,6 +112,8 @@ pub struct Failure {
     /// Whether it was refused because someone else had just made the object: if
     /// a read shows it as declared, it is this resource's.
     pub exists: bool,
+    /// Whether nobody knows what came of the command.
+    pub unknown: bool,
 }
 
 /// The end of the work on one resource.
@@ -179,7 +181,7 @@ impl Applier {
                 }
             });
         }
-        while tasks.join_next().await.is_some() {}
+        super::tasks::all(tasks).await;
         self.keeper.result().await?;
         Ok(self
             .finished
@@ -490,6 +492,7 @@ impl Applier {
             next: "make room for the log, then apply again".into(),
             blockers: Vec::new(),
             exists: false,
+            unknown: false,
         })?;
         (self.survey.observer.0)(Event::CommandStarted {
             address: address.clone(),
@@ -533,6 +536,7 @@ impl Applier {
                 (outcome, Some((why, error.next())))
             }
         };
+        let unknown = matches!(outcome, Outcome::Unknown { .. });
         // Failing to log the outcome stops the run; the open intent remains.
         let _ = self.keeper.outcome(operation, outcome).await;
         (self.survey.observer.0)(Event::CommandEnded {
@@ -551,6 +555,7 @@ impl Applier {
                 next,
                 blockers: Vec::new(),
                 exists,
+                unknown,
             }),
         }
     }
@@ -569,6 +574,7 @@ fn unreadable(what: &str, error: &Unreadable) -> Ending {
         next: error.next.clone(),
         blockers: Vec::new(),
         exists: false,
+        unknown: false,
     })
 }
 

@@ -22,6 +22,7 @@ mod report;
 mod runs;
 pub mod status;
 pub mod survey;
+mod tasks;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError};
@@ -179,7 +180,7 @@ impl Engine {
         self.check_toolbox().await?;
         let end = self.store.last_line();
         let state = self.store.load().await?;
-        let past = self.past(state.as_ref(), end).await;
+        let past = self.past(state.as_ref(), end).await?;
         let mut all = entries(&self.stack, state.as_ref(), mode);
         add_begun(&mut all, &past.begun);
         let whole = graph(&all);

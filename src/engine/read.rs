@@ -144,10 +144,7 @@ pub(super) async fn ask(
             (index, command, answer)
         });
     }
-    let mut ended = Vec::new();
-    while let Some(result) = running.join_next().await {
-        ended.extend(result);
-    }
+    let mut ended = super::tasks::all(running).await;
     ended.sort_by_key(|(index, ..)| *index);
     let answered = ended.into_iter().map(|(_, command, answer)| match answer {
         Ok(answer) => Ok((command, answer)),

@@ -13,6 +13,7 @@ use crate::address::Address;
 use crate::journal::{Begun, Entry, Event, Journal};
 use crate::plan::Plan;
 use crate::state::State;
+use crate::store::StoreError;
 use crate::value::Digest;
 
 /// What a plan needs to know of the runs before.
@@ -40,7 +41,14 @@ impl Engine {
     /// What a plan needs to know of the runs before. A log that ends where the
     /// state was saved, with everything settled and long enough ago, tells
     /// nothing that the state does not: then it is not read.
-    pub(super) async fn past(&self, state: Option<&State>, end: Option<(Entry, Digest)>) -> Past {
+    ///
+    /// # Errors
+    /// When the log can't be read: what was begun is then unknown, not nothing.
+    pub(super) async fn past(
+        &self,
+        state: Option<&State>,
+        end: Option<(Entry, Digest)>,
+    ) -> Result<Past, EngineError> {
         let consistent = self.gateway.is_consistent();
         if let Some(mark) = state.and_then(|state| state.log.as_ref()).filter(|mark| mark.settled)
             && let Some((entry, digest)) = end
@@ -48,10 +56,14 @@ impl Engine {
             && (consistent || !recent::is_recent(entry.at, self.clock.now()))
         {
             let log = (!consistent).then(Journal::default);
-            return Past { after: mark.run.clone(), begun: BTreeMap::new(), log };
+            return Ok(Past { after: mark.run.clone(), begun: BTreeMap::new(), log });
         }
-        // An apply refuses a broken log, and says so. A plan only remembers less.
-        Past::of(self.store.read_log().await.unwrap_or_default(), consistent)
+        let log = match self.store.read_log().await {
+            // An apply refuses a broken log, and says so. A plan only remembers less.
+            Err(StoreError::Log { .. }) => Journal::default(),
+            other => other?,
+        };
+        Ok(Past::of(log, consistent))
     }
 
     /// The run that began to carry out a saved plan, if one did, and when.

@@ -34,6 +34,7 @@ use crate::manifest::template::{Resolution, resolve};
 use crate::plan::decide::{Decision, Facts, decide};
 use crate::plan::whole::{Seen, Whole};
 use crate::plan::{Action, Mode, Reason};
+use crate::seeded::{self, Bug};
 use crate::value::{Map, Path, Value};
 
 /// A resource that is read and decided.
@@ -152,7 +153,7 @@ impl Survey {
                 (survey.observer.0)(Event::Read { address });
             });
         }
-        while tasks.join_next().await.is_some() {}
+        super::tasks::all(tasks).await;
         let account = match self.account.get() {
             Some(Ok(account)) => account.clone(),
             Some(Err(error)) => return Err(error.clone()),
@@ -201,6 +202,7 @@ impl Survey {
         let Some(entry) = self.entries.get(address) else {
             return unknown(Reason::Gone, SEE_CAUSE.to_owned(), None);
         };
+        seeded::panics(Bug::TaskPanics);
         let adapter = address.kind.adapter();
         // What is wholly known needs to wait for nobody.
         let mut early_read = None;

@@ -468,3 +468,21 @@ fn another_spelling_of_a_policy_is_not_shown_beside_its_difference() {
     next: lkh apply
     "#);
 }
+
+/// A task that panics is an error, not a resource that nobody mentions; and
+/// nobody waits for it.
+#[cfg(feature = "seeded-bugs")]
+#[test]
+fn a_mistake_of_the_program_is_said_as_one() {
+    let environment = TestEnvironment::new();
+    environment.apply();
+    for command in ["plan", "apply --auto-approve"] {
+        let output = environment.run_mistaken("TaskPanics", command);
+        assert_eq!(output.code, 1, "{output}");
+        let told = "made a mistake of its own at src/seeded.rs";
+        assert!(output.stderr.contains(told), "{}", output.stderr);
+        assert!(!output.stderr.contains("as asked for"), "{}", output.stderr);
+        assert_eq!(output.stdout, "");
+    }
+    assert_eq!(environment.run("plan --detailed-exitcode").code, 0);
+}

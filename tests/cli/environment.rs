@@ -1,6 +1,7 @@
 //! Runs the program in a directory of its own and holds what it said.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fmt;
 use std::fs;
 use std::io::Write as _;
@@ -108,6 +109,18 @@ impl TestEnvironment {
 
     /// Runs the program with these arguments and this on its standard input.
     pub(crate) fn run_args(&self, args: &[&str], stdin: &str) -> Output {
+        // Which mistake is made (src/seeded.rs), if one is.
+        self.start(args, stdin, std::env::var_os("LKH_SEEDED_BUG"))
+    }
+
+    /// Runs a program that makes a mistake of src/seeded.rs.
+    #[cfg(feature = "seeded-bugs")]
+    pub(crate) fn run_mistaken(&self, mistake: &str, command: &str) -> Output {
+        let args = command.split_whitespace().collect::<Vec<_>>();
+        self.start(&args, "", Some(mistake.into()))
+    }
+
+    fn start(&self, args: &[&str], stdin: &str, mistake: Option<OsString>) -> Output {
         let home = self.path("home");
         fs::create_dir_all(&home).unwrap();
         let mut child = Command::new(env!("CARGO_BIN_EXE_lkh"))
@@ -117,8 +130,7 @@ impl TestEnvironment {
             .env("HOME", home)
             .env("NO_COLOR", "1")
             .env("USER", "tester")
-            // Which mistake is made (src/seeded.rs), if one is.
-            .envs(std::env::var_os("LKH_SEEDED_BUG").map(|bug| ("LKH_SEEDED_BUG", bug)))
+            .envs(mistake.map(|mistake| ("LKH_SEEDED_BUG", mistake)))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

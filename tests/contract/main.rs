@@ -35,7 +35,8 @@ mod tools;
 mod world;
 
 use std::io::Write as _;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 
@@ -61,11 +62,14 @@ fn main() {
     let strict = std::env::var_os("CI").is_some_and(|value| !value.is_empty());
     let tools = Arc::new(Tools::find());
     let servers = Arc::new(Servers::new(Arc::clone(&tools)));
+    let times: Arc<Mutex<Vec<(Duration, String)>>> = Arc::default();
     let mut trials = Vec::new();
     for case in cases::all() {
         for &backend in case.on {
-            let (tools, servers) = (Arc::clone(&tools), Arc::clone(&servers));
+            let (tools, servers, times) =
+                (Arc::clone(&tools), Arc::clone(&servers), Arc::clone(&times));
             let name = format!("{}::{}", backend.name(), case.name);
+            let named = name.clone();
             trials.push(Trial::ignorable_test(name, move || {
                 let missing = tools
                     .missing(backend)
@@ -76,8 +80,10 @@ fn main() {
                     }
                     Some(why) => Ok(Completion::ignored_with(why)),
                     None => {
+                        let began = Instant::now();
                         let stage = Stage::new(backend, case.name, &tools, &servers);
                         (case.run)(&stage);
+                        times.lock().unwrap().push((began.elapsed(), named));
                         stage.write_calls(case.name);
                         Ok(Completion::Completed)
                     }
@@ -87,8 +93,16 @@ fn main() {
     }
     let conclusion = libtest_mimic::run(&arguments, trials);
     servers.stop();
+    let mut times = std::mem::take(&mut *times.lock().unwrap());
+    times.sort();
+    for (time, name) in times.iter().rev().take(SLOWEST) {
+        let _ = writeln!(std::io::stderr(), "{:6.1} s {name}", time.as_secs_f64());
+    }
     conclusion.exit();
 }
+
+/// So many of the slowest trials are named at the end: the suite is to stay short.
+const SLOWEST: usize = 15;
 
 /// A case, and the backends that it holds on.
 #[derive(Clone, Copy)]

@@ -327,7 +327,10 @@ impl Story {
             // What was declared and not remembered any more is as good as others'.
             let said = inner.told(40);
             let held = said.contains("RoleHasOtherPolicies")
-                || (said.contains("(DeleteConflict)") && self.lost);
+                || (self.lost
+                    && ["(DeleteConflict)", "NamespaceNotEmpty"]
+                        .iter()
+                        .any(|why| said.contains(why)));
             if code != Some(0) && !held {
                 inner.violate("convergence", &format!("a destroy ended with {code:?}"));
             }

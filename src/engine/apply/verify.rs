@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::super::entry::owned;
 use super::super::event::Event;
 use super::super::read::{Sighting, Unreadable};
 use super::super::survey::{Settled, outputs};
@@ -232,6 +233,7 @@ impl Applier {
     ) -> (Ending, Map) {
         let outputs = outputs(Some(desired), Some(&sighting.live), Action::NoOp);
         let failed = failure.is_some();
+        let may_show_later = failure.as_ref().is_none_or(|failure| failure.unknown);
         let mut ending = match failure {
             Some(failure) => Ending::Failed(Failure { blockers: blockers.clone(), ..failure }),
             None if !blockers.is_empty() => Ending::NotReady(blockers.clone()),
@@ -250,6 +252,10 @@ impl Applier {
             if failed && prior.is_none() {
                 // The object does not tell whether that came to its end.
                 attributes.retain(|name, _| !is_remembered(adapter, &Path::new(name)));
+            }
+            if may_show_later {
+                // What the commands did is ours even if no read shows it yet.
+                attributes = owned(adapter.attributes(), &attributes, &desired.attributes);
             }
             let record = self.record(address, attributes, desired, &outputs, sighting);
             let blockers = match &ending {
@@ -359,6 +365,7 @@ impl Applier {
                         next: format!("run `lkh plan --target {address}`"),
                         blockers,
                         exists: false,
+                        unknown: false,
                     });
                     return (Ending::Failed(failure), Map::new());
                 }
@@ -479,5 +486,6 @@ fn not_shown(address: &Address, problem: &str) -> Failure {
         next: format!("run `lkh plan --target {address}`"),
         blockers: Vec::new(),
         exists: false,
+        unknown: false,
     }
 }
