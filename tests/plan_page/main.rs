@@ -25,7 +25,9 @@ use lkh::plan::Plan;
 use lkh::report::html::page;
 use serde_json::json;
 
-const CASES: &[(&str, fn(&Browser))] = &[
+type Case = fn(&Browser);
+
+const CASES: &[(&str, Case)] = &[
     ("the_graph_is_drawn", the_graph_is_drawn),
     ("a_click_shows_the_difference", a_click_shows_the_difference),
     ("the_list_is_searched_and_filtered", the_list_is_searched_and_filtered),

@@ -65,7 +65,7 @@ pub fn large(count: usize, all_change: bool) -> Plan {
         let on: Vec<String> = if at < 10 { vec![] } else { vec![name(at / 3), name(at / 2)] };
         change(&name(at), &format!("phase-{}", at * 8 / count), action, &on)
     });
-    plan(changes.collect())
+    plan(&changes.collect::<Vec<Json>>())
 }
 
 fn name(at: usize) -> String {
@@ -90,22 +90,22 @@ pub fn hostile() -> Plan {
         {"path": ["trustPolicy"], "before": {evil: [evil, evil]}, "after": {evil: [evil, 1]},
          "origin": "change", "replace": true},
     ]);
-    let mut plan = plan(vec![one]);
+    let mut plan = plan(&[one]);
     plan.outputs.push(OutputValue {
         name: evil.to_owned(),
         before: Some(evil.into()),
         now: Value::Map([(evil.to_owned(), 1_u64.into())].into_iter().collect()),
     });
-    plan.stack = evil.to_owned();
-    plan.account = evil.to_owned();
-    plan.region = evil.to_owned();
+    plan.stack = evil.into();
+    plan.account = evil.into();
+    plan.region = evil.into();
     plan.changes[0].phase = Some(evil.to_owned());
     plan
 }
 
 /// Nothing to do.
 pub fn quiet() -> Plan {
-    plan(vec![
+    plan(&[
         change("IamRole.one", "first", "no-op", &[]),
         change("IamRole.two", "first", "no-op", &[]),
     ])
@@ -131,7 +131,7 @@ fn change(address: &str, phase: &str, action: &str, on: &[String]) -> Json {
     })
 }
 
-fn plan(changes: Vec<Json>) -> Plan {
+fn plan(changes: &[Json]) -> Plan {
     let digest = format!("sha256:{}", "0".repeat(64));
     serde_json::from_value(json!({
         "formatVersion": lkh::plan::FORMAT_VERSION, "stack": "s", "mode": "apply", "account": "111122223333",
