@@ -20,6 +20,7 @@ pub mod run;
 pub mod state;
 pub mod status;
 pub mod tfplan;
+pub mod wrapped;
 
 use std::fmt::Write as _;
 
