@@ -8,13 +8,15 @@ use anyhow::{Context as _, ensure};
 
 use super::{print, tell};
 use crate::report::format::{Format, Rendering};
+use crate::report::{outputs, plan};
 
 /// The forms that a plan is shown in.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub(crate) struct FormatOptions {
     /// Show the plan in this form; with =FILE, write it there. May be repeated
     ///
-    /// text is for a terminal, and what tfcmt and Atlantis look for is in it;
+    /// text is what a terminal shows, with the lines that tfcmt and Atlantis
+    /// look for;
     /// markdown is for a comment in a pull request; json is the plan as it is
     /// saved, with its hash (--json says the same); tfplan is Terraform's plan
     /// JSON, for Checkov, OPA and other tools; tfplan-delta is the same with
@@ -103,8 +105,15 @@ impl FormatOptions {
     ///
     /// # Errors
     /// When a file can't be written.
-    pub(crate) fn write(&self, rendering: &Rendering<'_>, shown: Format) -> anyhow::Result<()> {
-        print(&shown.render(rendering)?);
+    pub(crate) fn write(
+        &self,
+        rendering: &Rendering<'_>,
+        shown: Option<Format>,
+    ) -> anyhow::Result<()> {
+        match shown {
+            Some(format) => print(&format.render(rendering)?),
+            None => show(rendering),
+        }
         for Request { format, file } in &self.formats {
             let Some(file) = file else { continue };
             // A file is read by whoever opens it: no styles.
@@ -115,4 +124,10 @@ impl FormatOptions {
         }
         Ok(())
     }
+}
+
+/// Prints a plan for the person at the terminal.
+pub(crate) fn show(rendering: &Rendering<'_>) {
+    print(&plan::text(rendering.plan, rendering.show));
+    print(&outputs::changed(&rendering.plan.outputs));
 }

@@ -8,11 +8,11 @@ use super::format::FormatOptions;
 use super::next::{self, After};
 use super::options::{AccessOptions, StackOptions};
 use super::session::{Session, load};
-use super::{code, print, tell};
+use super::{code, tell};
 use crate::engine::Planned;
 use crate::plan::{Mode, Plan, file};
 use crate::report;
-use crate::report::format::{Format, Rendering};
+use crate::report::format::Rendering;
 
 /// Reads what exists, compares it with the manifests and shows what an apply
 /// would do: for every resource the action and the reason, every field that
@@ -72,7 +72,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
     session.block_on(async |session| {
         let planned = session.engine.plan(mode, &session.targets).await?;
         let rendering = Rendering { show: args.show.show(), ..Rendering::of(&planned.plan) };
-        args.formats.write(&rendering, shown.unwrap_or(Format::Text))?;
+        args.formats.write(&rendering, shown)?;
         if let Some(path) = &args.out {
             save(&planned.plan, path)?;
             tell(&format!("Saved the plan: {}", path.display()));
@@ -96,10 +96,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
 }
 
 /// Prints a plan.
-pub(crate) fn present(planned: &Planned, show: ShowOptions) -> anyhow::Result<()> {
+pub(crate) fn present(planned: &Planned, show: ShowOptions) {
     let rendering = Rendering { show: show.show(), ..Rendering::of(&planned.plan) };
-    print(&Format::Text.render(&rendering)?);
-    Ok(())
+    super::format::show(&rendering);
 }
 
 fn save(plan: &Plan, path: &std::path::Path) -> anyhow::Result<()> {

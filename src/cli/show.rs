@@ -13,7 +13,7 @@ use super::{code, print};
 use crate::address::Address;
 use crate::plan::file;
 use crate::report;
-use crate::report::format::{Format, Rendering};
+use crate::report::format::Rendering;
 
 /// Shows what the state remembers: a line a resource, or one resource with its
 /// outputs and the evidence behind every claim; or a saved plan, in any form.
@@ -71,7 +71,7 @@ fn plan(args: &Args, path: &Path) -> anyhow::Result<u8> {
     let plan = file::from_bytes(&bytes)
         .with_context(|| format!("can't use the plan {}", path.display()))?;
     let rendering = Rendering { show: args.show.show(), ..Rendering::of(&plan) };
-    args.formats.write(&rendering, shown.unwrap_or(Format::Text))?;
+    args.formats.write(&rendering, shown)?;
     if shown.is_none() {
         let after = After::Planned {
             mode: plan.mode,

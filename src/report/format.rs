@@ -10,7 +10,7 @@ use std::str::FromStr;
 
 use super::plan::Show;
 use super::tfplan::Extent;
-use super::{gitlab, html, markdown, outputs, plan, tfplan};
+use super::{gitlab, html, markdown, plan, tfplan, wrapped};
 use crate::plan::Plan;
 use crate::quote::quote;
 use crate::value::Digest;
@@ -37,8 +37,8 @@ impl<'a> Rendering<'a> {
 /// A form that a plan can take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Format {
-    /// For people at a terminal, with ANSI styles; what Terraform's wrappers
-    /// look for in a plan is in it.
+    /// As at a terminal, with ANSI styles, and with the lines that Terraform's
+    /// wrappers look for.
     Text,
     /// For a comment in a pull request.
     Markdown,
@@ -85,7 +85,7 @@ impl Format {
     /// When the plan can't be written as JSON.
     pub fn render(self, of: &Rendering<'_>) -> serde_json::Result<String> {
         Ok(match self {
-            Self::Text => plan::text(of.plan, of.show) + &outputs::changed(&of.plan.outputs),
+            Self::Text => wrapped::render(of),
             Self::Markdown => markdown::render(of),
             Self::Json => serde_json::to_string_pretty(&plan::json(of.plan)?)? + "\n",
             Self::Tfplan => tfplan::render(of, Extent::All),

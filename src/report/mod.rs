@@ -23,6 +23,7 @@ pub mod state;
 pub mod status;
 pub mod tfplan;
 pub mod why;
+pub mod wrapped;
 
 use std::fmt::Write as _;
 

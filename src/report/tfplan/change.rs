@@ -91,7 +91,11 @@ pub(super) fn is_data(change: &Change) -> bool {
     change.action == Action::NoOp && (read_only || external)
 }
 
-type Sides = BTreeMap<(&'static str, Option<String>), (Option<Block>, Option<Block>)>;
+/// Which of Terraform's resources: type and index.
+type Part = (&'static str, Option<String>);
+/// Before and after.
+type Pair = (Option<Block>, Option<Block>);
+type Sides = BTreeMap<Part, Pair>;
 
 fn paired(before: Vec<Block>, after: Vec<Block>) -> Sides {
     let mut sides = Sides::new();
@@ -140,7 +144,7 @@ fn of_change(change: &Change, known: &Known<'_>) -> Vec<Entry> {
 /// The entries of one resource.
 fn told(change: &Change, sides: Sides, action: Action) -> Vec<Entry> {
     let main = kinds::main_type(change);
-    let differs = |(before, after): &(Option<Block>, Option<Block>)| match (before, after) {
+    let differs = |(before, after): &Pair| match (before, after) {
         // As a file tells them: what differs in a secret shows nowhere.
         (Some(before), Some(after)) => shown(before) != shown(after),
         _ => true,
@@ -148,10 +152,7 @@ fn told(change: &Change, sides: Sides, action: Action) -> Vec<Entry> {
     // What differs in no part that Terraform has a name for is the resource's.
     let nowhere = !sides.values().any(differs) && !change.commands.is_empty();
     let is_data = is_data(change);
-    let entry = |((kind, index), sides): (
-        (&'static str, Option<String>),
-        (Option<Block>, Option<Block>),
-    )| {
+    let entry = |((kind, index), sides): (Part, Pair)| {
         let actions = if is_data {
             if sides.0.is_none() { &["read"][..] } else { &["no-op"] }
         } else {
@@ -184,11 +185,7 @@ fn shown(block: &Block) -> Json {
     Value::Map(block.values.clone()).redacted_json()
 }
 
-fn actions(
-    action: Action,
-    sides: &(Option<Block>, Option<Block>),
-    differs: bool,
-) -> &'static [&'static str] {
+fn actions(action: Action, sides: &Pair, differs: bool) -> &'static [&'static str] {
     match (action, sides) {
         (Action::Forget, _) => &["forget"],
         (Action::NoOp | Action::Check | Action::Unknown, _) => &["no-op"],
@@ -213,11 +210,7 @@ fn reason(change: &Change, actions: &[&str]) -> Option<&'static str> {
 }
 
 /// The arguments for whose sake an object is made anew.
-fn replaced_for(
-    change: &Change,
-    actions: &[&str],
-    sides: &(Option<Block>, Option<Block>),
-) -> BTreeSet<String> {
+fn replaced_for(change: &Change, actions: &[&str], sides: &Pair) -> BTreeSet<String> {
     let (["delete", "create"], (Some(before), Some(after))) = (actions, sides) else {
         return BTreeSet::new();
     };

@@ -15,7 +15,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{block, iam, kubernetes, policy, renamed};
+use super::{block, eks, iam, kubernetes, policy, renamed, s3};
 use crate::adapter::Kind;
 use crate::address::Address;
 use crate::plan::{Change, Plan};
@@ -67,7 +67,7 @@ impl<'a> Known<'a> {
         Self { plan, by_address }
     }
 
-    fn partition(&self) -> &'static str {
+    pub(super) fn partition(&self) -> &'static str {
         crate::adapter::iam::partition(&self.plan.region)
     }
 
@@ -187,11 +187,11 @@ pub(super) fn blocks(change: &Change, identity: &Map, side: &Map, known: &Known<
     match change.address.kind {
         Kind::IamRole => iam::role(identity.get("roleName").unwrap_or(&Value::Null), side, known),
         Kind::IamPolicy => iam::managed_policy(identity, side, known),
-        Kind::S3Bucket => bucket(identity, side, known),
-        Kind::EksCluster => one(cluster(identity, side, known.arn(change))),
-        Kind::EksNodegroup => one(node_group(identity, side)),
-        Kind::EksAddon => one(addon(identity, side, known)),
-        Kind::EksAccessEntry => access_entry(identity, side),
+        Kind::S3Bucket => s3::bucket(identity, side, known),
+        Kind::EksCluster => one(eks::cluster(identity, side, known.arn(change))),
+        Kind::EksNodegroup => one(eks::node_group(identity, side)),
+        Kind::EksAddon => one(eks::addon(identity, side, known)),
+        Kind::EksAccessEntry => eks::access_entry(identity, side),
         Kind::PodIdentityAssociation => {
             let mut values = named(&[
                 ("clusterName", "cluster_name"),
@@ -248,246 +248,11 @@ pub(super) fn index_of(value: &Value) -> String {
 }
 
 /// A document that no rule for policies reads, as a text of JSON.
-fn policy_free_text(document: &Value, known: &Known<'_>) -> Value {
+pub(super) fn policy_free_text(document: &Value, known: &Known<'_>) -> Value {
     match document {
         Value::String(_) | Value::Unknown(_) | Value::Sensitive(_) => document.clone(),
         _ => Value::String(policy::closed(document, known).to_string()),
     }
-}
-
-fn bucket(identity: &Map, side: &Map, known: &Known<'_>) -> Vec<Block> {
-    let name = identity.get("bucket").cloned().unwrap_or_default();
-    let mut values = renamed(side, &[("tags", "tags")]);
-    values.insert("bucket".into(), name.clone());
-    if let Some(name) = name.as_str() {
-        let arn = format!("arn:{}:s3:::{name}", known.partition());
-        values.insert("arn".into(), arn.into());
-    }
-    let mut blocks = vec![Block::new("aws_s3_bucket", values)];
-    let mut part = |kind: &'static str, mut values: Map| {
-        values.insert("bucket".into(), name.clone());
-        blocks.push(Block::new(kind, values).refers("bucket", "aws_s3_bucket", "id"));
-    };
-    if let Some(closed) = side.get("publicAccessBlock").and_then(Value::as_map) {
-        let names = [
-            ("blockPublicAcls", "block_public_acls"),
-            ("blockPublicPolicy", "block_public_policy"),
-            ("ignorePublicAcls", "ignore_public_acls"),
-            ("restrictPublicBuckets", "restrict_public_buckets"),
-        ];
-        part("aws_s3_bucket_public_access_block", renamed(closed, &names));
-    }
-    if let Some(on) = side.get("versioning").and_then(Value::as_bool) {
-        let status = if on { "Enabled" } else { "Suspended" };
-        let status = Map::from([("status".into(), status.into())]);
-        let values = Map::from([("versioning_configuration".into(), block(status))]);
-        part("aws_s3_bucket_versioning", values);
-    }
-    if let Some(encryption) = side.get("encryption").and_then(Value::as_map) {
-        let names = [("algorithm", "sse_algorithm"), ("kmsKeyId", "kms_master_key_id")];
-        let mut rule = renamed(encryption, &[("bucketKey", "bucket_key_enabled")]);
-        let default = block(renamed(encryption, &names));
-        rule.insert("apply_server_side_encryption_by_default".into(), default);
-        let values = Map::from([("rule".into(), block(rule))]);
-        part("aws_s3_bucket_server_side_encryption_configuration", values);
-    }
-    if let Some(rules) = side.get("lifecycle").and_then(Value::as_map).filter(|all| !all.is_empty())
-    {
-        let rules = rules.iter().map(|(id, rule)| lifecycle_rule(id, rule)).collect();
-        part(
-            "aws_s3_bucket_lifecycle_configuration",
-            Map::from([("rule".into(), Value::List(rules))]),
-        );
-    }
-    if let Some(ownership) = side.get("objectOwnership").filter(|told| !told.is_null()) {
-        let rule = Map::from([("object_ownership".into(), ownership.clone())]);
-        part("aws_s3_bucket_ownership_controls", Map::from([("rule".into(), block(rule))]));
-    }
-    if let Some(document) = side.get("policy").filter(|told| !told.is_null()) {
-        let values = Map::from([("policy".into(), policy::text(document, known))]);
-        part("aws_s3_bucket_policy", values);
-    }
-    blocks
-}
-
-fn lifecycle_rule(id: &str, rule: &Value) -> Value {
-    let empty = Map::new();
-    let rule = rule.as_map().unwrap_or(&empty);
-    let mut values = renamed(rule, &[("Status", "status")]);
-    values.insert("id".into(), id.into());
-    let parts = [
-        ("Filter", "filter", &[("Prefix", "prefix")][..]),
-        ("Expiration", "expiration", &[("Days", "days"), ("Date", "date")]),
-        (
-            "NoncurrentVersionExpiration",
-            "noncurrent_version_expiration",
-            &[("NoncurrentDays", "noncurrent_days")],
-        ),
-        (
-            "AbortIncompleteMultipartUpload",
-            "abort_incomplete_multipart_upload",
-            &[("DaysAfterInitiation", "days_after_initiation")],
-        ),
-    ];
-    for (from, to, names) in parts {
-        if let Some(part) = rule.get(from).and_then(Value::as_map) {
-            values.insert(to.into(), block(renamed(part, names)));
-        }
-    }
-    if let Some(moves) = rule.get("Transitions").and_then(Value::as_list) {
-        let names = [("Days", "days"), ("StorageClass", "storage_class")];
-        let moves = moves.iter().filter_map(|one| Some(renamed(one.as_map()?, &names).into()));
-        values.insert("transition".into(), Value::List(moves.collect()));
-    }
-    Value::Map(values)
-}
-
-fn cluster(identity: &Map, side: &Map, arn: Option<String>) -> Map {
-    let mut values = renamed(identity, &[("name", "name")]);
-    values.extend(renamed(
-        side,
-        &[
-            ("version", "version"),
-            ("roleArn", "role_arn"),
-            ("logTypes", "enabled_cluster_log_types"),
-            ("deletionProtection", "deletion_protection"),
-            ("tags", "tags"),
-        ],
-    ));
-    if let Some(arn) = arn {
-        values.insert("arn".into(), arn.into());
-    }
-    let network = [
-        ("subnetIds", "subnet_ids"),
-        ("securityGroupIds", "security_group_ids"),
-        ("endpointPublicAccess", "endpoint_public_access"),
-        ("endpointPrivateAccess", "endpoint_private_access"),
-        ("publicAccessCidrs", "public_access_cidrs"),
-    ];
-    let blocks: [(&str, &[(&str, &str)]); 4] = [
-        ("vpc_config", &network),
-        ("access_config", &[("authenticationMode", "authentication_mode")]),
-        ("upgrade_policy", &[("upgradePolicy", "support_type")]),
-        (
-            "compute_config",
-            &[
-                ("autoMode", "enabled"),
-                ("nodePools", "node_pools"),
-                ("nodeRoleArn", "node_role_arn"),
-            ],
-        ),
-    ];
-    for (name, names) in blocks {
-        let part = renamed(side, names);
-        if !part.is_empty() {
-            values.insert(name.into(), block(part));
-        }
-    }
-    if let Some(key) = side.get("encryptionKeyArn").filter(|key| !key.is_null()) {
-        let provider = block(Map::from([("key_arn".into(), key.clone())]));
-        let resources = Value::List(vec!["secrets".into()]);
-        let part = Map::from([("provider".into(), provider), ("resources".into(), resources)]);
-        values.insert("encryption_config".into(), block(part));
-    }
-    values
-}
-
-fn node_group(identity: &Map, side: &Map) -> Map {
-    let mut values =
-        renamed(identity, &[("clusterName", "cluster_name"), ("nodegroupName", "node_group_name")]);
-    values.extend(renamed(
-        side,
-        &[
-            ("nodeRole", "node_role_arn"),
-            ("subnets", "subnet_ids"),
-            ("instanceTypes", "instance_types"),
-            ("amiType", "ami_type"),
-            ("capacityType", "capacity_type"),
-            ("diskSize", "disk_size"),
-            ("labels", "labels"),
-            ("version", "version"),
-            ("releaseVersion", "release_version"),
-            ("tags", "tags"),
-        ],
-    ));
-    let sizes = [("minSize", "min_size"), ("maxSize", "max_size"), ("desiredSize", "desired_size")];
-    values.insert("scaling_config".into(), block(renamed(side, &sizes)));
-    if let Some(update) = side.get("updateConfig").and_then(Value::as_map) {
-        let names = [
-            ("maxUnavailable", "max_unavailable"),
-            ("maxUnavailablePercentage", "max_unavailable_percentage"),
-        ];
-        values.insert("update_config".into(), block(renamed(update, &names)));
-    }
-    if let Some(taints) = side.get("taints").and_then(Value::as_map).filter(|all| !all.is_empty()) {
-        let taints = taints.iter().map(|(key, value)| {
-            let (key, effect) = key.rsplit_once(':').unwrap_or((key, ""));
-            Value::Map(Map::from([
-                ("key".into(), key.into()),
-                ("value".into(), value.clone()),
-                ("effect".into(), effect.into()),
-            ]))
-        });
-        values.insert("taint".into(), Value::List(taints.collect()));
-    }
-    values
-}
-
-fn addon(identity: &Map, side: &Map, known: &Known<'_>) -> Map {
-    let mut values =
-        renamed(identity, &[("clusterName", "cluster_name"), ("addonName", "addon_name")]);
-    values.extend(renamed(
-        side,
-        &[
-            ("version", "addon_version"),
-            ("serviceAccountRoleArn", "service_account_role_arn"),
-            ("tags", "tags"),
-        ],
-    ));
-    if let Some(told) = side.get("configurationValues").filter(|told| !told.is_null()) {
-        values.insert("configuration_values".into(), policy_free_text(told, known));
-    }
-    let roles = side.get("podIdentityAssociations").and_then(Value::as_map);
-    if let Some(roles) = roles.filter(|all| !all.is_empty()) {
-        let roles = roles.iter().map(|(account, role)| {
-            Value::Map(Map::from([
-                ("service_account".into(), account.as_str().into()),
-                ("role_arn".into(), role.clone()),
-            ]))
-        });
-        values.insert("pod_identity_association".into(), Value::List(roles.collect()));
-    }
-    values
-}
-
-fn access_entry(identity: &Map, side: &Map) -> Vec<Block> {
-    let names = [("clusterName", "cluster_name"), ("principalArn", "principal_arn")];
-    let whose = renamed(identity, &names);
-    let mut values = whose.clone();
-    values.extend(renamed(
-        side,
-        &[
-            ("type", "type"),
-            ("kubernetesGroups", "kubernetes_groups"),
-            ("username", "user_name"),
-            ("tags", "tags"),
-        ],
-    ));
-    let mut blocks = vec![Block::new("aws_eks_access_entry", values)];
-    for (arn, scope) in side.get("accessPolicies").and_then(Value::as_map).into_iter().flatten() {
-        let scope = scope.as_map().cloned().unwrap_or_default();
-        let mut values = whose.clone();
-        values.insert("policy_arn".into(), arn.as_str().into());
-        values.insert("access_scope".into(), block(scope));
-        blocks.push(
-            Block::new("aws_eks_access_policy_association", values).at(arn.clone()).refers(
-                "principal_arn",
-                "aws_eks_access_entry",
-                "principal_arn",
-            ),
-        );
-    }
-    blocks
 }
 
 fn tags(side: &Map) -> Vec<Block> {

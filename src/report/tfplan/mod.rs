@@ -18,10 +18,12 @@
 
 mod change;
 mod configuration;
+mod eks;
 mod iam;
 mod kinds;
 mod kubernetes;
 mod policy;
+mod s3;
 mod tree;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -193,6 +195,3 @@ fn renamed(map: &crate::value::Map, names: &[(&str, &str)]) -> crate::value::Map
 fn block(map: crate::value::Map) -> Value {
     Value::List(vec![Value::Map(map)])
 }
-
-#[cfg(test)]
-mod tests;

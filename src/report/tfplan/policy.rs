@@ -107,3 +107,71 @@ fn placeholder(expression: &str) -> String {
     // and stays.
     if text.is_empty() { OPEN.to_owned() } else { text }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::Plan;
+
+    fn plan() -> Plan {
+        serde_json::from_value(json!({
+            "formatVersion": 2, "stack": "s", "mode": "apply", "account": "111122223333",
+            "region": "cn-north-1", "lineage": null, "serial": 0, "manifests": "sha256:00",
+            "variables": {}, "targets": [],
+            "changes": [{
+                "address": "IamRole.node", "identity": {"roleName": "Node"}, "action": "create",
+                "reason": {"code": "absent"}, "fields": [], "foreign": [], "notes": [],
+                "commands": [], "dependsOn": [], "blockers": [], "after": {"path": "/x/"},
+            }],
+        }))
+        .unwrap()
+    }
+
+    fn told(document: &Json) -> Json {
+        let plan = plan();
+        let text = text(&Value::from_redacted_json(document), &Known::of(&plan));
+        serde_json::from_str(text.as_str().unwrap()).unwrap()
+    }
+
+    #[test]
+    fn nothing_is_left_open_and_nothing_looks_better_than_it_may_be() {
+        let open = |expression: &str| json!({ "$unknown": expression });
+        let told = told(&json!({"Version": "2012-10-17", "Statement": [
+            {"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": [
+                open("${IamRole.node.arn}"),
+                open("arn:aws:iam::${account.id}:role/a"),
+                open("arn:aws:eks:x:${EksCluster.main.id}/*"),
+                open("${EksCluster.main.id}"),
+                {"$sensitive": true},
+            ]},
+            {"Effect": "Allow", "Action": [open("${Script.a.b}")], "Resource": "*"},
+            open("${Script.a.b}"),
+        ]}));
+        let anything = json!({
+            "Sid": "LkhNotKnownYet", "Effect": "Allow", "Action": "*", "Resource": "*",
+        });
+        assert_eq!(
+            told["Statement"],
+            json!([
+                {"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": [
+                    "arn:aws-cn:iam::111122223333:role/x/Node",
+                    "arn:aws:iam::111122223333:role/a",
+                    "arn:aws:eks:x:known-after-apply/*",
+                    "known-after-apply",
+                    "(sensitive value)",
+                ]},
+                {"Effect": "Allow", "Action": ["*"], "Resource": "*"},
+                anything,
+            ])
+        );
+    }
+
+    #[test]
+    fn a_whole_document_that_is_not_known_is_judged_as_the_worst() {
+        for open in [json!({"$unknown": "${Script.a.b}"}), json!({"$sensitive": true})] {
+            assert_eq!(told(&open)["Statement"][0]["Action"], "*");
+            let statement = json!({"Version": "2012-10-17", "Statement": open});
+            assert_eq!(told(&statement)["Statement"][0]["Resource"], "*");
+        }
+    }
+}
