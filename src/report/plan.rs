@@ -25,6 +25,9 @@ pub fn json(plan: &Plan) -> serde_json::Result<serde_json::Value> {
     if let Some(map) = json.as_object_mut() {
         map.insert("meaning".into(), plan.meaning().as_str().into());
         map.insert("access".into(), serde_json::to_value(AccessDelta::of(plan))?);
+        if !plan.outputs.is_empty() {
+            map.insert("outputs".into(), super::outputs::json(&plan.outputs));
+        }
     }
     Ok(json)
 }

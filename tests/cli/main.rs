@@ -21,6 +21,8 @@ mod describe;
 mod drift;
 mod environment;
 mod evidence;
+mod explain;
+mod formats;
 mod help;
 mod hostile_live;
 mod init;
