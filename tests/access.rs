@@ -206,6 +206,7 @@ fn a_policy_that_changes_names_its_holders_and_they_stay_quiet() {
     assert!(found.is_widened(&"IamPolicy.p".parse().unwrap()));
     assert!(!found.is_widened(&"IamRole.r".parse().unwrap()));
     assert_eq!(found.verdict(&"IamRole.r".parse().unwrap()), Verdict::Unchanged);
+    assert_eq!(found.verdicts().into_values().collect::<Vec<_>>(), [Verdict::Widened]);
 }
 
 #[test]

@@ -92,24 +92,17 @@ impl Clauses {
         self.list.iter().filter(move |clause| clause.effect == effect)
     }
 
-    /// What keeps two sets of documents from being compared, a sentence each.
-    pub(super) fn doubts(&self, other: &Self) -> Vec<String> {
-        let mut doubts = Vec::new();
-        let versions: BTreeSet<_> = self.versions.union(&other.versions).collect();
-        if versions.len() > 1 {
-            doubts.push(
-                "the versions of the policy language differ, and with them what `${...}` means"
-                    .to_owned(),
-            );
-        }
-        let unread = |one: &Self, two: &Self| {
-            let alone = |value: &&Value| value.has_sensitive() || !two.unread.contains(value);
-            one.unread.iter().filter(alone).count()
+    /// Whether `${...}` means different things in the documents of both.
+    pub(super) fn mixes_versions(&self, other: &Self) -> bool {
+        self.versions.union(&other.versions).count() > 1
+    }
+
+    /// Whether either has a part that can't be read and that the other has not.
+    pub(super) fn differ_unread(&self, other: &Self) -> bool {
+        let alone = |one: &Self, two: &Self| {
+            one.unread.iter().any(|value| value.has_sensitive() || !two.unread.contains(value))
         };
-        if unread(self, other) + unread(other, self) > 0 {
-            doubts.push(Doubt::Form.words().to_owned());
-        }
-        doubts
+        alone(self, other) || alone(other, self)
     }
 
     /// The documents' spelling of a condition key.

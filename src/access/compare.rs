@@ -48,7 +48,14 @@ pub(super) fn documents(before: &Clauses, after: &Clauses) -> Found {
 pub(super) fn compare(sides: Sides<'_>) -> Found {
     let Sides { before, after, going, coming } = sides;
     let mut found = Found::default();
-    found.undecided.extend(going.doubts(coming));
+    if before.mixes_versions(after) {
+        found.undecided.insert(
+            "the versions of the policy language differ, and with them what `${...}` means".into(),
+        );
+    }
+    if going.differ_unread(coming) {
+        found.undecided.insert(Doubt::Form.words().into());
+    }
     for effect in [Effect::Allow, Effect::Deny] {
         for clause in coming.with(effect) {
             // What is denied all the same is not allowed by this.

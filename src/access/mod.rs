@@ -15,7 +15,7 @@ mod pattern;
 mod subjects;
 mod verdicts;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::Serialize;
@@ -379,14 +379,30 @@ impl AccessDelta {
         matches!(self.verdict(address), Verdict::Widened | Verdict::Both)
     }
 
-    /// What a resource's change means for access, all aspects together.
+    /// What a resource's change means for access, all aspects together. For many
+    /// resources, [`AccessDelta::verdicts`] is quicker.
     pub fn verdict(&self, address: &Address) -> Verdict {
-        let own = self.principals.iter().filter(|delta| delta.address == *address);
-        let bound = self.bindings.iter().filter(|delta| delta.address == *address);
-        let verdicts = own.map(|delta| delta.verdict).chain(
-            bound.map(|delta| if delta.gained { Verdict::Widened } else { Verdict::Narrowed }),
-        );
-        verdicts.fold(Verdict::Unchanged, Verdict::and)
+        self.each()
+            .filter_map(|(of, verdict)| (of == address).then_some(verdict))
+            .fold(Verdict::Unchanged, Verdict::and)
+    }
+
+    /// What each change means for access; a resource that is not there stays as
+    /// it is.
+    pub fn verdicts(&self) -> BTreeMap<&Address, Verdict> {
+        let mut verdicts = BTreeMap::new();
+        for (address, verdict) in self.each() {
+            let known = verdicts.entry(address).or_insert(Verdict::Unchanged);
+            *known = known.and(verdict);
+        }
+        verdicts
+    }
+
+    fn each(&self) -> impl Iterator<Item = (&Address, Verdict)> {
+        let bound =
+            |delta: &BindingDelta| if delta.gained { Verdict::Widened } else { Verdict::Narrowed };
+        let own = self.principals.iter().map(|delta| (&delta.address, delta.verdict));
+        own.chain(self.bindings.iter().map(move |delta| (&delta.address, bound(delta))))
     }
 
     /// Whether nothing about access needs a look: nothing widens, narrows or is

@@ -171,9 +171,15 @@ fn references(node: &Node, found: &mut Vec<Reference>) {
                 }
             }
         }
-        Content::List(members) => members.iter().for_each(|member| references(member, found)),
+        Content::List(members) => {
+            for member in members {
+                references(member, found);
+            }
+        }
         Content::Map(entries) => {
-            entries.iter().for_each(|entry| references(&entry.value, found));
+            for entry in entries {
+                references(&entry.value, found);
+            }
         }
         Content::Null | Content::Bool(_) | Content::Number(_) | Content::Broken => {}
     }

@@ -267,7 +267,7 @@ impl Explained {
                 let live = one.live.as_ref().map_or_else(|| "(nothing)".to_owned(), clipped);
                 let _ = writeln!(text, "      declared  {}", clipped(&one.desired));
                 let _ = writeln!(text, "      live      {live}");
-                let _ = writeln!(text, "      equal by   {}", one.rule);
+                let _ = writeln!(text, "      equal by  {}", one.rule);
             }
         }
     }

@@ -34,6 +34,11 @@ fn a_policy_is_detached() {
       ~ roleName=NodeRole
           + managedPolicies["arn:aws:iam::aws:policy/AmazonEKS_CNI_Policy"]  (drift)
 
+    Access
+
+      role NodeRole: what it may do: widened  (IamRole.node)
+          + everything in arn:aws:iam::aws:policy/AmazonEKS_CNI_Policy
+
     Drift: 1 resource changed outside of lkh since the last apply; this plan undoes it.
     Plan: 0 to add, 1 to change, 0 to destroy.
     8 resources as declared.
@@ -72,6 +77,11 @@ fn a_trust_policy_is_edited() {
                       ],
                       "Effect": "Allow",
                       "Principal": {
+
+    Access
+
+      role ControllerRole: who may become it: widened  (IamRole.controller)
+          + Service pods.eks.amazonaws.com: sts:TagSession
 
     Drift: 1 resource changed outside of lkh since the last apply; this plan undoes it.
     Plan: 0 to add, 1 to change, 0 to destroy.
@@ -164,6 +174,15 @@ fn a_role_is_deleted() {
       # EksAccessEntry.node must be replaced
       # because its role does not exist: arn:aws:iam::111122223333:role/NodeRole was deleted, and a new role of that name is another role to EKS
       -/+ clusterName=testskillcluster principalArn=arn:aws:iam::111122223333:role/NodeRole
+
+    Access
+
+      role NodeRole: what it may do: widened  (IamRole.node)
+          + everything in arn:aws:iam::aws:policy/AmazonEKSWorkerNodePolicy
+          + everything in arn:aws:iam::aws:policy/AmazonEKS_CNI_Policy
+      role NodeRole: who may become it: widened  (IamRole.node)
+          + Service ec2.amazonaws.com: sts:AssumeRole
+          ! new trusted principal
 
     Drift: 2 resources changed outside of lkh since the last apply; this plan undoes it.
     Plan: 2 to add, 0 to change, 1 to destroy.
@@ -460,6 +479,11 @@ fn another_spelling_of_a_policy_is_not_shown_beside_its_difference() {
                         ]
                       }
                     }
+
+    Access
+
+      role NodeRole: who may become it: narrowed  (IamRole.node)
+          - Service lambda.amazonaws.com: STS:assumerole
 
     Drift: 1 resource changed outside of lkh since the last apply; this plan undoes it.
     Plan: 0 to add, 1 to change, 0 to destroy.

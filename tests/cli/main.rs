@@ -22,6 +22,7 @@ mod describe;
 mod drift;
 mod environment;
 mod evidence;
+mod explain;
 mod formats;
 mod help;
 mod hostile_live;

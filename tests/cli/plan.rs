@@ -188,6 +188,15 @@ fn a_new_value_is_a_change_and_not_drift() {
                       "Effect": "Allow",
                       "Resource": "*"
 
+    Access
+
+      role NodeRole: what it may do: widened and narrowed  (IamRole.node)
+          + everything in arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess
+          - everything in arn:aws:iam::aws:policy/AmazonEKS_CNI_Policy
+      policy ControllerPolicy (held by role ControllerRole): what it may do: widened and narrowed  (IamPolicy.controller)
+          + ec2:DescribeImages on *
+          - ec2:CreateFleet on *
+
     Plan: 0 to add, 2 to change, 0 to destroy.
     7 resources as declared.
     Plan hash: sha256:[digest]
@@ -270,6 +279,13 @@ fn a_field_that_cannot_change_replaces_the_object() {
           + principalArn = "arn:aws:iam::111122223333:role/nodes/NodeRole"  (change; can't be changed in place)
           + type = "EC2_LINUX"  (change; can't be changed in place)
 
+    Access
+
+      policy ControllerPolicy (held by role ControllerRole): what it may do: widened and narrowed  (IamPolicy.controller)
+          + iam:PassRole on arn:aws:iam::111122223333:role/nodes/NodeRole
+          - iam:PassRole on arn:aws:iam::111122223333:role/NodeRole
+          ! iam:PassRole
+
     Plan: 2 to add, 1 to change, 2 to destroy.
     6 resources as declared.
     Plan hash: sha256:[digest]
@@ -318,6 +334,11 @@ fn another_name_is_another_object() {
       # because it differs from what is declared
       ~ clusterName=testskillcluster namespace=kube-system serviceAccount=karpenter
           ~ roleArn: "arn:aws:iam::111122223333:role/ControllerRole" -> "arn:aws:iam::111122223333:role/OtherRole"  (change)
+
+    Access
+
+      - service account kube-system/karpenter of cluster testskillcluster loses arn:aws:iam::111122223333:role/ControllerRole by pod identity  (PodIdentityAssociation.karpenter)
+      + service account kube-system/karpenter of cluster testskillcluster gets arn:aws:iam::111122223333:role/OtherRole by pod identity  (PodIdentityAssociation.karpenter)
 
     Plan: 1 to add, 1 to change, 1 to destroy.
     7 resources as declared.

@@ -368,6 +368,29 @@ fn a_cluster_that_is_missing() {
           [DependencyMissing] it depends on EksCluster.main, which does not exist
             next: see what stands in the way of that one, then plan again
 
+    Access
+
+      role ControllerRole: what it may do: widened  (IamRole.controller)
+          + everything in arn:aws:iam::111122223333:policy/ControllerPolicy
+          ! iam:PassRole
+          ! new wildcard resource
+      role ControllerRole: who may become it: widened  (IamRole.controller)
+          + Service pods.eks.amazonaws.com: sts:AssumeRole, sts:TagSession
+          ! new trusted principal
+      role NodeRole: what it may do: widened  (IamRole.node)
+          + everything in arn:aws:iam::aws:policy/AmazonEKSWorkerNodePolicy
+          + everything in arn:aws:iam::aws:policy/AmazonEKS_CNI_Policy
+      role NodeRole: who may become it: widened  (IamRole.node)
+          + Service ec2.amazonaws.com: sts:AssumeRole
+          ! new trusted principal
+      policy ControllerPolicy (held by role ControllerRole): what it may do: widened  (IamPolicy.controller)
+          + ec2:CreateFleet, ec2:RunInstances on *
+          + iam:PassRole on arn:aws:iam::111122223333:role/NodeRole
+          ! iam:PassRole
+          ! new wildcard resource
+      role NodeRole: what it may do in the cluster: cannot decide  (EksAccessEntry.node)
+          ? what it is or will be is not known
+
     5 resources blocked or not ready: see above.
     Plan: 4 to add, 0 to change, 0 to destroy.
     1 resource as declared.

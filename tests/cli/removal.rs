@@ -49,6 +49,24 @@ fn a_destroy_removes_what_was_applied_and_leaves_the_rest() {
       # because the stack is destroyed
       - name=discovery
 
+    Access
+
+      role ControllerRole: what it may do: narrowed  (IamRole.controller)
+          - everything in arn:aws:iam::111122223333:policy/ControllerPolicy
+      role ControllerRole: who may become it: narrowed  (IamRole.controller)
+          - Service pods.eks.amazonaws.com: sts:AssumeRole, sts:TagSession
+      role NodeRole: what it may do: narrowed  (IamRole.node)
+          - everything in arn:aws:iam::aws:policy/AmazonEKSWorkerNodePolicy
+          - everything in arn:aws:iam::aws:policy/AmazonEKS_CNI_Policy
+      role NodeRole: who may become it: narrowed  (IamRole.node)
+          - Service ec2.amazonaws.com: sts:AssumeRole
+      policy ControllerPolicy (held by role ControllerRole): what it may do: narrowed  (IamPolicy.controller)
+          - ec2:CreateFleet, ec2:RunInstances on *
+          - iam:PassRole on arn:aws:iam::111122223333:role/NodeRole
+      role NodeRole: what it may do in the cluster: narrowed  (EksAccessEntry.node)
+          - an access entry of type EC2_LINUX in cluster testskillcluster
+      - service account kube-system/karpenter of cluster testskillcluster loses arn:aws:iam::111122223333:role/ControllerRole by pod identity  (PodIdentityAssociation.karpenter)
+
     Plan: 0 to add, 0 to change, 7 to destroy, 1 to forget.
     1 resource as declared.
     Plan hash: sha256:[digest]
@@ -158,6 +176,19 @@ fn a_role_that_no_manifest_declares_is_deleted() {
       # EksAccessEntry.node will be destroyed
       # because no manifest declares it any more
       - clusterName=testskillcluster principalArn=arn:aws:iam::111122223333:role/NodeRole
+
+    Access
+
+      role NodeRole: what it may do: narrowed  (IamRole.node)
+          - everything in arn:aws:iam::aws:policy/AmazonEKSWorkerNodePolicy
+          - everything in arn:aws:iam::aws:policy/AmazonEKS_CNI_Policy
+      role NodeRole: who may become it: narrowed  (IamRole.node)
+          - Service ec2.amazonaws.com: sts:AssumeRole
+      policy ControllerPolicy (held by role ControllerRole): what it may do: widened  (IamPolicy.controller)
+          + iam:PassRole on *
+          ! iam:PassRole
+      role NodeRole: what it may do in the cluster: narrowed  (EksAccessEntry.node)
+          - an access entry of type EC2_LINUX in cluster testskillcluster
 
     Plan: 0 to add, 1 to change, 2 to destroy.
     6 resources as declared.
@@ -329,6 +360,14 @@ fn what_must_not_be_destroyed_is_not() {
           [PreventDestroy] the change would destroy the object, and lifecycle.preventDestroy forbids that
             next: undo the change, or set lifecycle.preventDestroy to false and apply that first
 
+    Access
+
+      role KeepRole: what it may do: narrowed  (IamRole.keep)
+          - everything in arn:aws:iam::aws:policy/AmazonEKSWorkerNodePolicy
+          - everything in arn:aws:iam::aws:policy/AmazonEKS_CNI_Policy
+      role KeepRole: who may become it: narrowed  (IamRole.keep)
+          - Service ec2.amazonaws.com: sts:AssumeRole
+
     1 resource blocked or not ready: see above.
     Plan: 0 to add, 0 to change, 1 to destroy.
     0 resources as declared.
@@ -442,6 +481,11 @@ fn what_was_in_a_deleted_cluster_is_gone_with_it() {
           [DependencyMissing] it depends on EksCluster.main, which does not exist
             next: see what stands in the way of that one, then plan again
 
+    Access
+
+      role NodeRole: what it may do in the cluster: cannot decide  (EksAccessEntry.node)
+          ? what it is or will be is not known
+
     4 resources blocked or not ready: see above.
     No changes can be made.
     next: do what is said above, then lkh plan
@@ -498,6 +542,21 @@ fn what_was_in_a_deleted_cluster_is_gone_with_it() {
       # Ec2Tags.discovery will be destroyed
       # because the stack is destroyed
       - name=discovery
+
+    Access
+
+      role ControllerRole: what it may do: narrowed  (IamRole.controller)
+          - everything in arn:aws:iam::111122223333:policy/ControllerPolicy
+      role ControllerRole: who may become it: narrowed  (IamRole.controller)
+          - Service pods.eks.amazonaws.com: sts:AssumeRole, sts:TagSession
+      role NodeRole: what it may do: narrowed  (IamRole.node)
+          - everything in arn:aws:iam::aws:policy/AmazonEKSWorkerNodePolicy
+          - everything in arn:aws:iam::aws:policy/AmazonEKS_CNI_Policy
+      role NodeRole: who may become it: narrowed  (IamRole.node)
+          - Service ec2.amazonaws.com: sts:AssumeRole
+      policy ControllerPolicy (held by role ControllerRole): what it may do: narrowed  (IamPolicy.controller)
+          - ec2:CreateFleet, ec2:RunInstances on *
+          - iam:PassRole on arn:aws:iam::111122223333:role/NodeRole
 
     Plan: 0 to add, 0 to change, 4 to destroy, 4 to forget.
     1 resource as declared.

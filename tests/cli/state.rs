@@ -85,6 +85,11 @@ fn lost_together_with_a_difference() {
       = roleName=NodeRole
           + managedPolicies["arn:aws:iam::aws:policy/AmazonEKS_CNI_Policy"]  (change)
 
+    Access
+
+      role NodeRole: what it may do: widened  (IamRole.node)
+          + everything in arn:aws:iam::aws:policy/AmazonEKS_CNI_Policy
+
     Plan: 0 to add, 0 to change, 0 to destroy, 1 to adopt.
     0 resources as declared.
     Plan hash: sha256:[digest]
@@ -296,6 +301,12 @@ fn a_refresh_records_what_it_reads_and_changes_nothing() {
       # because it differs from what is declared
       ~ clusterName=testskillcluster namespace=kube-system releaseName=karpenter
           ~ objects["Deployment/kube-system/karpenter"].spec.replicas: 0 -> 1  (drift)
+
+    Access
+
+      role NodeRole: what it may do in the cluster: widened  (EksAccessEntry.node)
+          + an access entry of type EC2_LINUX in cluster testskillcluster
+          ! new trusted principal
 
     Drift: 2 resources changed outside of lkh since the last apply; this plan undoes it.
     Plan: 1 to add, 1 to change, 0 to destroy.
