@@ -4,7 +4,9 @@
 //! report that tells people what to look at first takes its order from here.
 //! This module must not decide what is done, nor how it is shown.
 
+mod fields;
 mod judge;
+mod objects;
 mod reach;
 
 use std::cmp::Ordering;

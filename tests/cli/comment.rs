@@ -31,7 +31,8 @@ fn of_a_dangerous_change() {
     );
     environment.edit("manifests/controller.yaml", "ec2:CreateFleet", "iam:*");
     environment.remove("manifests/spot.yaml");
-    environment.behind("aws iam tag-role --role-name ControllerRole --tags Key=theirs,Value=<b>");
+    environment
+        .behind("aws iam tag-role --role-name ControllerRole --tags Key=theirs,Value=theirs");
     environment.behind("kubectl scale deployment karpenter -n kube-system --replicas=0");
     let planned = environment.run("plan --format markdown");
     insta::assert_snapshot!("comment_dangerous_change", planned);

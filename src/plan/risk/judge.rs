@@ -1,16 +1,20 @@
 //! What is dangerous about one change: kind by kind, action by action.
 //!
-//! The one place that says so. Every action and every kind stands in a match
+//! The one place that says so; what fills more than a line stands in `fields` and
+//! `objects`. Every action and every kind stands in a match
 //! without a catch-all, so a new kind does not compile until it is judged. A
 //! change is as dangerous as the worst thing that is found about it. What this
 //! does not know it takes for the worse. This module must not look at anything
 //! but the change itself.
 
+use super::fields::{
+    endpoint, is_true, of_bucket, of_cluster, of_new_bucket, of_nodegroup, opens_endpoint,
+};
+use super::objects::{holds_data, is_rbac, of_object};
 use super::{Reversible, Risk, Verdict};
 use crate::adapter::Kind;
 use crate::diff::FieldChange;
 use crate::plan::{Action, Change, Reason};
-use crate::value::Value;
 
 /// One thing that is to be said about a change.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,14 +27,14 @@ pub(super) struct Finding {
     pub(super) reversible: Reversible,
 }
 
-fn finding(risk: Risk, why: impl Into<String>, reversible: Reversible) -> Finding {
+pub(super) fn finding(risk: Risk, why: impl Into<String>, reversible: Reversible) -> Finding {
     Finding { risk, why: why.into(), reversible }
 }
 
 /// So many different reasons of the worst risk are named.
 const NAMED: usize = 3;
 
-const GONE: Reversible = Reversible::No("what it holds is gone");
+pub(super) const GONE: Reversible = Reversible::No("what it holds is gone");
 const ANEW: Reversible = Reversible::Partly("it can be made anew, as another object");
 
 /// The worst that is to be said about a change.
@@ -398,242 +402,6 @@ fn of_field(change: &Change, field: &FieldChange, access: Option<&Verdict>) -> F
         | Kind::Route53Zone
         | Kind::Readiness => plain(),
     }
-}
-
-fn of_bucket(field: &FieldChange, head: &str, documents: &dyn Fn(&str) -> Finding) -> Finding {
-    let in_place = |why: &str| finding(Risk::InPlace, why, Reversible::Yes);
-    match head {
-        "publicAccessBlock" if !is_true(field.after.as_ref()) => opens_bucket(),
-        "objectOwnership" if field.after.as_ref().and_then(Value::as_str) != Some(ENFORCED) => {
-            finding(Risk::Access, "access control lists count", Reversible::Yes)
-        }
-        "policy" => documents("who may do what with the bucket changes"),
-        "lifecycle" if deletes_objects(field.after.as_ref()) => finding(
-            Risk::DataLoss,
-            "objects, or old versions of them, are deleted after some days",
-            Reversible::No("what has expired is gone"),
-        ),
-        "lifecycle" => in_place("what becomes of objects with time changes"),
-        "versioning" if !is_true(field.after.as_ref()) => finding(
-            Risk::InPlace,
-            "objects that are overwritten or deleted are not kept any more",
-            Reversible::Partly("what is overwritten meanwhile is gone"),
-        ),
-        _ => in_place(&format!("{head} changes")),
-    }
-}
-
-const ENFORCED: &str = "BucketOwnerEnforced";
-
-fn opens_bucket() -> Finding {
-    finding(Risk::Access, "a block of public access goes", Reversible::Yes)
-}
-
-/// What a new bucket opens to others.
-fn of_new_bucket(field: &FieldChange) -> Option<Finding> {
-    let after = field.after.as_ref()?;
-    match field.path.segments().first()?.as_str() {
-        "publicAccessBlock" if holds_false(after) => Some(opens_bucket()),
-        "objectOwnership" if after.as_str() != Some(ENFORCED) => {
-            Some(finding(Risk::Access, "access control lists count", Reversible::Yes))
-        }
-        _ => None,
-    }
-}
-
-fn holds_false(value: &Value) -> bool {
-    match value {
-        Value::Bool(truth) => !truth,
-        Value::Map(map) => map.values().any(holds_false),
-        _ => false,
-    }
-}
-
-/// Whether a lifecycle rule deletes anything.
-fn deletes_objects(rule: Option<&Value>) -> bool {
-    let has = |name: &str| rule.and_then(|rule| rule.get(name)).is_some();
-    let off = rule.and_then(|rule| rule.get("Status")).and_then(Value::as_str) == Some("Disabled");
-    !off && (has("Expiration") || has("NoncurrentVersionExpiration"))
-}
-
-fn of_cluster(field: &FieldChange, head: &str) -> Finding {
-    let disrupts = |why: &str, reversible| finding(Risk::Disruption, why, reversible);
-    match head {
-        _ if opens_endpoint(field) => endpoint(field),
-        "version" => disrupts(
-            "the control plane is upgraded",
-            Reversible::No("EKS never goes back to an older version"),
-        ),
-        "endpointPublicAccess" | "endpointPrivateAccess" | "publicAccessCidrs" => {
-            disrupts("the Kubernetes API is reached from fewer places", Reversible::Yes)
-        }
-        "authenticationMode" => disrupts(
-            "who came in by the config map no longer does",
-            Reversible::No("there is no way back"),
-        ),
-        "encryptionKeyArn" => finding(
-            Risk::InPlace,
-            "the cluster's secrets are encrypted with a key",
-            Reversible::No("the key can't be changed or taken away"),
-        ),
-        "autoMode" | "nodePools" | "nodeRoleArn" => {
-            disrupts("who starts nodes changes", Reversible::Yes)
-        }
-        "deletionProtection" if !is_true(field.after.as_ref()) => {
-            finding(Risk::InPlace, "the guard against deletion goes", Reversible::Yes)
-        }
-        _ => finding(Risk::InPlace, format!("{head} changes"), Reversible::Yes),
-    }
-}
-
-/// Whether a cluster's API can be reached from more places.
-fn opens_endpoint(field: &FieldChange) -> bool {
-    let head = field.path.segments().first().map(String::as_str);
-    match head {
-        Some("endpointPublicAccess") => is_true(field.after.as_ref()),
-        Some("publicAccessCidrs") => field.after.is_some(),
-        _ => false,
-    }
-}
-
-fn endpoint(field: &FieldChange) -> Finding {
-    let network = field.path.segments().get(1).map_or("the internet", String::as_str);
-    finding(
-        Risk::Access,
-        format!("the Kubernetes API can be reached from {network}"),
-        Reversible::Yes,
-    )
-}
-
-fn of_nodegroup(field: &FieldChange, head: &str) -> Finding {
-    let number = |value: &Option<Value>| match value {
-        Some(Value::Number(number)) => number.as_i64(),
-        _ => None,
-    };
-    let fewer =
-        matches!((number(&field.before), number(&field.after)), (Some(a), Some(b)) if b < a);
-    let disrupts = |why: &str, reversible| finding(Risk::Disruption, why, reversible);
-    match head {
-        "version" | "releaseVersion" => disrupts(
-            "every node is replaced, one after the other",
-            Reversible::Partly("nodes don't go back to an older Kubernetes version"),
-        ),
-        "taints" if field.after.is_some() => {
-            disrupts("pods that don't tolerate the taint must go or can't come", Reversible::Yes)
-        }
-        "minSize" | "maxSize" | "desiredSize" if fewer => {
-            disrupts("there may be fewer nodes", Reversible::Yes)
-        }
-        _ => finding(Risk::InPlace, format!("{head} changes"), Reversible::Yes),
-    }
-}
-
-/// A field of an object of the cluster: its key (`Kind/namespace/name`), and
-/// where in it.
-fn of_object(key: &str, below: &[&str], field: &FieldChange, access: Option<&Verdict>) -> Finding {
-    let kind = key.split('/').next().unwrap_or_default();
-    let (gone, new) = match (below, &field.before, &field.after) {
-        ([], _, None) => (true, false),
-        ([], None, Some(_)) => (false, true),
-        _ => (false, false),
-    };
-    let in_place = |why: String| finding(Risk::InPlace, why, Reversible::Yes);
-    let disrupts = |why: String| finding(Risk::Disruption, why, Reversible::Yes);
-    if gone && let Some(why) = holds_data(kind) {
-        return finding(Risk::DataLoss, format!("{key} goes: {why}"), GONE);
-    }
-    if kind == "CustomResourceDefinition" {
-        return finding(
-            Risk::Disruption,
-            format!("{key} changes, and with it every object of its kind"),
-            Reversible::Partly("objects that were written since may not fit the older one"),
-        );
-    }
-    if is_rbac(kind) {
-        return match access {
-            None if gone => in_place(format!("{key} goes: less becomes possible")),
-            None => {
-                finding(Risk::Access, format!("{key}: who may do what changes"), Reversible::Yes)
-            }
-            Some(_) => in_place(format!("{key} changes")),
-        };
-    }
-    let role = below.contains(&"eks.amazonaws.com/role-arn");
-    if kind == "ServiceAccount" && role && field.after.is_some() {
-        return finding(Risk::Access, format!("{key} gets another role"), Reversible::Yes);
-    }
-    let exposes = match kind {
-        "Ingress" | "HTTPRoute" | "Gateway" => !gone,
-        "Service" => {
-            let kind = if new {
-                field.after.as_ref().and_then(|o| o.get("spec")?.get("type"))
-            } else {
-                field.after.as_ref()
-            };
-            (new || below == ["spec", "type"])
-                && matches!(kind.and_then(Value::as_str), Some("LoadBalancer" | "NodePort"))
-        }
-        "NetworkPolicy" => !new,
-        _ => false,
-    };
-    if exposes {
-        return finding(Risk::Access, format!("{key}: more may be reached"), Reversible::Yes);
-    }
-    if is_workload(kind) {
-        return match below {
-            _ if gone => disrupts(format!("{key} goes with its pods")),
-            _ if new => in_place(format!("{key} is added")),
-            ["metadata", ..] => in_place(format!("{key}: its metadata changes")),
-            ["spec", "replicas"] => disrupts(format!("{key} is scaled")),
-            _ => disrupts(format!("the pods of {key} are restarted")),
-        };
-    }
-    match kind {
-        "NodePool" | "EC2NodeClass" | "NodeClass" => {
-            disrupts(format!("{key}: Karpenter may replace nodes"))
-        }
-        "ValidatingWebhookConfiguration" | "MutatingWebhookConfiguration" | "APIService" => {
-            disrupts(format!("{key}: what the API server accepts changes"))
-        }
-        _ if gone => disrupts(format!("{key} goes")),
-        _ if new => in_place(format!("{key} is added")),
-        _ => in_place(format!("{key} changes")),
-    }
-}
-
-/// What is lost with an object of this kind, where that is data.
-fn holds_data(kind: &str) -> Option<&'static str> {
-    match kind {
-        "PersistentVolumeClaim" => Some("its volume may be deleted with it"),
-        "PersistentVolume" => Some("the volume may be deleted with it"),
-        "VolumeSnapshot" | "VolumeSnapshotContent" => Some("the snapshot may be deleted with it"),
-        "CustomResourceDefinition" => Some("every object of its kind goes with it"),
-        "Secret" => Some("what it holds may be kept nowhere else"),
-        "Namespace" => Some("everything in it goes with it"),
-        _ => None,
-    }
-}
-
-fn is_workload(kind: &str) -> bool {
-    matches!(
-        kind,
-        "Deployment"
-            | "StatefulSet"
-            | "DaemonSet"
-            | "ReplicaSet"
-            | "ReplicationController"
-            | "Job"
-            | "CronJob"
-            | "Pod"
-    )
-}
-
-fn is_rbac(kind: &str) -> bool {
-    matches!(kind, "Role" | "ClusterRole" | "RoleBinding" | "ClusterRoleBinding")
-}
-
-fn is_true(value: Option<&Value>) -> bool {
-    value.and_then(Value::as_bool) == Some(true)
 }
 
 /// Whether one of the planned commands has this word.
