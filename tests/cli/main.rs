@@ -21,6 +21,7 @@ mod describe;
 mod drift;
 mod environment;
 mod evidence;
+mod first_installer;
 mod help;
 mod hostile_live;
 mod init;
