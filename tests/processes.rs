@@ -19,6 +19,7 @@
 mod account;
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::path::Path;
 
 use account::Account;
@@ -95,7 +96,8 @@ fn commands(cost: &Cost, number: usize) -> BTreeMap<String, usize> {
             .replace("ACCOUNT", "111122223333")
             .replace("ZONE", zone)
             .replace("ADDON", ADDONS[at - 1]);
-        manifests += &format!(
+        let _ = write!(
+            manifests,
             "---\napiVersion: lkh/v1\nkind: {}\nmetadata: {{name: r{at}, phase: main}}\n\
              external: {}\nspec: {spec}\n",
             cost.kind, cost.external

@@ -68,7 +68,6 @@ pub fn check(table: &Table, row: &Row, first: &OnceLock<Account>) -> Result<(), 
         }
     }
     if wrong.is_empty() {
-        let before = account.files();
         let (report, _, started) = account.carry_out(Mode::Apply, |_, _| ());
         if row.blockers.is_empty() {
             if !report.is_good() {
@@ -76,7 +75,6 @@ pub fn check(table: &Table, row: &Row, first: &OnceLock<Account>) -> Result<(), 
             }
         } else {
             same("commands in spite of blockers", &Vec::<String>::new(), &started, &mut wrong);
-            drop(before);
             write(&account, &table.manifest(NAME, &table.spec_before(row), table.external));
         }
         let next = account.plan(Mode::Apply).0.plan;
@@ -172,7 +170,7 @@ fn field_line(field: &FieldChange, change: &Change) -> String {
     }
     // Of what is made nothing is remembered.
     if field.origin != Origin::Change && change.action.word() != "create" {
-        line += &format!(" [{}]", field.origin.word());
+        line = format!("{line} [{}]", field.origin.word());
     }
     line
 }

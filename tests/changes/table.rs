@@ -207,11 +207,12 @@ fn put(at: &mut Json, segments: &[&str], to: &Json) {
         if index == list.len() {
             list.push(Json::Null);
         }
-        return if rest.is_empty() {
-            list[index] = to.clone()
+        if rest.is_empty() {
+            list[index] = to.clone();
         } else {
-            put(&mut list[index], rest, to)
-        };
+            put(&mut list[index], rest, to);
+        }
+        return;
     }
     if at.is_null() {
         *at = json!({});
