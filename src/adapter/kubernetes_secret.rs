@@ -101,6 +101,9 @@ enum OnDelete {
     Delete,
 }
 
+/// The type of a secret that declares none.
+const OPAQUE: &str = "Opaque";
+
 const DATA: &str = "data";
 const GENERATED: &str = "generated";
 const TYPE: &str = "type";
@@ -189,9 +192,7 @@ impl Adapter for KubernetesSecret {
             (DATA.to_owned(), Value::Map(data)),
             (GENERATED.to_owned(), Value::List(generated)),
         ]);
-        if let Some(kind) = spec.kind {
-            attributes.insert(TYPE.into(), kind.into());
-        }
+        attributes.insert(TYPE.into(), spec.kind.as_deref().unwrap_or(OPAQUE).into());
         let names = [("name", name), ("namespace", spec.namespace.as_str())]
             .map(|(key, name)| (key, Value::from_spec_text(name)));
         Ok(Desired {
@@ -240,7 +241,7 @@ impl Adapter for KubernetesSecret {
                     entries.insert(key.clone(), recipe.placeholder().into());
                 }
                 let mut document = kube::reference("v1", "Secret", operation.identity);
-                document.insert(TYPE.into(), of(TYPE).cloned().unwrap_or("Opaque".into()));
+                document.insert(TYPE.into(), of(TYPE).cloned().unwrap_or(OPAQUE.into()));
                 document.insert("stringData".into(), Value::Map(entries));
                 let create = filled(kube::create(document), &recipes);
                 vec![Step::new(format!("create {at}"), create)]

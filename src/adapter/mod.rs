@@ -228,10 +228,18 @@ pub trait Adapter: Sync {
         (shown && identity.is_known()).then(|| identity.to_string()).into_iter().collect()
     }
 
+    /// What else tells, beside claims, that a resource that goes and one that is
+    /// declared stand for one object: where the identity is only the name that
+    /// the manifest gives. Two that are declared may have it in common.
+    fn traces(&self, _attributes: &Map, _settings: &Map) -> Vec<String> {
+        Vec::new()
+    }
+
     /// What is left of what was applied last, without what others claim by
     /// now; `None`: nothing. Kinds whose claims can part say how.
     fn without(&self, prior: &Prior, claimed: &dyn Fn(&str) -> bool) -> Option<Prior> {
-        let claims = self.claims(&prior.identity, &prior.attributes);
+        let mut claims = self.claims(&prior.identity, &prior.attributes);
+        claims.extend(self.traces(&prior.attributes, &prior.settings));
         (!claims.iter().any(|claim| claimed(claim))).then(|| prior.clone())
     }
 

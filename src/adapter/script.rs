@@ -8,7 +8,7 @@
 //!
 //! This module must not read files: the texts come with the context.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use schemars::{JsonSchema, Schema, schema_for};
@@ -235,6 +235,10 @@ impl Adapter for Script {
             let why = "the state does not hold the script that reads it";
             return Err(ReadError::new(command, &Answer::default(), why));
         };
+        if is_forgotten(attributes) && known.is_none() && !settings.contains_key(DELETE) {
+            // There or not, nothing is done to it.
+            return Ok(Reading::Live(Live::Present(Box::default())));
+        }
         if is_forgotten(attributes) {
             let why = "it needs a sensitive input, which no state holds; declare the resource \
                        again, then remove it with `lkh destroy --target`";
@@ -256,14 +260,10 @@ impl Adapter for Script {
                 object.attributes.insert(name.to_owned(), value.clone());
             }
         }
-        let expected = [subject.desired.map(|one| &one.attributes), Some(remembered)];
-        let keys: BTreeSet<&String> = expected
-            .into_iter()
-            .flatten()
-            .filter_map(|attributes| attributes.get(EXPECT)?.as_map())
-            .flat_map(|map| map.keys())
-            .collect();
-        let live = keys.into_iter().filter_map(|key| {
+        // What is expected no longer is nothing that `apply` could take away.
+        let expecting = subject.desired.map_or(remembered, |desired| &desired.attributes);
+        let keys = expecting.get(EXPECT).and_then(Value::as_map).into_iter().flat_map(|map| map.keys());
+        let live = keys.filter_map(|key| {
             Some((key.clone(), Value::from_json(found.get(key)?)))
         });
         object.attributes.insert(EXPECT.to_owned(), Value::Map(live.collect()));
@@ -295,6 +295,26 @@ impl Adapter for Script {
         };
         let command = run.command(part, Effect::Write, run.timeout());
         Ok(command.map(|command| Step::new(title, command)).into_iter().collect())
+    }
+
+    /// What is read, applied and given to both: under another name it is the
+    /// same thing.
+    fn traces(&self, attributes: &Map, settings: &Map) -> Vec<String> {
+        let (Some(read), Some(applied), Some(Value::Map(inputs))) =
+            (settings.get(READ), attributes.get(DIGEST), attributes.get(INPUTS))
+        else {
+            return Vec::new();
+        };
+        if inputs.values().any(Value::has_unknown) {
+            return Vec::new();
+        }
+        // No state holds what is sensitive, nor may a digest.
+        let inputs = inputs.iter().map(|(name, value)| {
+            let hidden = value.has_sensitive();
+            (name.clone(), if hidden { Value::Null } else { value.clone() })
+        });
+        let whole = Value::List(vec![read.clone(), applied.clone(), Value::Map(inputs.collect())]);
+        vec![whole.digest().as_str().to_owned()]
     }
 
     fn stays(&self, prior: &Prior) -> Option<&'static str> {

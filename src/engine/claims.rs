@@ -56,8 +56,16 @@ pub fn check(
 pub async fn spare(survey: &Survey, account: &str, settled: &mut BTreeMap<Address, Arc<Settled>>) {
     let going: Vec<(Address, Arc<Prior>)> = settled
         .iter()
-        .filter(|(_, settled)| removes(settled.decision.action))
-        .filter_map(|(address, settled)| Some((address.clone(), settled.prior.clone()?)))
+        .filter(|(address, settled)| {
+            // What nobody declares and nobody can read would go, too.
+            let unread = settled.decision.action == Action::Unknown
+                && survey.entries.get(*address).is_some_and(|entry| !entry.declared);
+            removes(settled.decision.action) || unread
+        })
+        .filter_map(|(address, settled)| {
+            let remembered = || survey.entries.get(address)?.prior.clone();
+            Some((address.clone(), settled.prior.clone().or_else(remembered)?))
+        })
         .collect();
     let kinds: BTreeSet<Kind> = going.iter().map(|(address, _)| address.kind).collect();
     let mut declared: BTreeMap<(Kind, String), Address> = BTreeMap::new();
@@ -77,6 +85,7 @@ pub async fn spare(survey: &Survey, account: &str, settled: &mut BTreeMap<Addres
             declared.get(&(address.kind, claim.to_owned())).filter(|owner| **owner != address)
         };
         let mut kept = adapter.claims(&prior.identity, &prior.attributes);
+        kept.extend(adapter.traces(&prior.attributes, &prior.settings));
         kept.retain(|claim| owner(claim).is_some());
         let Some((first, other)) = kept.first().and_then(|claim| Some((claim, owner(claim)?)))
         else {
@@ -93,7 +102,7 @@ pub async fn spare(survey: &Survey, account: &str, settled: &mut BTreeMap<Addres
         let mut spared = Settled::clone(slot);
         let decision = &mut spared.decision;
         match (left, &decision.reason) {
-            (None, _) if decision.action == Action::Delete => {
+            (None, _) if matches!(decision.action, Action::Delete | Action::Unknown) => {
                 let reason = Reason::DeclaredAs { address: other.clone() };
                 *decision = Decision::without_steps(Action::Forget, reason);
             }

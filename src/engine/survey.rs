@@ -436,13 +436,17 @@ impl Survey {
         Ok(desired.in_cluster(adapter, cluster.as_ref()))
     }
 
-    /// What a declared resource claims for itself, as far as that is known; also
-    /// of one that this walk leaves out.
+    /// What a declared resource claims for itself, as far as that is known, and by
+    /// what else its object is told; also of one that this walk leaves out.
     pub(super) fn claims(&self, resource: &Resource, account: &str) -> Vec<String> {
         let mut lookup = |reference: &Reference| self.lookup(reference, Some(account));
         let adapter = resource.address.kind.adapter();
         self.desired_of(resource, Some(account), &mut lookup)
-            .map(|desired| adapter.claims(&desired.identity, &desired.attributes))
+            .map(|desired| {
+                let mut claims = adapter.claims(&desired.identity, &desired.attributes);
+                claims.extend(adapter.traces(&desired.attributes, &desired.settings));
+                claims
+            })
             .unwrap_or_default()
     }
 

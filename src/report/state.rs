@@ -8,18 +8,22 @@ use crate::quote::line;
 use crate::state::{Record, State, Status};
 use crate::value::Value;
 
-/// The state for people: a line a resource.
-pub fn text(state: &State) -> String {
-    let mut text = String::new();
-    let _ = writeln!(
-        text,
-        "Stack {}, account {}, region {}; serial {}, lineage {}.\n",
+/// Which state it is, as a line.
+pub(super) fn heading(state: &State) -> String {
+    format!(
+        "Stack {}, account {}, region {}; serial {}, lineage {}.",
         styled(BOLD, line(&state.stack)),
         line(&state.account),
         line(&state.region),
         state.serial,
         line(&state.lineage)
-    );
+    )
+}
+
+/// The state for people: a line a resource.
+pub fn text(state: &State) -> String {
+    let mut text = String::new();
+    let _ = writeln!(text, "{}\n", heading(state));
     let width = state.resources.keys().map(|a| a.to_string().len()).max().unwrap_or(0);
     for (address, record) in &state.resources {
         let name = address.to_string();

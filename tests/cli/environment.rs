@@ -52,13 +52,6 @@ impl TestEnvironment {
         this
     }
 
-    /// With Karpenter alone, in the cluster that the sandbox brings.
-    pub(crate) fn karpenter() -> Self {
-        let this = Self::empty();
-        copy(&repository().join("tests/stacks/karpenter"), &this.path("manifests"));
-        this
-    }
-
     /// With the manifests that the repository ships.
     pub(crate) fn shipped() -> Self {
         let this = Self::empty();

@@ -58,7 +58,7 @@ fn of_one_resource_as_text() {
     let environment = TestEnvironment::applied();
     insta::assert_snapshot!(environment.run("evidence --target HelmRelease.karpenter"), @r"
     $ lkh evidence --target HelmRelease.karpenter
-    Stack small, account 111122223333, region us-east-2; state serial [n], lineage [lineage].
+    Stack small, account 111122223333, region us-east-2; serial [n], lineage [lineage].
 
     phase compute
 
@@ -97,7 +97,7 @@ fn what_no_longer_holds_is_named() {
     );
     insta::assert_snapshot!(environment.run("evidence --verify --target IamRole.node"), @r#"
     $ lkh evidence --verify --target IamRole.node
-    Stack small, account 111122223333, region us-east-2; state serial [n], lineage [lineage].
+    Stack small, account 111122223333, region us-east-2; serial [n], lineage [lineage].
 
     phase compute
 

@@ -23,6 +23,7 @@ mod drift;
 mod environment;
 mod evidence;
 mod explain;
+mod first_installer;
 mod formats;
 mod help;
 mod hostile_live;

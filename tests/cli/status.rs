@@ -1,6 +1,5 @@
 //! `lkh status`: what is there, what does its work, and what to do next. The
-//! story of a first installation that stays half-way, as people lived through
-//! it, told truthfully.
+//! story of an installation that stays half-way is in `first_installer`.
 
 use serde_json::{Value as Json, json};
 
@@ -53,112 +52,6 @@ fn nothing_is_there_yet() {
         })
     );
     assert!(environment.state().is_none(), "a status writes nothing");
-}
-
-/// The first run fails since no node takes the pods; the second finds what is
-/// there and says the same; `kubectl` and the status agree with both.
-#[test]
-fn an_installation_that_stays_half_way() {
-    let environment = TestEnvironment::karpenter();
-    environment.run("sandbox nodes 0").expect(0);
-    assert_eq!(environment.run("apply --exec sandbox --auto-approve").code, 1);
-    let installs =
-        |environment: &TestEnvironment| environment.run("log --exec sandbox --json").json();
-    let commands = |log: &Json, word: &str| {
-        log.as_array()
-            .unwrap()
-            .iter()
-            .filter(|entry| entry["event"] == "intended" && text(&entry["title"]).contains(word))
-            .count()
-    };
-    let log = installs(&environment);
-    assert_eq!(commands(&log, "install release karpenter"), 1);
-
-    // Again, and nothing is made twice; what is in the way is the same.
-    let second = environment.run("apply --exec sandbox --auto-approve");
-    assert_eq!(second.code, 1);
-    assert!(second.stdout.contains("[PodsUnschedulable] release karpenter is failed"), "{second}");
-    let again = installs(&environment);
-    assert_eq!(commands(&again, "install release karpenter"), 1);
-    assert_eq!(commands(&again, "create"), commands(&log, "create"));
-
-    let line = environment.behind("kubectl get deployment karpenter -n kube-system --no-headers");
-    assert_eq!(line.split_whitespace().take(4).collect::<Vec<_>>(), ["karpenter", "0/1", "1", "0"]);
-    let pods = environment
-        .behind("kubectl get pods -n kube-system -l app.kubernetes.io/name=karpenter --no-headers");
-    assert!(pods.lines().all(|pod| pod.contains("Pending")), "{pods}");
-
-    let status = environment.run("status --exec sandbox --json --exit-code");
-    assert_eq!(status.code, 1);
-    let status = status.json();
-    let karpenter = &status["kubernetes"]["karpenter"];
-    assert_eq!(
-        json!([
-            karpenter["status"],
-            karpenter["version"],
-            karpenter["namespace"],
-            karpenter["controllerReady"]
-        ]),
-        json!(["failed", "1.8.3", "kube-system", false]),
-    );
-    let release = &status["helm"]["releases"][0];
-    for (key, expected) in [
-        ("name", "karpenter"),
-        ("namespace", "kube-system"),
-        ("chart", "karpenter-1.8.3"),
-        ("chartName", "karpenter"),
-        ("version", "1.8.3"),
-        ("status", "failed"),
-    ] {
-        assert_eq!(release[key], expected, "{key}");
-    }
-    // Later phases may gain manifests; that they are not ready stays.
-    let readiness = status["readiness"].as_object().unwrap();
-    let keys: Vec<&str> = readiness.keys().map(String::as_str).collect();
-    assert_eq!(
-        keys,
-        [
-            "phase1Foundation",
-            "phase2Storage",
-            "phase3Compute",
-            "phase4CoreServices",
-            "phase5Stream",
-            "phase6Datalake",
-            "phase7Ingress",
-        ]
-    );
-    assert_eq!(readiness["phase3Compute"], false);
-    let compute = phase(&status, "compute");
-    assert_eq!((&compute["applied"], &compute["ready"]), (&json!(true), &json!(false)));
-    let blocker = &compute["blockers"][0];
-    assert_eq!(blocker["resource"], "HelmRelease.karpenter");
-    let message = text(&blocker["message"]);
-    let chain = [
-        "release karpenter is failed: ",
-        "deployment kube-system/karpenter 0/1: ",
-        "pods Pending: ",
-        "no nodes available",
-    ];
-    let mut rest = message;
-    for link in chain {
-        rest =
-            rest.split_once(link).unwrap_or_else(|| panic!("{link:?} is missing in {message}")).1;
-    }
-    let steps: Vec<&str> = status["nextSteps"].as_array().unwrap().iter().map(text).collect();
-    assert!(
-        steps[0].starts_with("Mend HelmRelease.karpenter (release karpenter is failed: "),
-        "{steps:?}"
-    );
-    assert!(!steps.iter().any(|step| step.contains("core-services")), "{steps:?}");
-
-    // With nodes the next run brings it up, and only then it is ready.
-    environment.run("sandbox nodes 2").expect(0);
-    environment.run("apply --exec sandbox --auto-approve --target phase.compute").expect(0);
-    let status = environment.run("status --exec sandbox --json").json();
-    assert_eq!(status["readiness"]["phase3Compute"], true);
-    assert_eq!(status["kubernetes"]["karpenter"]["status"], "deployed");
-    assert_eq!(status["kubernetes"]["karpenter"]["controllerReady"], true);
-    assert_eq!(status["kubernetes"]["karpenter"]["reason"], Json::Null);
 }
 
 #[test]

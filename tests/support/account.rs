@@ -12,9 +12,10 @@ use lkh::engine::event::Event;
 use lkh::engine::{Engine, Planned, Report, Targets};
 use lkh::exec::Surroundings;
 use lkh::exec::gateway::{Gateway, Started};
-use lkh::exec::sandbox::SandboxExec;
+use lkh::exec::sandbox::{SandboxExec, Shared};
 use lkh::journal::Journal;
 use lkh::manifest::load::load;
+use lkh::manifest::stack::Stack;
 use lkh::manifest::variables::VariableInputs;
 use lkh::plan::{Mode, Plan};
 use lkh::sandbox::Sandbox;
@@ -52,6 +53,13 @@ impl Account {
         this
     }
 
+    /// Another account with everything as it is in this one.
+    pub fn copy(&self) -> Self {
+        let this = Self { root: tempfile::tempdir().unwrap(), variables: self.variables.clone() };
+        copy_files(self.root.path(), this.root.path());
+        this
+    }
+
     /// The directory of the manifests.
     pub fn manifests(&self) -> PathBuf {
         self.root.path().join("manifests")
@@ -73,6 +81,11 @@ impl Account {
         fs::write(path, text).unwrap();
     }
 
+    /// Copies a directory to below the manifests.
+    pub fn write_all(&self, name: &str, directory: &Path) {
+        copy_files(directory, &self.manifests().join(name));
+    }
+
     /// Removes every manifest.
     pub fn clear(&self) {
         fs::remove_dir_all(self.manifests()).unwrap();
@@ -84,7 +97,8 @@ impl Account {
     }
 
     /// Runs a command of a tool in the sandbox; its arguments hold no space.
-    pub fn behind(&self, command: &str) {
+    /// Returns what it printed.
+    pub fn behind(&self, command: &str) -> String {
         let mut words = command.split_whitespace().map(str::to_owned);
         let tool = match words.next().as_deref() {
             Some("aws") => Tool::Aws,
@@ -95,6 +109,7 @@ impl Account {
         let args: Vec<_> = words.collect();
         let output = self.sandbox().run(tool, &args, b"", self.root.path()).unwrap();
         assert_eq!(output.code, 0, "{command}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
     }
 
     /// Where state and log are.
@@ -123,22 +138,33 @@ impl Account {
         files
     }
 
-    /// An engine over the manifests as they are now.
-    pub fn engine(&self) -> Engine {
+    fn stack(&self) -> Result<Stack, String> {
         let inputs = VariableInputs {
             assignments: self.variables.clone(),
             sandbox: Some(true),
             ..VariableInputs::default()
         };
-        let stack = load(&self.manifests(), &inputs)
-            .unwrap_or_else(|diagnostics| panic!("{}", diagnostics.render(false)));
+        load(&self.manifests(), &inputs).map_err(|diagnostics| diagnostics.render(false))
+    }
+
+    /// What is wrong with the manifests; `None`: nothing.
+    pub fn complaints(&self) -> Option<String> {
+        self.stack().err()
+    }
+
+    /// An engine over the manifests as they are now.
+    pub fn engine(&self) -> Engine {
+        let stack = self.stack().unwrap_or_else(|complaints| panic!("{complaints}"));
         let surroundings = Surroundings {
             region: lkh::sandbox::REGION.to_owned(),
             manifests: self.manifests(),
             run: "test".to_owned(),
+            // Scripts run in this machine's bash.
+            environment: vec![("PATH".to_owned(), std::env::var("PATH").unwrap_or_default())],
             ..Surroundings::default()
         };
-        let exec = SandboxExec::new(self.sandbox(), &surroundings);
+        let shared = Shared { program: "lkh".into(), state_dir: self.state_directory() };
+        let exec = SandboxExec::new(self.sandbox(), &surroundings).with_scripts(shared);
         let gateway = Gateway::new(Box::new(exec), &surroundings, 4, Arc::new(|_: &str| {}));
         for value in stack.variables.values() {
             gateway.protect(value);
@@ -198,4 +224,17 @@ impl Account {
 fn block_on<T>(work: impl Future<Output = T>) -> T {
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     runtime.worker_threads(2).enable_all().build().unwrap().block_on(work)
+}
+
+fn copy_files(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy_files(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).unwrap();
+        }
+    }
 }

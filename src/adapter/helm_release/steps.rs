@@ -42,6 +42,12 @@ pub fn steps(operation: &Operation<'_>) -> Result<Vec<Step>, Vec<Blocker>> {
         chart = format!("{chart} {version}");
     }
     let force = forces_conflicts(operation, settings);
+    if matches!(operation.verb, Verb::Update | Verb::Repair) {
+        let fixed = fixed_fields(operation);
+        if !fixed.is_empty() {
+            return Err(fixed);
+        }
+    }
     let upgrade = |title: &str| {
         let command = release.upgrade(settings, values, force);
         Step::new(format!("{title} {at}: {chart}"), command)
@@ -90,6 +96,42 @@ fn forces_conflicts(operation: &Operation<'_>, settings: Settings<'_>) -> bool {
         Some("csa") => false,
         _ => settings.on(Settings::FORCE_CONFLICTS),
     }
+}
+
+/// The fields that an upgrade would change on objects that exist, and that the
+/// API server lets nobody change: the upgrade would fail half-way.
+fn fixed_fields(operation: &Operation<'_>) -> Vec<Blocker> {
+    let mut blockers: Vec<Blocker> = Vec::new();
+    for change in operation.changes {
+        let segments: Vec<&str> = change.path.segments().iter().map(String::as_str).collect();
+        let ["objects", object, "spec", field, ..] = segments.as_slice() else { continue };
+        let mut names = object.splitn(3, '/');
+        let (Some(kind), Some(namespace), Some(name)) = (names.next(), names.next(), names.next())
+        else {
+            continue;
+        };
+        let fixed = match *field {
+            "selector" => ["Deployment", "StatefulSet", "DaemonSet"].contains(&kind),
+            "volumeClaimTemplates" | "serviceName" => kind == "StatefulSet",
+            _ => false,
+        };
+        let kind = kind.to_lowercase();
+        let message = format!(
+            "spec.{field} of {kind} {namespace}/{name} can't be changed once it exists, and the \
+             upgrade would change it"
+        );
+        if fixed && !blockers.iter().any(|blocker| blocker.message == message) {
+            blockers.push(Blocker {
+                code: "FieldImmutable".into(),
+                message,
+                next: format!(
+                    "undo the change; or install it under another releaseName; or delete the \
+                     object first: kubectl delete {kind} {name} -n {namespace}"
+                ),
+            });
+        }
+    }
+    blockers
 }
 
 /// An uninstall deletes the claims of the release, and with them mostly the

@@ -34,6 +34,8 @@ pub fn tree_changes(
 ) -> Vec<FieldChange> {
     let empty = Map::new();
     let map = |value: Option<&Value>| value.and_then(Value::as_map).cloned();
+    // Of what is made, everything is a change.
+    let is_made = live.is_none();
     let (desired, live) =
         (desired.as_map().unwrap_or(&empty), live.and_then(Value::as_map).unwrap_or(&empty));
     let remembered = map(prior);
@@ -48,7 +50,11 @@ pub fn tree_changes(
             path: difference.path,
             before: difference.live,
             after: difference.desired,
-            origin: if remembered.is_some() { difference.origin } else { Origin::Undetermined },
+            origin: match &remembered {
+                Some(_) => difference.origin,
+                None if is_made => Origin::Change,
+                None => Origin::Undetermined,
+            },
             replace: false,
         }));
     }

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::super::state::heading;
 use super::super::{BAD, BOLD, DIM, GOOD, count, styled};
 use super::{Case, Component, Verdict, is_script};
 use crate::adapter::Kind;
@@ -13,16 +14,7 @@ use crate::state::{Record, Status};
 /// The evidence for people.
 pub fn text(case: &Case<'_>) -> String {
     let mut text = String::new();
-    let state = case.state;
-    let _ = writeln!(
-        text,
-        "Stack {}, account {}, region {}; state serial {}, lineage {}.",
-        styled(BOLD, line(&state.stack)),
-        line(&state.account),
-        line(&state.region),
-        state.serial,
-        line(&state.lineage)
-    );
+    let _ = writeln!(text, "{}", heading(case.state));
     let phases = case.phases.iter().map(|name| Some(name.as_str())).chain([None]);
     for phase in phases {
         let members = case.of_phase(phase);

@@ -70,6 +70,17 @@ pub struct Operation {
     pub run: fn(&mut Call<'_>) -> Result<Answer, Fault>,
 }
 
+/// An operation; its parts in the order of the tables.
+pub const fn operation(
+    command: &'static str,
+    name: &'static str,
+    input: &'static [Field],
+    output: &'static [Field],
+    run: fn(&mut Call<'_>) -> Result<Answer, Fault>,
+) -> Operation {
+    Operation { command, name, input, output, run }
+}
+
 /// One service of the CLI.
 pub struct Service {
     /// The command as typed, such as `iam`.

@@ -1,8 +1,6 @@
 //! The table of the CloudFormation operations.
 
-use super::super::model::{
-    Answer, Call, Fault, Field, NUMBER, Operation, Shape, TEXT, TEXTS, may, need,
-};
+use super::super::model::{Field, NUMBER, Operation, Shape, TEXT, TEXTS, may, need, operation};
 use super::{
     create, delete, describe, describe_events, describe_resources, get_template, lead_back,
     protect, update,
@@ -65,16 +63,6 @@ const RESOURCE: Shape = Shape::Structure(&[
     may("Timestamp", TEXT),
     may("ResourceStatus", TEXT),
 ]);
-
-const fn operation(
-    command: &'static str,
-    name: &'static str,
-    input: &'static [Field],
-    output: &'static [Field],
-    run: fn(&mut Call<'_>) -> Result<Answer, Fault>,
-) -> Operation {
-    Operation { command, name, input, output, run }
-}
 
 /// Every operation that the sandbox answers.
 pub const OPERATIONS: &[Operation] = &[

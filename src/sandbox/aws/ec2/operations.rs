@@ -1,6 +1,6 @@
 //! The table of the EC2 operations.
 
-use super::super::model::{Answer, Call, Fault, Field, Operation, Shape, TEXT, TEXTS, may, need};
+use super::super::model::{Field, Operation, Shape, TEXT, TEXTS, may, need, operation};
 use super::network_shapes::{
     ADDRESSES, INTERNET_GATEWAYS, NAT_GATEWAYS, ROUTE_TABLES, VPC_ENDPOINTS,
 };
@@ -9,16 +9,6 @@ use super::shapes::{
     TAGS, VOLUMES, VPCS,
 };
 use super::{describe, describe_network, tags};
-
-const fn operation(
-    command: &'static str,
-    name: &'static str,
-    input: &'static [Field],
-    output: &'static [Field],
-    run: fn(&mut Call<'_>) -> Result<Answer, Fault>,
-) -> Operation {
-    Operation { command, name, input, output, run }
-}
 
 const DRY_RUN: Field = may("DryRun", Shape::Flag);
 const FILTERS: Field =

@@ -450,12 +450,14 @@ pub fn update_config(call: &mut Call<'_>) -> Result<Answer, Fault> {
             params.extend(asked.get(name).map(|number| (label, number.to_string())));
         }
     }
+    let mut changed = group.clone();
     if let Some(asked) = input.get("updateConfig") {
         // A number and a percentage exclude each other.
-        merges.insert("updateConfig".into(), asked.clone());
+        if let Some(changed) = changed.as_object_mut() {
+            changed.insert("updateConfig".into(), asked.clone());
+        }
         params.push(("MaxUnavailable", asked.to_string()));
     }
-    let mut changed = group.clone();
     if let Some(asked) = input.get("labels") {
         change_labels(&mut changed, asked);
         params.push(("LabelsToAdd", asked.to_string()));
@@ -468,7 +470,7 @@ pub fn update_config(call: &mut Call<'_>) -> Result<Answer, Fault> {
         return Err(invalid_parameter("No changes needed for the node group"));
     }
     let place = place(call);
-    // Labels and taints go and come in one step, so they are put at once.
+    // These go and come in one step, so they are put at once.
     call.world.put(place.clone(), changed);
     let new = New {
         place: &place,

@@ -1,6 +1,6 @@
 //! The table of the EKS operations.
 
-use super::super::model::{Answer, Call, Fault, Field, Operation, Shape, TEXT, TEXTS, may, need};
+use super::super::model::{Operation, Shape, TEXT, TEXTS, may, need, operation};
 use super::shapes::{
     ACCESS_CONFIG, ADDON_CLUSTER, ADDON_CONFIGURATION, ADDON_NAME, ADDON_VERSIONS, ALL_ASSOCIATED,
     ASSOCIATION_ID, ASSOCIATIONS, CLUSTER_NAME, COMPUTE_CONFIG, CREDENTIAL, ENCRYPTION_CONFIG,
@@ -12,16 +12,6 @@ use super::shapes::{
 use super::{
     access, access_policies, addons, changes, clusters, nodegroups, pod_identity, tags, token,
 };
-
-const fn operation(
-    command: &'static str,
-    name: &'static str,
-    input: &'static [Field],
-    output: &'static [Field],
-    run: fn(&mut Call<'_>) -> Result<Answer, Fault>,
-) -> Operation {
-    Operation { command, name, input, output, run }
-}
 
 const TAG_KEYS: Shape = Shape::List(&Shape::Text(1));
 

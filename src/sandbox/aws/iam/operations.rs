@@ -1,8 +1,6 @@
 //! The table of IAM's operations.
 
-use super::super::model::{
-    Answer, Call, Fault, Field, NUMBER, Operation, Shape, TEXT, TEXTS, may, need,
-};
+use super::super::model::{NUMBER, Operation, Shape, TEXT, TEXTS, may, need, operation};
 use super::shapes::{
     ARN, ATTACHED, DELETION, ENTITIES, NAME, ONE_POLICY, ONE_PROFILE, ONE_ROLE, ONE_VERSION,
     ONLY_TAGS, PATH_PREFIX, POLICY, POLICY_ARN, POLICY_TEXT, PROFILE_NAME, PROFILES, ROLE,
@@ -11,16 +9,6 @@ use super::shapes::{
 use super::{
     attachments, boundary, inline, linked, policies, profiles, roles, simulate, summary, versions,
 };
-
-const fn operation(
-    command: &'static str,
-    name: &'static str,
-    input: &'static [Field],
-    output: &'static [Field],
-    run: fn(&mut Call<'_>) -> Result<Answer, Fault>,
-) -> Operation {
-    Operation { command, name, input, output, run }
-}
 
 /// Every operation that the sandbox answers.
 pub const OPERATIONS: &[Operation] = &[
