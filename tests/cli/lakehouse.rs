@@ -96,3 +96,28 @@ fn with_auto_mode_there_is_no_karpenter() {
     let cluster: Json = serde_json::from_str(&cluster).unwrap();
     assert_eq!(cluster["cluster"]["computeConfig"]["enabled"], true, "{cluster}");
 }
+
+#[test]
+fn a_destroy_keeps_the_bucket_that_holds_data_and_says_so() {
+    let environment = TestEnvironment::shipped();
+    environment.run("apply --exec sandbox --auto-approve").expect(0);
+    let bucket = "ingextlakehouse111122223333";
+    environment
+        .behind(&format!("aws s3api put-object --bucket {bucket} --key a --body /dev/stdin"));
+    let told = environment.run("destroy --exec sandbox --auto-approve").expect(1);
+    for text in [
+        "S3Bucket.lake: blocked",
+        "[BucketNotEmpty] the bucket ingextlakehouse111122223333 holds 1 object or version: a",
+        "keep it: nothing brings its data back; or set `forceDestroy: true`",
+        "1 resource did not end well",
+        "of testskillcluster nothing is left",
+    ] {
+        assert!(told.contains(text), "{text}: {told}");
+    }
+    // What is gone has no outputs, and what stays has its own.
+    assert!(!told.contains("known after apply"), "{told}");
+    let outputs = environment.run("output --exec sandbox --json").json();
+    assert!(outputs.to_string().contains(bucket), "{outputs}");
+    assert!(!outputs.to_string().contains("elb.amazonaws.com"), "{outputs}");
+    println!("{told}");
+}

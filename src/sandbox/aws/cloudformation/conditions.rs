@@ -134,10 +134,7 @@ mod tests {
         let names = |nat: &str| -> Vec<String> {
             let body = settled(nat);
             let parts = ["Resources", "Outputs"];
-            parts
-                .iter()
-                .flat_map(|part| body[part].as_object().unwrap().keys().cloned())
-                .collect()
+            parts.iter().flat_map(|part| body[part].as_object().unwrap().keys().cloned()).collect()
         };
         assert_eq!(names("none"), ["Network"]);
         assert_eq!(names("one"), ["First", "Network"]);
