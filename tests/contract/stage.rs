@@ -222,7 +222,7 @@ impl Stage {
             .args(["--dir", "manifests", "--state-dir", "state"])
             .args(self.world.flags())
             .stdin(Stdio::null());
-        let live = ["plan", "apply", "destroy", "refresh", "preflight"];
+        let live = ["plan", "apply", "destroy", "refresh", "preflight", "status"];
         if args.first().is_some_and(|command| live.contains(command)) {
             command.args(self.world.live_flags());
         }
