@@ -91,8 +91,8 @@ fn text(value: &Json, body: &Json, input: &Json) -> Option<String> {
     }
     let name = value.get("Ref")?.as_str()?;
     let given = input["Parameters"].as_array().into_iter().flatten();
-    let given = given.filter(|one| one["ParameterKey"] == name);
-    let given = given.filter_map(|one| one["ParameterValue"].as_str()).next();
+    let mut given = given.filter(|one| one["ParameterKey"] == name);
+    let given = given.find_map(|one| one["ParameterValue"].as_str());
     given.or_else(|| body["Parameters"][name]["Default"].as_str()).map(str::to_owned)
 }
 

@@ -127,8 +127,7 @@ fn foundation(stage: &Stage, made: &Json) {
     let subnets = of("subnets");
     let places = |public: bool| -> (BTreeSet<String>, BTreeSet<String>) {
         let found = subnets.iter().filter(|one| one["MapPublicIpOnLaunch"] == public);
-        let both = |one: &&Json| (owned(&one["SubnetId"]), owned(&one["AvailabilityZone"]));
-        found.map(|one| both(&one)).unzip()
+        found.map(|one| (owned(&one["SubnetId"]), owned(&one["AvailabilityZone"]))).unzip()
     };
     let ((public, in_zones), (private, other)) = (places(true), places(false));
     assert_eq!((public, private), (list("PublicSubnetIds"), list("PrivateSubnetIds")));
