@@ -430,7 +430,7 @@ fn check(spec: &Spec, external: bool, problems: &mut Vec<Problem>) {
         return;
     }
     for (field, missing) in
-        [("roleArn", spec.role_arn.is_none()), ("subnetIds", spec.subnet_ids.is_empty())]
+        [("roleArn", spec.role_arn.is_none()), ("subnetIds", flat(&spec.subnet_ids, "subnetIds").is_empty())]
     {
         if missing {
             problems.push(problem(

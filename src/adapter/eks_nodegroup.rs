@@ -286,7 +286,14 @@ fn check(spec: &Spec, problems: &mut Vec<Problem>) {
         ));
     }
     check_role_arn(&spec.node_role, "nodeRole", problems);
-    for (path, id) in flat(&spec.subnets, "subnets") {
+    let subnets = flat(&spec.subnets, "subnets");
+    if subnets.is_empty() {
+        // A list of lists that are all empty.
+        let summary = "a node group can't be made without `subnets`".to_owned();
+        let help = "refer to the network, or write ids";
+        problems.push(problem(Path::new("subnets"), summary, help));
+    }
+    for (path, id) in subnets {
         if !is_unknown_text(&id) && !id.starts_with("subnet-") {
             let summary = format!("`{id}` is not the id of a subnet");
             problems.push(problem(path, summary, "an id looks like subnet-0a1b2c3d4e5f60718"));

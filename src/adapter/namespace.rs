@@ -2,14 +2,15 @@
 //!
 //! Labels and annotations are owned one by one. A namespace is deleted only when
 //! nothing is left in it but what every namespace has: deleting it deletes what
-//! is in it, whoever made that. One that is being deleted is waited for; its
-//! finalizers are never touched.
+//! is in it, whoever made that. Volume claims may go along where the manifest
+//! says so: stateful sets leave them behind. A namespace that is being deleted is
+//! waited for; its finalizers are never touched.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use schemars::{JsonSchema, Schema, schema_for};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use super::kube::{self, Got};
@@ -38,7 +39,30 @@ struct Spec {
     /// Annotations. Others that the namespace has stay.
     #[serde(default)]
     annotations: BTreeMap<String, String>,
+    /// What becomes of the volume claims in it when the namespace is deleted.
+    /// Stateful sets leave theirs behind, whoever removes them. Default `keep`:
+    /// they keep the namespace, too.
+    #[serde(default)]
+    volume_claims: VolumeClaims,
 }
+
+/// What becomes of volume claims.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+enum VolumeClaims {
+    /// They stay, and the namespace with them.
+    #[default]
+    Keep,
+    /// They are deleted first, with their data; volumes that go with their claims
+    /// are waited for, as long as there is a driver to delete them.
+    Delete,
+}
+
+// A setting.
+const VOLUME_CLAIMS: &str = "volumeClaims";
+// Facts: the claims that go along, and the volumes that go with them.
+const CLAIMS: &str = "claims";
+const VOLUMES: &str = "volumes";
 
 /// How long the end of a namespace may take: what is in it goes first.
 const LEAVING: Duration = Duration::from_secs(600);
@@ -114,6 +138,10 @@ impl Adapter for Namespace {
                 ("labels".to_owned(), marks(spec.labels)),
             ]),
             outputs: Map::from([("name".to_owned(), Value::from_spec_text(&name))]),
+            settings: Map::from([(
+                VOLUME_CLAIMS.to_owned(),
+                Value::from_spec(&spec.volume_claims).unwrap_or_default(),
+            )]),
             ..Desired::default()
         })
     }
@@ -144,8 +172,23 @@ impl Adapter for Namespace {
                 return Err(ReadError::new(types, answer, why));
             };
             let Some(answer) = questions.ask(list.clone()) else { return Ok(questions.asking()) };
-            let found = contents(&kube::items(&list, answer)?);
-            object.facts.insert("contents".into(), Value::List(found));
+            let items = kube::items(&list, answer)?;
+            let settings = subject.prior.map(|prior| &prior.settings);
+            let said = settings.and_then(|settings| settings.get(VOLUME_CLAIMS));
+            let (claims, rest): (Vec<_>, Vec<_>) = items.into_iter().partition(|item| {
+                said.and_then(Value::as_str) == Some("delete")
+                    && item["kind"] == "PersistentVolumeClaim"
+            });
+            object.facts.insert("contents".into(), Value::List(contents(&rest)));
+            if !claims.is_empty() {
+                let volumes = volumes();
+                let Some(answer) = questions.ask(volumes.clone()) else {
+                    return Ok(questions.asking());
+                };
+                let volumes = volumes_of(name, &kube::items(&volumes, answer)?);
+                object.facts.insert(CLAIMS.into(), Value::List(names(claims.iter())));
+                object.facts.insert(VOLUMES.into(), Value::List(volumes));
+            }
         }
         Ok(Reading::Live(Live::Present(Box::new(object))))
     }
@@ -198,7 +241,9 @@ impl Adapter for Namespace {
                 let delete = Command::write(Tool::Kubectl, &["delete", "namespace", name])
                     .arg("--ignore-not-found")
                     .arg("--wait=false");
-                vec![Step::new(format!("delete namespace {name}"), delete)]
+                let mut steps = claims_first(name, operation.object);
+                steps.push(Step::new(format!("delete namespace {name}"), delete));
+                steps
             }
         })
     }
@@ -221,10 +266,10 @@ impl Adapter for Namespace {
                 "deleting namespace {name} would delete what is in it, and no manifest removes: {}",
                 names.join(", ")
             ),
-            next: format!(
-                "remove these, or declare them and destroy the stack; or keep the namespace: lkh \
-                 state rm Namespace.{name}"
-            ),
+            next: "remove these, or declare them and destroy the stack; volume claims go along \
+                   where the manifest says `volumeClaims: delete`; or keep the namespace: take \
+                   it out of the state by `lkh state rm`"
+                .to_owned(),
         }]
     }
 
@@ -299,6 +344,55 @@ fn contents(items: &[Json]) -> Vec<Value> {
     found.sort();
     found.dedup();
     found.into_iter().map(Value::from).collect()
+}
+
+/// Every volume of the cluster.
+fn volumes() -> Command {
+    Command::read(Tool::Kubectl, &["get", "persistentvolumes", "-o", "json"])
+}
+
+/// The volumes of a namespace's claims that are deleted with their claim.
+fn volumes_of(namespace: &str, volumes: &[Json]) -> Vec<Value> {
+    names(volumes.iter().filter(|volume| {
+        volume["spec"]["claimRef"]["namespace"] == namespace
+            && volume["spec"]["persistentVolumeReclaimPolicy"] == "Delete"
+    }))
+}
+
+/// The names of objects, those that can stand in a command.
+fn names<'a>(objects: impl Iterator<Item = &'a Json>) -> Vec<Value> {
+    let names = objects.filter_map(|object| object["metadata"]["name"].as_str());
+    let mut names: Vec<&str> = names.filter(|name| kube::is_subdomain(name)).collect();
+    names.sort_unstable();
+    names.into_iter().map(Value::from).collect()
+}
+
+/// The steps that delete what goes before the namespace: claims, then their
+/// volumes, which only the driver deletes, so it must not go before them.
+fn claims_first(namespace: &str, object: Option<&Object>) -> Vec<Step> {
+    let list = |fact: &str| -> Vec<String> {
+        let found = object.and_then(|object| object.facts.get(fact));
+        let found = found.and_then(Value::as_list).unwrap_or_default();
+        found.iter().filter_map(Value::as_str).map(str::to_owned).collect()
+    };
+    let timeout = || format!("--timeout={}s", WAIT.as_secs());
+    let patient = |command: Command| command.with_timeout(WAIT + Duration::from_secs(30));
+    let (claims, volumes) = (list(CLAIMS), list(VOLUMES));
+    let mut steps = Vec::new();
+    if !claims.is_empty() {
+        let mut command = Command::write(Tool::Kubectl, &["delete", "persistentvolumeclaims"]);
+        command.args.extend(claims);
+        let command = command.flag("-n", namespace).arg("--ignore-not-found").arg(timeout());
+        let title = format!("delete the volume claims in {namespace}, with their data");
+        steps.push(Step::new(title, patient(command)));
+    }
+    if !volumes.is_empty() {
+        let mut command = Command::write(Tool::Kubectl, &["wait", "--for=delete"]);
+        command.args.extend(volumes.iter().map(|name| format!("persistentvolume/{name}")));
+        let title = "wait until their volumes are gone".to_owned();
+        steps.push(Step::new(title, patient(command.arg(timeout()))));
+    }
+    steps
 }
 
 fn is_leaving(object: Option<&Object>) -> bool {

@@ -310,7 +310,8 @@ impl Engine {
         };
         report.outputs = match plan.mode {
             Mode::Destroy if report.is_good() => Vec::new(),
-            Mode::Apply | Mode::Destroy => outputs::applied(self, &account, &report, &past),
+            Mode::Destroy => outputs::left(self, &account, &report, &past),
+            Mode::Apply => outputs::applied(self, &account, &report, &past),
         };
         applier.keep_outputs(outputs::to_keep(&self.stack, &report.outputs)).await;
         if plan.mode == Mode::Destroy && !interrupted {

@@ -4,7 +4,7 @@
 //! unknown: an identifier that could be computed is no output of an object that
 //! was never made. This module must not read anything live.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::apply::Ending;
@@ -80,6 +80,29 @@ pub(super) fn applied(
         None => past.offered(address, attribute),
     };
     all(engine, account, &past.saved, &mut offered)
+}
+
+/// The outputs that are left when a destroy did not take everything along: those
+/// that follow from what still stands, as it was. Of the others there is nothing
+/// to tell any more.
+pub(super) fn left(
+    engine: &Engine,
+    account: &str,
+    report: &Report,
+    past: &Remembered,
+) -> Vec<OutputValue> {
+    let gone: BTreeSet<_> = report
+        .resources
+        .iter()
+        .filter(|(_, _, finished)| matches!(finished.ending, Ending::Destroyed | Ending::Forgotten))
+        .map(|(address, _, _)| address)
+        .collect();
+    let mut offered = |address: &Address, attribute: &str| {
+        past.offered(address, attribute).filter(|_| !gone.contains(address))
+    };
+    let mut outputs = all(engine, account, &past.saved, &mut offered);
+    outputs.retain(|output| !output.now.has_unknown());
+    outputs
 }
 
 /// The outputs as a refresh found them.

@@ -5,6 +5,7 @@
 //! for good. Every command here only reads.
 
 mod account;
+mod network;
 mod permissions;
 
 use std::collections::BTreeSet;

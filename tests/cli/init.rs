@@ -71,7 +71,7 @@ fn what_is_given_is_checked() {
     insta::assert_snapshot!(environment.run("init new --yes --var clutser=lake"), @r"
     $ lkh init new --yes --var clutser=lake
     --- stderr
-    error: no variable `clutser` is declared; there are cluster, region, profile, toolboxImage, compute, nodeType, nodeCount, bucket, expireDays, namespace, rootDomain, siteDomain, certArn, lakehouseCharts, lakehouseVersion, loadBalancerChart, loadBalancerRepository, loadBalancerVersion, karpenterVersion, karpenterChart, karpenterReplicas, karpenterTimeout, interruptionQueue
+    error: no variable `clutser` is declared; there are cluster, region, profile, toolboxImage, clusterOwner, network, subnetIds, nodeSubnetIds, vpcCidr, natGateways, compute, nodeType, nodeCount, bucket, expireDays, namespace, rootDomain, siteDomain, certArn, lakehouseCharts, lakehouseVersion, loadBalancerChart, loadBalancerRepository, loadBalancerVersion, karpenterVersion, karpenterChart, karpenterPolicy, karpenterReplicas, karpenterTimeout, interruptionQueue
     --- exit code 1
     ");
     assert!(!environment.path("new").exists());

@@ -9,6 +9,8 @@
 //! main.rs     the trials: case x backend, skipped by name where a tool is missing
 //! tools.rs    which tools there are
 //! servers.rs  what the tools talk to: AWS emulator, registry, chart repository
+//! emulator.py starts the emulator, with what it forgets of EKS put back
+//! account.py  all that an account holds, read by a client that is not `aws`
 //! world.rs    an account and a cluster, simulated or real
 //! stage.rs    a case's world, manifests and state; runs lkh, reads its answers
 //! stacks.rs   the manifests that cases are made of

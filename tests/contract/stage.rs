@@ -222,7 +222,7 @@ impl Stage {
             .args(["--dir", "manifests", "--state-dir", "state"])
             .args(self.world.flags())
             .stdin(Stdio::null());
-        let live = ["plan", "apply", "destroy", "refresh", "preflight"];
+        let live = ["plan", "apply", "destroy", "refresh", "preflight", "status"];
         if args.first().is_some_and(|command| live.contains(command)) {
             command.args(self.world.live_flags());
         }
@@ -452,7 +452,8 @@ pub fn owned(json: &Json) -> String {
     json.as_str().unwrap_or_else(|| panic!("not a text: {json}")).to_owned()
 }
 
-fn copy(from: &Path, to: &Path) {
+/// Copies a folder with all that is in it.
+pub fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();

@@ -29,7 +29,8 @@ struct Spec {
     /// The chart: `oci://HOST/PATH/NAME`, a name in `repository`, or a path
     /// that begins with `.` or `/`. Not needed for an external release.
     chart: Option<String>,
-    /// The URL of the chart repository that `chart` is a name in.
+    /// The URL of the chart repository that `chart` is a name in. Empty counts as
+    /// not given.
     repository: Option<String>,
     /// The chart's exact version, such as `1.8.3`. For a chart at a path it may
     /// be left out; given, the chart must have it.
@@ -283,7 +284,7 @@ fn chart(
     }
 
     let by_name = !local && !chart.starts_with("oci://");
-    match &spec.repository {
+    match spec.repository.as_deref().filter(|repository| !repository.is_empty()) {
         Some(repository) if by_name => {
             let secure = repository.starts_with("https://")
                 || (spec.plain_http && repository.starts_with("http://"));

@@ -67,7 +67,7 @@ fn charts_come_from_registries_repositories_and_paths() {
             Some("v1.0.0"),
             false,
         ),
-        (json!({"chart": "./charts/web"}), None, None, true),
+        (json!({"chart": "./charts/web", "repository": ""}), None, None, true),
         (json!({"chart": "/srv/web", "version": "1.0.0-rc.1"}), None, Some("1.0.0-rc.1"), true),
     ] {
         let spec = spec_with(&fields, "namespace", Value::from("shop"));

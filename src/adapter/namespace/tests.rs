@@ -195,3 +195,62 @@ fn one_that_is_going_is_waited_for_unless_it_is_stuck() {
     let gone = live(&namespace(&json!([])), false);
     assert!(matches!(gone.health, Health::Busy(_)), "nobody wants it back");
 }
+
+#[test]
+fn claims_and_their_volumes_go_first_where_the_manifest_says_so() {
+    let said = |spec: &Json| {
+        let desired = desired(spec).unwrap();
+        let settings = desired.settings.clone();
+        let prior = Prior { identity: desired.identity.clone(), settings, ..Prior::default() };
+        let subject = Subject {
+            identity: &desired.identity,
+            desired: None,
+            prior: Some(&prior),
+            ignore: &[],
+        };
+        let claim = |name: &str| json!({"kind": "PersistentVolumeClaim", "metadata": {"name": name}});
+        let volume = |name: &str, namespace: &str, policy: &str| {
+            json!({"kind": "PersistentVolume", "metadata": {"name": name}, "spec": {
+                "claimRef": {"namespace": namespace}, "persistentVolumeReclaimPolicy": policy,
+            }})
+        };
+        let list = |items: &[Json]| prints(&json!({"kind": "List", "items": items}));
+        let (result, asked) = read(&Namespace, &subject, |command| match command {
+            text if text.contains("api-resources") => {
+                Answer { stdout: "persistentvolumeclaims\n".into(), ..Answer::default() }
+            }
+            text if text.contains("get namespace") => prints(&namespace(&Json::Null)),
+            text if text.contains("get persistentvolumes ") => list(&[
+                volume("pvc-1", "lake", "Delete"),
+                volume("pvc-2", "lake", "Retain"),
+                volume("pvc-3", "other", "Delete"),
+            ]),
+            _ => list(&[claim("data-db-1"), claim("data-db-0"), claim("--all")]),
+        });
+        let Reading::Live(Live::Present(object)) = result.unwrap() else { panic!("{asked:?}") };
+        let operation = Operation {
+            verb: Verb::Delete,
+            identity: &desired.identity,
+            desired: None,
+            prior: Some(&prior),
+            object: Some(&object),
+            changes: &[],
+        };
+        let steps = Namespace.steps(&operation).unwrap();
+        let steps: Vec<_> = steps.into_iter().map(|step| step.command.to_string()).collect();
+        (Namespace.obstacles(&desired.identity, &object).len(), steps)
+    };
+    let (obstacles, steps) = said(&json!({"volumeClaims": "delete"}));
+    assert_eq!(obstacles, 0);
+    assert_eq!(
+        steps,
+        [
+            "kubectl delete persistentvolumeclaims data-db-0 data-db-1 -n lake \
+             --ignore-not-found --timeout=300s",
+            "kubectl wait --for=delete persistentvolume/pvc-1 --timeout=300s",
+            "kubectl delete namespace lake --ignore-not-found --wait=false",
+        ]
+    );
+    let (obstacles, steps) = said(&json!({}));
+    assert_eq!((obstacles, steps.len()), (1, 1), "they keep the namespace");
+}

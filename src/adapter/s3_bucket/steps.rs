@@ -36,9 +36,12 @@ pub(super) fn obstacles(identity: &Identity, object: &Object) -> Vec<Blocker> {
     let key = |one: &Value| one.get("Key").and_then(Value::as_str).unwrap_or("").to_owned();
     let mut keys: Vec<String> = content.iter().map(key).collect();
     keys.dedup();
-    keys.truncate(3);
+    if keys.len() > 3 {
+        keys.truncate(3);
+        keys.push("...".to_owned());
+    }
     let things = if content.len() == 1 { "object or version" } else { "objects and versions" };
-    let message = format!("the bucket {name} holds {count} {things}: {}, ...", keys.join(", "));
+    let message = format!("the bucket {name} holds {count} {things}: {}", keys.join(", "));
     vec![if force {
         Blocker {
             code: "BucketTooFull".into(),
@@ -53,8 +56,8 @@ pub(super) fn obstacles(identity: &Identity, object: &Object) -> Vec<Blocker> {
             code: "BucketNotEmpty".into(),
             message,
             next: format!(
-                "keep it: nothing brings its data back; or set `forceDestroy: true` for {name}, \
-                 apply that, and run this again"
+                "keep it, since nothing brings its data back: `lkh state rm` leaves it to you; or \
+                 set `forceDestroy: true` for {name}, apply that, and run this again"
             ),
         }
     }]

@@ -283,7 +283,7 @@ fn a_bucket_that_holds_something_stays() {
     for (answer, told) in [
         (Answer::default(), None),
         (page(&[], None), None),
-        (page(&["a"], None), Some("holds 1 object or version: a, ...")),
+        (page(&["a"], None), Some("holds 1 object or version: a")),
         (page(&["a", "b"], Some("b")), Some("holds more than 3 objects and versions: a, b, gone")),
     ] {
         let table = [(HEAD, head("us-east-2")), (VERSIONS, answer)];

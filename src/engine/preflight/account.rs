@@ -4,7 +4,7 @@
 
 use serde_json::Value as Json;
 
-use super::{Check, Planned, Verdict, blocked, commands};
+use super::{Check, Planned, Verdict, blocked, commands, network};
 use crate::command::{Command, Tool};
 use crate::engine::Engine;
 use crate::exec::explain;
@@ -93,22 +93,43 @@ impl Engine {
                 let count = list.map(|list| list.len() as u64);
                 count.ok_or_else(|| Verdict::Unknown("the answer lists no clusters".into()))
             });
-            let command = Command::read(Tool::Aws, &["service-quotas", "get-service-quota"])
-                .flag("--service-code", "eks")
-                .flag("--quota-code", EKS_CLUSTERS);
-            let quota = self.ask(&command).await.and_then(|json| {
-                let value = json.pointer("/Quota/Value").and_then(Json::as_f64);
-                #[expect(
-                    clippy::cast_possible_truncation,
-                    clippy::cast_sign_loss,
-                    reason = "a quota is a small whole number, written as a float"
-                )]
-                let whole = value.filter(|value| *value >= 0.0).map(|value| value as u64);
-                whole.ok_or_else(|| Verdict::Unknown("the answer tells no quota".into()))
-            });
+            let quota = self.service_quota("eks", EKS_CLUSTERS).await;
             checks.push(room("EKS clusters", clusters, used, quota));
         }
+        for quota in network::QUOTAS {
+            let planned = commands(planned).map(|(_, command)| network::wanted(command, quota.of));
+            let wanted: u64 = planned.sum();
+            if wanted == 0 {
+                continue;
+            }
+            let (call, list) = quota.list;
+            let used = self.ask(&Command::read(Tool::Aws, &["ec2", call])).await;
+            let used = used.and_then(|json| {
+                let count = json.pointer(list).and_then(Json::as_array).map(|all| all.len() as u64);
+                count.ok_or_else(|| Verdict::Unknown(format!("the answer lists no {}", quota.what)))
+            });
+            let (service, code) = quota.code;
+            let most = self.service_quota(service, code).await;
+            checks.push(room(quota.what, wanted, used, most));
+        }
         checks
+    }
+
+    /// A quota, as Service Quotas tells it.
+    async fn service_quota(&self, service: &str, code: &str) -> Result<u64, Verdict> {
+        let command = Command::read(Tool::Aws, &["service-quotas", "get-service-quota"])
+            .flag("--service-code", service)
+            .flag("--quota-code", code);
+        self.ask(&command).await.and_then(|json| {
+            let value = json.pointer("/Quota/Value").and_then(Json::as_f64);
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "a quota is a small whole number, written as a float"
+            )]
+            let whole = value.filter(|value| *value >= 0.0).map(|value| value as u64);
+            whole.ok_or_else(|| Verdict::Unknown("the answer tells no quota".into()))
+        })
     }
 
     /// The answer of a read; why there is none.

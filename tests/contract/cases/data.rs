@@ -256,6 +256,12 @@ fn network(stage: &Stage) {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("manifests/10-foundation/network.yaml");
     let text = std::fs::read_to_string(file).unwrap().replace("phase: foundation", "phase: main");
     stage.write_stack(&[("network.yaml", &text)]);
+    stage.edit(
+        "stack.yaml",
+        "  phases:",
+        "    natGateways: {description: How many.}\n    vpcCidr: {default: 10.42.0.0/16}\n  phases:",
+    );
+    stage.set("natGateways", "one");
     let before = |what: &str, list: &str| -> Vec<Json> {
         stage.aws(&format!("ec2 {what}"))[list].as_array().unwrap().clone()
     };
@@ -290,11 +296,35 @@ fn network(stage: &Stage) {
         stage.aws(&format!("ec2 describe-nat-gateways --filter {of_vpc}"))["NatGateways"].clone();
     assert_eq!(nat.as_array().unwrap().len(), 1);
     let by_nat = format!("Name=route.nat-gateway-id,Values={}", owned(&nat[0]["NatGatewayId"]));
-    let tables = stage.aws(&format!("ec2 describe-route-tables --filters {by_nat}"));
-    assert_eq!(tables["RouteTables"][0]["Associations"].as_array().unwrap().len(), 3);
+    let tables = |filter: &str| -> Vec<Json> {
+        let found = stage.aws(&format!("ec2 describe-route-tables --filters {filter}"));
+        found["RouteTables"].as_array().unwrap().clone()
+    };
+    let through = tables(&by_nat);
+    assert!(through.iter().all(|table| table["Associations"].as_array().unwrap().len() == 1));
+    assert_eq!(through.len(), 3);
     let endpoints = stage.aws(&format!("ec2 describe-vpc-endpoints --filters {of_vpc}"));
     assert_eq!(endpoints["VpcEndpoints"][0]["ServiceName"], "com.amazonaws.us-east-2.s3");
-    assert_eq!(endpoints["VpcEndpoints"][0]["RouteTableIds"].as_array().unwrap().len(), 2);
+    assert_eq!(endpoints["VpcEndpoints"][0]["RouteTableIds"].as_array().unwrap().len(), 4);
+
+    // A way out in each zone, each in its own public subnet; then none at all.
+    stage.set("natGateways", "each-zone");
+    stage.plan().expect_only("CloudFormationStack.network", "update");
+    stage.apply();
+    stage.expect_clean();
+    let list = format!("ec2 describe-nat-gateways --filter {of_vpc}");
+    let nats = stage.aws(&list)["NatGateways"].as_array().unwrap().clone();
+    let places: BTreeSet<_> = nats.iter().map(|nat| owned(&nat["SubnetId"])).collect();
+    assert_eq!(places.len(), 3, "{nats:?}");
+    for nat in &nats {
+        let by_nat = format!("Name=route.nat-gateway-id,Values={}", owned(&nat["NatGatewayId"]));
+        assert_eq!(tables(&by_nat).len(), 1);
+    }
+    stage.set("natGateways", "none");
+    stage.apply();
+    stage.expect_clean();
+    assert_eq!(stage.aws(&list)["NatGateways"], json!([]));
+    assert_eq!(before("describe-addresses", "Addresses"), Vec::<Json>::new());
 
     stage.lkh(&["destroy", "--auto-approve"]).expect(0);
     assert_eq!(before("describe-vpcs", "Vpcs").len(), vpcs);

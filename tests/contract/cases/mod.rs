@@ -7,6 +7,7 @@ mod failures;
 mod helm;
 mod iam;
 mod kubernetes;
+mod lakehouse;
 mod phase;
 mod plans;
 mod preflight;
@@ -17,6 +18,8 @@ use crate::Case;
 /// All cases.
 pub fn all() -> Vec<Case> {
     [
+        // The longest first.
+        lakehouse::CASES,
         phase::CASES,
         iam::CASES,
         eks::CASES,

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::super::model::Fault;
 use super::resources::{self, Place};
 use super::template::{Scope, Template, plain};
-use super::{event, text};
+use super::{conditions, event, text};
 use crate::sandbox::world::World;
 
 /// A change of a stack.
@@ -60,13 +60,22 @@ type Failed = (String, String, Fault);
 fn carry_out(world: &mut World, stack: &mut Value, change: &Change<'_>) -> Result<(), Failed> {
     let (name, stack_id) = (text(stack, "StackName").to_owned(), text(stack, "StackId").to_owned());
     let whole = |fault: Fault| (name.clone(), "AWS::CloudFormation::Stack".to_owned(), fault);
-    let order = change.template.order().map_err(whole)?;
     let parameters = stack["parameters"].clone();
+    let scope = Scope {
+        region: change.region,
+        name: &name,
+        id: &stack_id,
+        parameters: &parameters,
+        made: &Map::new(),
+    };
+    let body = conditions::settle(&change.template.body, &scope).map_err(whole)?;
+    let template = Template { body };
+    let order = template.order().map_err(whole)?;
     let before = made_of(stack);
     let mut made: Map<String, Value> = Map::new();
     let mut replaced: Vec<(String, Value)> = Vec::new();
     for id in &order {
-        let resource = change.template.resource(id);
+        let resource = template.resource(id);
         let kind = text(&resource, "Type").to_owned();
         let failed = |fault: Fault| (id.clone(), kind.clone(), fault);
         let scope = Scope {
@@ -138,7 +147,7 @@ fn carry_out(world: &mut World, stack: &mut Value, change: &Change<'_>) -> Resul
         parameters: &parameters,
         made: &made,
     };
-    let outputs = change.template.body.get("Outputs").and_then(Value::as_object);
+    let outputs = template.body.get("Outputs").and_then(Value::as_object);
     let mut told = Vec::new();
     for (key, output) in outputs.into_iter().flatten() {
         let value = scope.value(&output["Value"]).map_err(whole)?;

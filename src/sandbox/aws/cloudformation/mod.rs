@@ -1,6 +1,6 @@
 //! `aws cloudformation`: stacks, made from templates in the sandbox's EC2.
 //!
-//! Of templates it knows what a network needs: parameters, the functions of
+//! Of templates it knows what a network needs: parameters, conditions, the functions of
 //! `template`, and the resource types of `resources`. A change is tried in a copy
 //! of the world and taken over as a whole, or not at all, so a rollback leaves
 //! nothing behind. What came of a change shows with the second description after
@@ -9,6 +9,7 @@
 //! `cloudformation/REGION/NAME` holds a stack as it is described, with its
 //! template, events and the ids of what it made beside.
 
+mod conditions;
 mod deploy;
 mod operations;
 mod resources;

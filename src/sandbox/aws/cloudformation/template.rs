@@ -350,9 +350,9 @@ impl Scope<'_> {
                 }
                 _ => Err(wrong()),
             },
-            ("Fn::Base64" | "Fn::If" | "Fn::FindInMap" | "Fn::ImportValue", _) => Err(invalid(
-                format!("Template error: the sandbox does not simulate the function {name}"),
-            )),
+            ("Fn::Base64" | "Fn::FindInMap" | "Fn::ImportValue", _) => Err(invalid(format!(
+                "Template error: the sandbox does not simulate the function {name}"
+            ))),
             _ => Err(wrong()),
         }
     }
