@@ -288,3 +288,23 @@ async fn the_look_before_a_change_is_as_patient() {
     let report = engine.apply(planned, &info.id, &lock, stop).await.unwrap();
     assert!(report.is_good(), "{report:?}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_was_done_is_ours_even_if_no_read_ever_showed_it() {
+    let case = Case::applied().await;
+    let cni = "arn:aws:iam::aws:policy/AmazonEKS_CNI_Policy";
+    let more = "arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess";
+    case.account.write("all.yaml", &STACK.replace(cni, &format!("{cni}, {more}")));
+    let shown = format!(r#"{{"AttachedPolicies": [{{"PolicyName": "x", "PolicyArn": "{cni}"}}]}}"#);
+    let old = Answer { stdout: shown, ..Answer::default() };
+    case.let_be_behind("aws iam list-attached-role-policies", 1000, old);
+    assert!(!case.apply(Mode::Apply).await.is_good());
+    case.behind.lock().unwrap().clear();
+    // Nobody declares it any more: it goes, it is not taken for someone else's.
+    case.account.write("all.yaml", STACK);
+    tokio::time::advance(Duration::from_secs(61)).await;
+    let (plan, _) = case.plan(Mode::Apply).await;
+    let [command] = plan.changes[0].commands.as_slice() else { panic!("{:?}", plan.changes) };
+    assert!(command.argv.contains(&"detach-role-policy".to_owned()), "{command:?}");
+    assert!(command.input.as_ref().unwrap().redacted_json().to_string().contains(more));
+}

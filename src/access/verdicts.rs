@@ -10,7 +10,7 @@ const NAMED: usize = 2;
 
 impl AccessDelta {
     /// What is known of the access that each resource's change gives or takes.
-    pub fn verdicts(&self) -> Verdicts {
+    pub fn for_risks(&self) -> Verdicts {
         let mut verdicts = Verdicts::new();
         for delta in &self.principals {
             add(&mut verdicts, &delta.address, of_principal(delta));
@@ -95,7 +95,7 @@ mod tests {
 
     fn told(principals: Vec<PrincipalDelta>) -> risk::Verdict {
         let delta = AccessDelta { principals, bindings: vec![] };
-        delta.verdicts().remove(&"IamRole.a".parse().unwrap()).unwrap()
+        delta.for_risks().remove(&"IamRole.a".parse().unwrap()).unwrap()
     }
 
     #[test]
@@ -128,7 +128,7 @@ mod tests {
         };
         let verdict = |gained| {
             let bindings = vec![binding(gained)];
-            let mut verdicts = AccessDelta { principals: vec![], bindings }.verdicts();
+            let mut verdicts = AccessDelta { principals: vec![], bindings }.for_risks();
             verdicts.remove(&"PodIdentityAssociation.a".parse().unwrap()).unwrap()
         };
         assert_eq!(verdict(true), risk::Verdict::Wider("the pods of n/a get the role r".into()));

@@ -36,7 +36,7 @@ pub fn render(of: &Rendering<'_>) -> String {
 /// The page of a plan.
 pub fn page(plan: &Plan) -> String {
     let access = AccessDelta::of(plan);
-    let risks = assess(plan, &access.verdicts());
+    let risks = assess(plan, &access.for_risks());
     let facts = Facts::of(plan, risks, access);
     let mut page = String::with_capacity(TEMPLATE.len() + STYLE.len() + SCRIPT.len());
     let mut rest = TEMPLATE;

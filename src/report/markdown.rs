@@ -47,7 +47,7 @@ pub fn render(of: &Rendering<'_>) -> String {
 pub fn within(of: &Rendering<'_>, limit: usize) -> String {
     let plan = of.plan;
     let access = AccessDelta::of(plan);
-    let risks = assess(plan, &access.verdicts());
+    let risks = assess(plan, &access.for_risks());
     let changes = plan.changes.iter().map(|change| (&change.address, change)).collect();
     let hash = of.hash.as_str();
     let told = Told { plan, hash, access: &access, risks: &risks, changes };
