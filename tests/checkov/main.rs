@@ -105,11 +105,14 @@ const STAYS: &[(&str, &[&str])] = &[
     ("CKV_AWS_355", &["aws_iam_policy.controller"]),
 ];
 
+/// A case.
+type Case = fn() -> Result<(), Failed>;
+
 fn main() {
     let arguments = Arguments::from_args();
     let lacks = (!checkov().is_file())
         .then(|| format!("no {}: run tests/tools/install", checkov().display()));
-    let cases: [(&str, fn() -> Result<(), Failed>); 4] = [
+    let cases: [(&str, Case); 4] = [
         ("shipped_manifests", shipped),
         ("bad_policies_and_buckets", golden),
         ("rendered_workloads", workloads),
@@ -226,7 +229,9 @@ fn found(plan: &Path) -> Findings {
         let text = |name: &str| finding[name].as_str().unwrap().to_owned();
         findings.entry(text("check_id")).or_default().push(text("resource"));
     }
-    findings.values_mut().for_each(|all| all.sort());
+    for all in findings.values_mut() {
+        all.sort();
+    }
     findings
 }
 
