@@ -57,6 +57,13 @@ fn change(address: &str, action: &str, more: Json) -> Json {
         "dependsOn": [],
         "blockers": [],
     });
+    // The whole object on both sides, as far as it exists there.
+    if action != "create" {
+        change["before"] = json!({});
+    }
+    if action != "delete" {
+        change["after"] = json!({});
+    }
     for (key, value) in more.as_object().unwrap() {
         change[key] = value.clone();
     }

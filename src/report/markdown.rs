@@ -19,6 +19,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use self::escape::{code, fence_cost, fenced, marker_name};
+use self::rows::Rows;
 use super::count;
 use super::format::Rendering;
 use crate::access::AccessDelta;
@@ -92,17 +93,27 @@ impl<'a> Told<'a> {
         let mut left_out = Vec::new();
 
         let (mut rows, mut access) = rows::grave(self, &mut room);
+        // The names of all others, in few bytes, come before any detail.
+        let kept = [Risk::Disruption, Risk::InPlace, Risk::Create, Risk::Adopt].map(|risk| {
+            let least = rows::least(self, risk);
+            (risk, if room.take(least) { least } else { 0 })
+        });
+        let add = |rows: &mut Rows, risk: Risk, room: &mut Room| {
+            room.0 +=
+                kept.iter().filter(|(one, _)| *one == risk).map(|(_, least)| least).sum::<usize>();
+            rows.add(self, risk, room);
+        };
         access.add_details(&mut room);
         let blocked = sections::blocked(self, &mut room);
-        rows.add(self, Risk::Disruption, &mut room);
-        rows.add(self, Risk::InPlace, &mut room);
+        add(&mut rows, Risk::Disruption, &mut room);
+        add(&mut rows, Risk::InPlace, &mut room);
         let drift = sections::drift(self, &mut room);
         let unknown = sections::unknown(self, &mut room);
         let outputs = sections::outputs(&self.plan.outputs, &mut room);
         let mut diff = Diff::new(self);
         diff.add(self, &mut room, |risk, _| risk.is_grave());
-        rows.add(self, Risk::Create, &mut room);
-        rows.add(self, Risk::Adopt, &mut room);
+        add(&mut rows, Risk::Create, &mut room);
+        add(&mut rows, Risk::Adopt, &mut room);
         diff.add(self, &mut room, |_, action| action == Action::Create);
         diff.add(self, &mut room, |risk, _| risk != Risk::None);
         diff.add(self, &mut room, |_, _| true);

@@ -28,6 +28,8 @@ pub(super) struct AccessPart {
     same: usize,
     /// Whether only the numbers are told, where nothing else fits.
     numbers_only: bool,
+    /// Whether what only stops being possible is told by number alone.
+    without_narrowed: bool,
 }
 
 const TITLE: &str = "#### Access\n\n";
@@ -51,7 +53,7 @@ impl AccessPart {
         let bindings = delta.bindings.iter().enumerate();
         entries.extend(bindings.map(|(at, one)| of_binding(one, principals + at)));
         entries.sort_by_key(|entry| entry.order);
-        Self { entries, same, numbers_only: false }
+        Self { entries, same, numbers_only: false, without_narrowed: false }
     }
 
     /// A line for each principal; details come back where there is room.
@@ -60,6 +62,18 @@ impl AccessPart {
             entry.shown = entry.details.is_empty();
         }
         self
+    }
+
+    /// What only stops being possible by number alone: whatever goes takes its
+    /// access along, and has a row of its own.
+    pub(super) fn without_narrowed(mut self) -> Self {
+        self.without_narrowed = true;
+        self
+    }
+
+    /// Whether anything is told of an entry besides its number.
+    fn is_told(&self, entry: &Entry) -> bool {
+        !(self.numbers_only || self.without_narrowed && entry.order.0.0 == Verdict::Narrowed)
     }
 
     /// How many there are.
@@ -88,10 +102,11 @@ impl AccessPart {
 
     /// Adds details, as far as they fit.
     pub(super) fn add_details(&mut self, room: &mut Room) {
-        if self.numbers_only {
-            return;
-        }
-        for entry in self.entries.iter_mut().filter(|entry| !entry.shown) {
+        let told: Vec<bool> = self.entries.iter().map(|entry| self.is_told(entry)).collect();
+        for (entry, told) in self.entries.iter_mut().zip(told) {
+            if entry.shown || !told {
+                continue;
+            }
             // A fence may have to grow by two runs of backticks.
             let fence = fence_cost("diff", &entry.details);
             if room.take(entry.details.len() + fence) {
@@ -101,10 +116,17 @@ impl AccessPart {
     }
 
     pub(super) fn left_out(&self, said: &mut Vec<String>) {
-        let hidden = self.entries.iter().filter(|entry| !entry.shown).count();
         if self.numbers_only {
             said.push("the access delta, of which only the numbers are told".to_owned());
-        } else if hidden > 0 {
+            return;
+        }
+        let untold = self.entries.iter().filter(|entry| !self.is_told(entry)).count();
+        if untold > 0 {
+            said.push(format!("{untold} parts of the access delta that only narrow"));
+        }
+        let hidden = self.entries.iter().filter(|entry| self.is_told(entry) && !entry.shown);
+        let hidden = hidden.count();
+        if hidden > 0 {
             said.push(format!("the access delta's details of {hidden}"));
         }
     }
@@ -117,9 +139,9 @@ impl AccessPart {
         if !self.entries.is_empty() {
             let _ = writeln!(text, "{}.", self.numbers());
         }
-        if !self.entries.is_empty() && !self.numbers_only {
+        if self.entries.iter().any(|entry| self.is_told(entry)) {
             let mut body = String::new();
-            for entry in &self.entries {
+            for entry in self.entries.iter().filter(|entry| self.is_told(entry)) {
                 body.push_str(&entry.head);
                 if entry.shown {
                     body.push_str(&entry.details);

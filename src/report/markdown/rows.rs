@@ -62,6 +62,9 @@ pub(super) fn grave(told: &Told<'_>, room: &mut Room) -> (Rows, AccessPart) {
     if size(&parts, &access) > room.0 {
         access = access.only_heads();
     }
+    if size(&parts, &access) > room.0 {
+        access = access.without_narrowed();
+    }
     for (group, level) in steps {
         if size(&parts, &access) <= room.0 {
             break;
@@ -96,6 +99,12 @@ pub(super) fn grave(told: &Told<'_>, room: &mut Room) -> (Rows, AccessPart) {
         rows.say(risk, level);
     }
     (rows, access)
+}
+
+/// The bytes that the addresses of a risk take at the least.
+pub(super) fn least(told: &Told<'_>, risk: Risk) -> usize {
+    let group: Vec<&Assessed> = told.of(risk).collect();
+    told_as(&group, Level::Folded).1.len()
 }
 
 impl Rows {
