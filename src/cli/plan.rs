@@ -1,5 +1,7 @@
 //! `lkh plan`
 
+mod diff;
+
 use std::path::PathBuf;
 
 use anyhow::Context as _;
@@ -17,7 +19,10 @@ use crate::report;
 /// differs, and whether that is drift (changed outside of lkh) or change (of
 /// the manifests). Changes nothing anywhere.
 #[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Args {
+    #[command(subcommand)]
+    command: Option<Command>,
     #[command(flatten)]
     stack: StackOptions,
     #[command(flatten)]
@@ -39,6 +44,12 @@ pub(crate) struct Args {
     show: ShowOptions,
 }
 
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Tell what one plan introduces over another
+    Diff(diff::Args),
+}
+
 /// How much of a plan is shown.
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub(crate) struct ShowOptions {
@@ -57,6 +68,9 @@ impl ShowOptions {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
+    if let Some(Command::Diff(args)) = &args.command {
+        return diff::run(args);
+    }
     args.stack.output.settle();
     let Some(stack) = load(&args.stack, args.access.region.as_deref())? else {
         return Ok(code::ERROR);

@@ -8,7 +8,7 @@ use super::{
     BAD, BOLD, CHANGED, DIM, GOOD, count, is_document, pretty, short, style_of, styled,
     write_blockers,
 };
-use crate::adapter::Rule;
+use crate::adapter::{Kind, Rule};
 use crate::diff::policy::aligned;
 use crate::diff::{FieldChange, Origin};
 use crate::plan::{Action, Change, Mode, Plan, PlannedCommand};
@@ -81,7 +81,7 @@ fn write_change(text: &mut String, change: &Change, show: Show) {
     }
     let _ = writeln!(text, "  {symbol} {}", line(&identity));
     for field in &change.fields {
-        match spelled_alike(change, field) {
+        match in_one_spelling(change.address.kind, field) {
             Some(alike) => write_field(text, &alike, change.action),
             None => write_field(text, field, change.action),
         }
@@ -109,10 +109,10 @@ fn write_change(text: &mut String, change: &Change, show: Show) {
 
 /// A field that holds a policy document, with both sides in one spelling: what
 /// only differs in order or case is no news. `None`: it is shown as it is.
-fn spelled_alike(change: &Change, field: &FieldChange) -> Option<FieldChange> {
+pub(super) fn in_one_spelling(kind: Kind, field: &FieldChange) -> Option<FieldChange> {
     let (Some(before), Some(after)) = (&field.before, &field.after) else { return None };
     let name = field.path.segments().first()?;
-    let attributes = change.address.kind.adapter().attributes();
+    let attributes = kind.adapter().attributes();
     let rule = attributes.iter().find(|attribute| attribute.name == name)?.rule;
     if !matches!(rule, Rule::PolicyDocument | Rule::PolicyDocuments) {
         return None;
@@ -121,7 +121,7 @@ fn spelled_alike(change: &Change, field: &FieldChange) -> Option<FieldChange> {
     Some(FieldChange { before: Some(before), after: Some(after), ..field.clone() })
 }
 
-fn write_field(text: &mut String, field: &FieldChange, action: Action) {
+pub(super) fn write_field(text: &mut String, field: &FieldChange, action: Action) {
     let path = line(&field.path.to_string());
     let origin = origin(field, action);
     let (symbol, style) = match (&field.before, &field.after) {
