@@ -23,7 +23,7 @@ pub mod status;
 pub mod survey;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use tokio::sync::watch;
 
@@ -40,7 +40,8 @@ use crate::address::Address;
 use crate::exec::gateway::Gateway;
 use crate::journal;
 use crate::manifest::stack::Stack;
-use crate::plan::{Change, FORMAT_VERSION, Mode, Plan, PlannedCommand};
+use crate::plan::whole::Whole;
+use crate::plan::{Action, Change, FORMAT_VERSION, Mode, Plan, PlannedCommand};
 use crate::state::State;
 use crate::store::{Lock, Store, StoreError};
 
@@ -392,6 +393,10 @@ impl Engine {
 fn change(address: &Address, survey: &Survey, settled: &Settled) -> Change {
     let entry = survey.entries.get(address);
     let decision = &settled.decision;
+    let mut whole = settled.whole.lock().unwrap_or_else(PoisonError::into_inner);
+    let Whole { before, after } = std::mem::take(&mut *whole);
+    // What was spared for another resource is not removed after all.
+    let after = after.filter(|_| decision.action != Action::Forget);
     let prior = entry.and_then(|entry| entry.prior.as_deref());
     let identity = match (&settled.desired, prior) {
         (Some(desired), _) => desired.identity.clone(),
@@ -406,6 +411,8 @@ fn change(address: &Address, survey: &Survey, settled: &Settled) -> Change {
         reason: decision.reason.clone(),
         fields: decision.fields.clone(),
         foreign: decision.foreign.clone(),
+        before,
+        after,
         notes: decision.notes.clone(),
         commands: decision.steps.iter().map(PlannedCommand::of).collect(),
         depends_on: entry.map(|entry| entry.dependencies.clone()).unwrap_or_default(),

@@ -32,6 +32,7 @@ use crate::manifest::resource::Resource;
 use crate::manifest::stack::Stack;
 use crate::manifest::template::{Resolution, resolve};
 use crate::plan::decide::{Decision, Facts, decide};
+use crate::plan::whole::{Seen, Whole};
 use crate::plan::{Action, Mode, Reason};
 use crate::value::{Map, Path, Value};
 
@@ -50,6 +51,9 @@ pub struct Settled {
     pub evidence: Vec<(String, crate::value::Digest)>,
     /// What is done with it.
     pub decision: Decision,
+    /// The whole object before and after that, until the plan takes it: both
+    /// would be half of what a large plan keeps.
+    pub whole: Arc<Mutex<Whole>>,
     /// What others may refer to.
     pub outputs: Map,
 }
@@ -342,12 +346,15 @@ impl Survey {
             return unknown(reason, SEE_CAUSE.to_owned(), desired);
         }
         let made_anew = self.made_anew(address, entry, adapter);
+        let old = old.as_ref();
+        let seen =
+            |live| Seen { adapter, desired: None, live, old, ignore: entry.ignore.as_slice() };
         let mut decision = decide(Facts {
             adapter,
             desired: desired.as_ref(),
             prior,
             live: live.as_ref(),
-            old: old.as_ref(),
+            old,
             external,
             prevent_destroy: entry.prevent_destroy,
             ignore: &entry.ignore,
@@ -367,8 +374,12 @@ impl Survey {
         if let Some(address) = missing.filter(|_| !external && decision.action.is_change()) {
             // What is there was read all the same, and that is known.
             let reason = Reason::DependencyMissing { address };
-            return Settled { live, evidence, ..unknown(reason, SEE_CAUSE.to_owned(), desired) };
+            let settled = unknown(reason, SEE_CAUSE.to_owned(), desired);
+            let whole = Whole::of(Seen { desired: None, ..seen(live.as_ref()) }, &settled.decision);
+            return Settled { live, evidence, whole: Arc::new(Mutex::new(whole)), ..settled };
         }
+        let whole = Whole::of(Seen { desired: desired.as_ref(), ..seen(live.as_ref()) }, &decision);
+        let whole = Arc::new(Mutex::new(whole));
         let outputs = outputs(desired.as_ref(), live.as_ref(), decision.action);
         let known = decision.action == Action::NoOp
             && decision.blockers.is_empty()
@@ -382,9 +393,10 @@ impl Survey {
         let prior = remembered.clone();
         if known && !self.keep_all {
             let evidence = Vec::new();
-            return Settled { desired: None, live: None, prior, evidence, decision, outputs };
+            let (desired, live) = (None, None);
+            return Settled { desired, live, prior, evidence, decision, whole, outputs };
         }
-        Settled { desired, live, prior, evidence, decision, outputs }
+        Settled { desired, live, prior, evidence, decision, whole, outputs }
     }
 
     /// What the manifest asks for, as far as it is known. `account` is `None`
@@ -551,5 +563,6 @@ fn unknown(reason: Reason, next: String, desired: Option<Desired>) -> Settled {
     let mut decision = Decision::without_steps(Action::Unknown, reason);
     decision.blockers.push(blocker);
     let outputs = outputs(desired.as_ref(), None, Action::Unknown);
-    Settled { desired, live: None, prior: None, evidence: Vec::new(), decision, outputs }
+    let whole = Arc::default();
+    Settled { desired, live: None, prior: None, evidence: Vec::new(), decision, whole, outputs }
 }

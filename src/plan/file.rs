@@ -28,6 +28,12 @@ pub enum PlanFileError {
     /// A newer program wrote it.
     #[error("its format version {0} is newer than this lkh reads; install a newer lkh")]
     Newer(u64),
+    /// An older program wrote it. A plan lives for hours, so none is carried over.
+    #[error(
+        "its format version {0} is older than {FORMAT_VERSION}, the one that this lkh writes and \
+         reads; plan again with this lkh"
+    )]
+    Older(u64),
     /// Someone edited it.
     #[error("its content does not match its digest: it was edited or damaged; plan again")]
     Edited,
@@ -57,6 +63,9 @@ pub fn from_bytes(bytes: &[u8]) -> Result<Plan, PlanFileError> {
     match version {
         Some(found) if found > u64::from(FORMAT_VERSION) => {
             return Err(PlanFileError::Newer(found));
+        }
+        Some(found) if found < u64::from(FORMAT_VERSION) => {
+            return Err(PlanFileError::Older(found));
         }
         Some(_) => {}
         None => return Err(PlanFileError::Malformed("it has no formatVersion".into())),
@@ -154,7 +163,7 @@ mod tests {
 
     fn plan() -> Plan {
         Plan {
-            format_version: 1,
+            format_version: FORMAT_VERSION,
             stack: "s".into(),
             mode: Mode::Apply,
             account: "111122223333".into(),
@@ -175,6 +184,16 @@ mod tests {
         assert_eq!(from_bytes(&bytes).unwrap(), plan());
         let edited = String::from_utf8(bytes).unwrap().replace("us-east-2", "us-east-1");
         assert_eq!(from_bytes(edited.as_bytes()), Err(PlanFileError::Edited));
+    }
+
+    #[test]
+    fn a_plan_of_another_version_is_refused() {
+        let refused = |version: u64| {
+            let text = format!(r#"{{"plan": {{"formatVersion": {version}}}}}"#);
+            from_bytes(text.as_bytes()).unwrap_err()
+        };
+        assert_eq!(refused(1), PlanFileError::Older(1));
+        assert_eq!(refused(3), PlanFileError::Newer(3));
     }
 
     #[test]

@@ -117,6 +117,8 @@ fn encode_change(change: &Change, bytes: &mut Vec<u8>) {
         reason: _,
         fields,
         foreign: _,
+        before: _,
+        after: _,
         notes: _,
         commands,
         depends_on,

@@ -9,6 +9,7 @@ pub mod decide;
 pub mod delta;
 pub mod file;
 pub mod meaning;
+pub mod whole;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -21,7 +22,7 @@ use crate::diff::{FieldChange, Foreign, Origin};
 use crate::value::{Digest, Map, Value};
 
 /// The version of the plan's format that this program writes.
-pub const FORMAT_VERSION: u32 = 1;
+pub const FORMAT_VERSION: u32 = 2;
 
 /// What an apply would do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,6 +86,15 @@ pub struct Change {
     pub fields: Vec<FieldChange>,
     /// What others put on the object; left alone.
     pub foreign: Vec<Foreign>,
+    /// The whole object as it was read, in normal form. `None`: there is none,
+    /// or nothing is done to it and it is as `after`. Told for whoever reads the
+    /// plan: what is approved and compared are the fields and the commands.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<Map>,
+    /// The whole object as it will be, others' parts included. `None`: there
+    /// will be none, or it can't be said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<Map>,
     /// What a person should know.
     pub notes: Vec<String>,
     /// The changing commands, in order. No other is run.

@@ -54,6 +54,8 @@ fn what_is_replaced_because_of_drift_is_drift() {
         reason,
         fields: vec![],
         foreign: vec![],
+        before: None,
+        after: None,
         notes: vec![],
         commands: vec![],
         depends_on: BTreeSet::new(),

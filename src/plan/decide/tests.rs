@@ -64,6 +64,8 @@ fn a_member_may_become_known_after_the_plan() {
             reason: decision.reason,
             fields: decision.fields,
             foreign: Vec::new(),
+            before: None,
+            after: None,
             notes: Vec::new(),
             commands: Vec::new(),
             depends_on: BTreeSet::new(),

@@ -5,7 +5,7 @@ use crate::plan::Reason;
 
 fn plan() -> Plan {
     serde_json::from_value(json!({
-        "formatVersion": 1,
+        "formatVersion": 2,
         "stack": "s",
         "mode": "apply",
         "account": "111122223333",
