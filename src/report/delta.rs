@@ -150,7 +150,7 @@ fn write_field_delta(text: &mut String, entry: &Entry, field: &FieldDelta) {
         Turn::Removes | Turn::KeepsDrift => {
             let stays = match &field.live {
                 Some(value) => format!("stays {}", short(value)),
-                None => "stays away".to_owned(),
+                None => "stays absent".to_owned(),
             };
             let told = format!("  ({}; BASE {})", field.turn.phrase(), becomes(&field.base));
             let _ = writeln!(text, "      . {path}: {stays}{}", styled(DIM, told));

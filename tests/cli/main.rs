@@ -29,6 +29,7 @@ mod lakehouse;
 mod lock;
 mod outputs;
 mod plan;
+mod plan_diff;
 mod preflight;
 mod readiness;
 mod removal;

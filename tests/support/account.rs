@@ -10,7 +10,7 @@ use lkh::command::{Effect, Tool};
 use lkh::engine::clock::Clock;
 use lkh::engine::event::Event;
 use lkh::engine::{Engine, Planned, Report, Targets};
-use lkh::exec::Surroundings;
+use lkh::exec::{Snapshot, Surroundings};
 use lkh::exec::gateway::{Gateway, Started};
 use lkh::exec::sandbox::SandboxExec;
 use lkh::journal::Journal;
@@ -125,21 +125,31 @@ impl Account {
 
     /// An engine over the manifests as they are now.
     pub fn engine(&self) -> Engine {
+        self.engine_of(&self.manifests(), None)
+    }
+
+    /// An engine over the manifests of a directory, which remembers its reads
+    /// together with others.
+    pub fn engine_of(&self, manifests: &Path, snapshot: Option<&Snapshot>) -> Engine {
         let inputs = VariableInputs {
             assignments: self.variables.clone(),
             sandbox: Some(true),
             ..VariableInputs::default()
         };
-        let stack = load(&self.manifests(), &inputs)
+        let stack = load(manifests, &inputs)
             .unwrap_or_else(|diagnostics| panic!("{}", diagnostics.render(false)));
         let surroundings = Surroundings {
             region: lkh::sandbox::REGION.to_owned(),
-            manifests: self.manifests(),
+            manifests: manifests.to_owned(),
             run: "test".to_owned(),
             ..Surroundings::default()
         };
         let exec = SandboxExec::new(self.sandbox(), &surroundings);
         let gateway = Gateway::new(Box::new(exec), &surroundings, 4, Arc::new(|_: &str| {}));
+        let gateway = match snapshot {
+            Some(snapshot) => gateway.sharing(snapshot, &surroundings),
+            None => gateway,
+        };
         for value in stack.variables.values() {
             gateway.protect(value);
         }
@@ -155,7 +165,11 @@ impl Account {
 
     /// Plans, and returns every command that was started for it.
     pub fn plan(&self, mode: Mode) -> (Planned, Vec<Started>) {
-        let engine = self.engine();
+        Self::plan_of(&self.engine(), mode)
+    }
+
+    /// Plans with an engine, and returns every command that it has started.
+    pub fn plan_of(engine: &Engine, mode: Mode) -> (Planned, Vec<Started>) {
         let planned = block_on(engine.plan(mode, &Targets::default())).unwrap();
         (planned, engine.gateway.trace())
     }

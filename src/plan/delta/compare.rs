@@ -3,12 +3,13 @@
 //! This module must not look at other resources, save for why an object is made
 //! anew.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
 use super::pair::Pair;
 use super::{Bucket, Entry, FieldDelta, Outcome, Remark, Turn};
+use crate::adapter::Rule;
 use crate::diff::{FieldChange, Origin};
 use crate::plan::{Action, Change, Plan, Reason};
 use crate::value::{Path, Value};
@@ -98,17 +99,62 @@ fn seen_differently(before: &Change, after: &Change) -> Option<Vec<Path>> {
     {
         return Some(Vec::new());
     }
-    let other: BTreeMap<&Path, &FieldChange> =
-        after.fields.iter().map(|field| (&field.path, field)).collect();
-    let moved: Vec<Path> = before
-        .fields
-        .iter()
-        .filter(|field| {
-            other.get(&field.path).is_some_and(|other| !same(&field.before, &other.before))
-        })
-        .map(|field| field.path.clone())
-        .collect();
-    (!moved.is_empty()).then_some(moved)
+    let mut moved: BTreeSet<Path> = BTreeSet::new();
+    for (one, other) in [(before, after), (after, before)] {
+        let known: BTreeMap<&Path, &FieldChange> =
+            other.fields.iter().map(|field| (&field.path, field)).collect();
+        let differs = |field: &&FieldChange| match known.get(&field.path) {
+            Some(same_field) => !same(&field.before, &same_field.before),
+            None => contradicts(other, field),
+        };
+        moved.extend(one.fields.iter().filter(differs).map(|field| field.path.clone()));
+    }
+    (!moved.is_empty()).then(|| moved.into_iter().collect())
+}
+
+/// Whether an object, as a change that leaves this field alone saw it, shows
+/// that the field was another one then. What it does not show proves nothing:
+/// of trees a plan holds only what its manifests are about.
+fn contradicts(change: &Change, field: &FieldChange) -> bool {
+    let Some((name, inner)) = field.path.segments().split_first() else { return false };
+    let Some(whole) = change.object_before().and_then(|object| object.get(name)) else {
+        return false;
+    };
+    let attributes = change.address.kind.adapter().attributes();
+    let Some(attribute) = attributes.iter().find(|attribute| attribute.name == name) else {
+        return false;
+    };
+    let at = inner.iter().try_fold(whole, |value, key| value.as_map()?.get(key));
+    let part = |value: &Value| !matches!(value, Value::Map(_) | Value::List(_));
+    match (attribute.rule, whole) {
+        (Rule::Set, Value::List(members)) => match inner {
+            [member] => {
+                let is_there = members.iter().any(|one| one.as_str() == Some(member));
+                is_there != field.before.is_some()
+            }
+            _ => false,
+        },
+        (Rule::Remembered | Rule::Set, _) => false,
+        (Rule::Tree | Rule::KubernetesObjects, _) => {
+            at.filter(|value| part(value)).is_some_and(|value| !is_at(value, field))
+        }
+        (
+            Rule::Exact
+            | Rule::PolicyDocument
+            | Rule::PolicyDocuments
+            | Rule::Entries
+            | Rule::NestedEntries,
+            _,
+        ) => match at {
+            Some(value) => !is_at(value, field),
+            None => field.before.is_some(),
+        },
+    }
+}
+
+/// Whether a field is live what was seen.
+fn is_at(seen: &Value, field: &FieldChange) -> bool {
+    field.before.as_ref().is_some_and(|before| same(before, seen))
 }
 
 /// Whether the object of a change was there; `None`: the plan does not tell.

@@ -296,6 +296,41 @@ fn what_was_seen_differently_is_unknown() {
         vec![as_declared()],
         &["unknown a no-op (seenDifferently)"],
     );
+    // Only one of them changes the field; the other saw the whole object.
+    let path =
+        |segments: &[&str]| serde_json::from_value::<Path>(serde_json::json!(segments)).unwrap();
+    let sees = |object: serde_json::Value, change: Change| Change {
+        before: Some(serde_json::from_value(object).unwrap()),
+        ..change
+    };
+    let at = |segments: &[&str], live: &str, desired: &str| {
+        update(vec![FieldChange { path: path(segments), ..changed("", live, desired) }])
+    };
+    let same = "introduced a update";
+    let moved = "unknown a update (seenDifferently)";
+    for (seen, change, expected) in [
+        (serde_json::json!({"description": "x"}), at(&["description"], "x", "y"), same),
+        (serde_json::json!({"description": "z"}), at(&["description"], "x", "y"), moved),
+        (serde_json::json!({}), at(&["description"], "x", "y"), same),
+        (serde_json::json!({"tags": {"k": "x"}}), at(&["tags", "k"], "x", "y"), same),
+        (serde_json::json!({"tags": {"k": "z"}}), at(&["tags", "k"], "x", "y"), moved),
+        (serde_json::json!({"tags": {"k": "z"}}), at(&["tags", "k"], "", "y"), moved),
+        (serde_json::json!({"tags": {}}), at(&["tags", "k"], "x", "y"), moved),
+        (
+            serde_json::json!({"managedPolicies": ["p"]}),
+            at(&["managedPolicies", "q"], "", "q"),
+            same,
+        ),
+        (
+            serde_json::json!({"managedPolicies": ["q"]}),
+            at(&["managedPolicies", "q"], "", "q"),
+            moved,
+        ),
+        (serde_json::json!({"managedPolicies": []}), at(&["managedPolicies", "q"], "q", ""), moved),
+    ] {
+        let lines = told(vec![sees(seen, as_declared())], vec![change]);
+        assert!(lines.len() == 1 && lines[0].starts_with(expected), "{lines:?}, not {expected}");
+    }
     let unread = || change("a", Action::Unknown, Reason::NotReadable { why: "no".into() }, vec![]);
     expect(vec![as_declared()], vec![unread()], &["unknown a unknown (notPlanned)"]);
     expect(vec![unread()], vec![unread()], &["unknown a unknown (notPlanned) (notPlanned)"]);
