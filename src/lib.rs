@@ -11,6 +11,7 @@
 //! `docs/ARCHITECTURE.md` is the map; `tests/architecture.rs` holds the modules
 //! to it.
 
+pub mod access;
 pub mod adapter;
 pub mod address;
 pub mod cli;

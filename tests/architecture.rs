@@ -39,6 +39,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("manifest", &["adapter", "address", "quote", "value"]),
     ("state", &["adapter", "address", "seeded", "value"]),
     ("plan", &["adapter", "address", "command", "diff", "seeded", "value"]),
+    ("access", &["adapter", "address", "diff", "plan", "value"]),
     ("store", &["command", "exec", "journal", "limits", "quote", "seeded", "state", "value"]),
     ("sandbox", &["command"]),
     ("exec", &["command", "quote", "sandbox", "seeded", "value"]),
@@ -52,8 +53,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     (
         "report",
         &[
-            "adapter", "address", "diff", "engine", "journal", "manifest", "plan", "quote",
-            "state", "value",
+            "access", "adapter", "address", "diff", "engine", "journal", "manifest", "plan",
+            "quote", "state", "value",
         ],
     ),
     (
@@ -80,7 +81,7 @@ const MAY_USE_IN_TESTS: &[(&str, &[&str])] = &[
 /// have one.
 const PURE: &[&str] = &[
     "quote", "value", "command", "address", "adapter", "diff", "graph", "journal", "manifest",
-    "state", "plan",
+    "state", "plan", "access",
 ];
 const EFFECTS: &[&str] = &["exec", "store", "sandbox", "engine", "cli"];
 

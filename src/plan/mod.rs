@@ -9,6 +9,7 @@ pub mod decide;
 pub mod delta;
 pub mod file;
 pub mod meaning;
+pub mod risk;
 pub mod whole;
 
 use std::collections::{BTreeMap, BTreeSet};

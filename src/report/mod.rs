@@ -6,10 +6,12 @@
 
 pub mod delta;
 pub mod describe;
+mod difference;
 pub mod evidence;
 pub mod explain;
 pub mod graph;
 pub mod log;
+pub mod markdown;
 pub mod outputs;
 pub mod plan;
 pub mod preflight;

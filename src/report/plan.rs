@@ -2,8 +2,7 @@
 
 use std::fmt::Write as _;
 
-use similar::{ChangeTag, TextDiff};
-
+use super::difference::{self, Mark};
 use super::{
     BAD, BOLD, CHANGED, DIM, GOOD, count, is_document, pretty, short, style_of, styled,
     write_blockers,
@@ -81,7 +80,7 @@ fn write_change(text: &mut String, change: &Change, show: Show) {
     }
     let _ = writeln!(text, "  {symbol} {}", line(&identity));
     for field in &change.fields {
-        match in_one_spelling(change.address.kind, field) {
+        match spelled_alike(change, field) {
             Some(alike) => write_field(text, &alike, change.action),
             None => write_field(text, field, change.action),
         }
@@ -109,6 +108,11 @@ fn write_change(text: &mut String, change: &Change, show: Show) {
 
 /// A field that holds a policy document, with both sides in one spelling: what
 /// only differs in order or case is no news. `None`: it is shown as it is.
+pub(super) fn spelled_alike(change: &Change, field: &FieldChange) -> Option<FieldChange> {
+    in_one_spelling(change.address.kind, field)
+}
+
+/// The same, of a resource of this kind.
 pub(super) fn in_one_spelling(kind: Kind, field: &FieldChange) -> Option<FieldChange> {
     let (Some(before), Some(after)) = (&field.before, &field.after) else { return None };
     let name = field.path.segments().first()?;
@@ -134,30 +138,17 @@ pub(super) fn write_field(text: &mut String, field: &FieldChange, action: Action
         (Some(before), Some(after)) if is_document(before) || is_document(after) => {
             let _ = writeln!(text, "{head}:{origin}");
             let (before, after) = (pretty(before), pretty(after));
-            // A comma that comes or goes with the next member is no difference.
-            let bare = |line| str::strip_suffix(line, ',').unwrap_or(line);
-            let (old, new): (Vec<_>, Vec<_>) =
-                (before.lines().map(bare).collect(), after.lines().map(bare).collect());
-            let diff = TextDiff::from_slices(&old, &new);
-            for (index, group) in diff.grouped_ops(3).iter().enumerate() {
-                if index > 0 {
-                    text.push_str("          ...\n");
-                }
-                for change in group.iter().flat_map(|op| diff.iter_changes(op)) {
-                    let (mark, style) = match change.tag() {
-                        ChangeTag::Delete => ("-", BAD),
-                        ChangeTag::Insert => ("+", GOOD),
-                        ChangeTag::Equal => (" ", DIM),
-                    };
-                    // The line as it stands, comma and all.
-                    let line = match (change.old_index(), change.new_index()) {
-                        (_, Some(index)) => after.lines().nth(index),
-                        (Some(index), None) => before.lines().nth(index),
-                        (None, None) => None,
-                    };
-                    let line = format!("{mark} {}", line.unwrap_or(change.value()));
-                    let _ = writeln!(text, "          {}", styled(style, line));
-                }
+            for (mark, line) in difference::lines(&before, &after) {
+                let (mark, style) = match mark {
+                    Mark::Gone => ("-", BAD),
+                    Mark::New => ("+", GOOD),
+                    Mark::Same => (" ", DIM),
+                    Mark::Skipped => {
+                        text.push_str("          ...\n");
+                        continue;
+                    }
+                };
+                let _ = writeln!(text, "          {}", styled(style, format!("{mark} {line}")));
             }
         }
         (Some(before), Some(after)) => {

@@ -60,7 +60,10 @@ spec:
 fn what_a_change_introduces() {
     let environment = environment();
     let before = environment.files();
-    insta::assert_snapshot!("plan_diff", environment.run("plan diff base change --detailed-exitcode"));
+    insta::assert_snapshot!(
+        "plan_diff",
+        environment.run("plan diff base change --detailed-exitcode")
+    );
     assert_eq!(environment.files(), before, "something was changed");
 }
 
@@ -133,9 +136,8 @@ fn plans_of_different_states_are_refused() {
     environment.run("plan --dir change/manifests --out change.plan").expect(0);
     let refused = environment.run("plan diff base.plan change.plan").fails(1);
     assert!(
-        refused.starts_with(
-            "error: the two plans can't be compared: the state's serial of BASE is "
-        ),
+        refused
+            .starts_with("error: the two plans can't be compared: the state's serial of BASE is "),
         "{refused}"
     );
     insta::assert_snapshot!(environment.run("plan diff base.plan nothing.plan"), @r"
@@ -162,8 +164,8 @@ fn each_side_has_its_own_variables() {
         "    replicas:",
         "    extra:\n      default: a\n    replicas:",
     );
-    let output = environment
-        .run("plan diff base change --var-file variables.yaml --var extra=b --json");
+    let output =
+        environment.run("plan diff base change --var-file variables.yaml --var extra=b --json");
     let json = output.json();
     let replicas = json["entries"].as_array().unwrap().iter().find_map(|entry| {
         let fields = entry["fields"].as_array().unwrap().iter();
@@ -171,7 +173,10 @@ fn each_side_has_its_own_variables() {
     });
     let replicas: Json = replicas.unwrap();
     assert_eq!(replicas["turn"], "further");
-    assert_eq!((&replicas["base"]["becomes"], &replicas["head"]["becomes"]), (&3.into(), &4.into()));
+    assert_eq!(
+        (&replicas["base"]["becomes"], &replicas["head"]["becomes"]),
+        (&3.into(), &4.into())
+    );
     // The manifests themselves may be named as well, and what nobody declares is refused.
     let named = "plan diff base/manifests change/manifests --var-file variables.yaml --json";
     let named = environment.run(named).json();
