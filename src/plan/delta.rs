@@ -10,6 +10,7 @@
 //! plans are made or how a delta is shown.
 
 mod compare;
+mod introduced;
 mod pair;
 
 use std::collections::BTreeSet;

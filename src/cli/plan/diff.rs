@@ -40,10 +40,24 @@ pub(crate) struct Args {
     stack: StackOptions,
     #[command(flatten)]
     access: AccessOptions,
+    /// How the delta is printed
+    #[arg(long, value_name = "FORMAT", default_value = "text", conflicts_with = "json")]
+    format: Format,
     /// Exit with 0 when nothing is introduced, 2 when something is introduced
     /// or resolved, 1 on an error or where it can't be told
     #[arg(long)]
     detailed_exitcode: bool,
+}
+
+/// How a delta is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    /// For people, in a terminal
+    Text,
+    /// The comment of a pull request
+    Markdown,
+    /// For programs, as with --json
+    Json,
 }
 
 /// One of the two sides.
@@ -76,8 +90,13 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
         Err(exit) => return Ok(exit),
     };
     let delta = PlanDelta::of(&before, &after)?;
-    present(&delta, args)?;
-    if !args.stack.output.json {
+    let format = if args.stack.output.json { Format::Json } else { args.format };
+    match format {
+        Format::Text => print(&report::delta::text(&delta)),
+        Format::Markdown => print(&report::markdown::delta::comment(&delta, &before, &after)),
+        Format::Json => print_json(&report::delta::json(&delta)?)?,
+    }
+    if format == Format::Text {
         let (options, saved) = match &head {
             Side::Saved(_) => (&args.stack, Some(args.head.as_path())),
             Side::Directory(options) => (options, None),
@@ -89,15 +108,6 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
         );
     }
     Ok(exit_code(&delta, args.detailed_exitcode))
-}
-
-fn present(delta: &PlanDelta, args: &Args) -> anyhow::Result<()> {
-    if args.stack.output.json {
-        print_json(&report::delta::json(delta)?)
-    } else {
-        print(&report::delta::text(delta));
-        Ok(())
-    }
 }
 
 fn exit_code(delta: &PlanDelta, detailed: bool) -> u8 {
