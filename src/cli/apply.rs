@@ -222,7 +222,7 @@ async fn under_lock(
         tell_of_sensitive(&planned.plan);
     }
     if !json {
-        present(&planned, false, show)?;
+        present(&planned, show)?;
     } else if matches!(approval, Approval::Ask) {
         // Nobody approves what was not shown; standard output is for data.
         tell(&report::plan::text(&planned.plan, show.show()));

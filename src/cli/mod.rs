@@ -10,6 +10,7 @@ mod describe;
 mod destroy;
 mod evidence;
 mod explain;
+mod format;
 mod graph;
 mod init;
 mod lock;
@@ -111,7 +112,7 @@ enum Command {
     Evidence(evidence::Args),
     /// Pin charts and toolbox image by the digests of their content
     Lock(lock::Args),
-    /// Show the state, or one resource with its evidence
+    /// Show the state, one resource with its evidence, or a saved plan
     Show(show::Args),
     /// Print the stack's outputs, as the last run left them
     Output(output::Args),

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 
+use super::format::FormatOptions;
 use super::next::{self, After};
 use super::options::{AccessOptions, StackOptions};
 use super::session::{Session, load};
@@ -13,6 +14,7 @@ use super::{code, print, tell};
 use crate::engine::Planned;
 use crate::plan::{Mode, Plan, file};
 use crate::report;
+use crate::report::format::{Format, Rendering};
 
 /// Reads what exists, compares it with the manifests and shows what an apply
 /// would do: for every resource the action and the reason, every field that
@@ -40,6 +42,8 @@ pub(crate) struct Args {
     /// Refuse charts that the lock file does not hold (see `lkh lock`)
     #[arg(long)]
     locked: bool,
+    #[command(flatten)]
+    formats: FormatOptions,
     #[command(flatten)]
     show: ShowOptions,
 }
@@ -72,6 +76,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
         return diff::run(args);
     }
     args.stack.output.settle();
+    let shown = args.formats.check(args.stack.output.json, args.out.as_deref())?;
     let Some(stack) = load(&args.stack, args.access.region.as_deref())? else {
         return Ok(code::ERROR);
     };
@@ -80,12 +85,13 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
     session.check_locked(args.locked)?;
     session.block_on(async |session| {
         let planned = session.engine.plan(mode, &session.targets).await?;
-        present(&planned, args.stack.output.json, args.show)?;
+        let rendering = Rendering { show: args.show.show(), ..Rendering::of(&planned.plan) };
+        args.formats.write(&rendering, shown.unwrap_or(Format::Text))?;
         if let Some(path) = &args.out {
             save(&planned.plan, path)?;
             tell(&format!("Saved the plan: {}", path.display()));
         }
-        if !args.stack.output.json {
+        if shown.is_none() {
             let after = After::Planned {
                 mode,
                 changes: planned.plan.has_changes(),
@@ -104,18 +110,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
 }
 
 /// Prints a plan.
-pub(crate) fn present(planned: &Planned, json: bool, show: ShowOptions) -> anyhow::Result<()> {
-    if json {
-        let mut json = report::plan::json(&planned.plan)?;
-        if let (Some(map), false) = (json.as_object_mut(), planned.outputs.is_empty()) {
-            map.insert("outputs".into(), report::outputs::json(&planned.outputs));
-        }
-        super::print_json(&json)
-    } else {
-        print(&report::plan::text(&planned.plan, show.show()));
-        print(&report::outputs::changed(&planned.outputs));
-        Ok(())
-    }
+pub(crate) fn present(planned: &Planned, show: ShowOptions) -> anyhow::Result<()> {
+    let rendering = Rendering { show: show.show(), ..Rendering::of(&planned.plan) };
+    print(&Format::Text.render(&rendering)?);
+    Ok(())
 }
 
 fn save(plan: &Plan, path: &std::path::Path) -> anyhow::Result<()> {

@@ -32,7 +32,7 @@ use self::clock::Clock;
 use self::entry::{Entry, add_begun, entries, graph};
 use self::event::Observer;
 use self::keeper::Keeper;
-use self::outputs::{OutputValue, Remembered};
+use self::outputs::Remembered;
 use self::read::Unreadable;
 pub use self::report::Report;
 use self::survey::{Settled, Survey};
@@ -153,8 +153,6 @@ impl Origin {
 pub struct Planned {
     /// The plan.
     pub plan: Plan,
-    /// The stack's outputs, as far as they are known before the apply.
-    pub outputs: Vec<OutputValue>,
     remembered: Remembered,
     survey: Arc<Survey>,
     account: String,
@@ -224,6 +222,10 @@ impl Engine {
         if mode == Mode::Apply {
             self.check_charts(&mut changes).await;
         }
+        let outputs = match mode {
+            Mode::Apply => outputs::planned(self, &account, &settled, &remembered),
+            Mode::Destroy => Vec::new(),
+        };
         let plan = Plan {
             format_version: FORMAT_VERSION,
             stack: self.stack.name.clone(),
@@ -237,12 +239,9 @@ impl Engine {
             variables: self.stack.variables.clone(),
             targets: targets.0.clone(),
             changes,
+            outputs,
         };
-        let outputs = match mode {
-            Mode::Apply => outputs::planned(self, &account, &settled, &remembered),
-            Mode::Destroy => Vec::new(),
-        };
-        Ok(Planned { plan, outputs, remembered, survey, account, settled })
+        Ok(Planned { plan, remembered, survey, account, settled })
     }
 
     /// Carries a plan out. The lock is held from before the plan was made.
@@ -256,7 +255,7 @@ impl Engine {
         lock: &Arc<Lock>,
         stop: watch::Receiver<bool>,
     ) -> Result<Report, EngineError> {
-        let Planned { plan, outputs: _, remembered: past, survey, account, settled } = planned;
+        let Planned { plan, remembered: past, survey, account, settled } = planned;
         let state = self
             .state_of(&plan)
             .await?

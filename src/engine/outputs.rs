@@ -14,26 +14,9 @@ use crate::address::Address;
 use crate::manifest::outputs::Output;
 use crate::manifest::stack::{Facts, Stack};
 use crate::manifest::template::Resolution;
+use crate::plan::outputs::OutputValue;
 use crate::state::{SavedOutput, State};
 use crate::value::{Map, Value};
-
-/// An output, with what it was when the last run ended.
-#[derive(Debug, Clone, PartialEq)]
-pub struct OutputValue {
-    /// Its name.
-    pub name: String,
-    /// What it was; `None`: there was none, or nobody knows.
-    pub before: Option<Value>,
-    /// What it is; unknown where nobody knows.
-    pub now: Value,
-}
-
-impl OutputValue {
-    /// Whether it is not what it was. Of a sensitive one nobody can tell.
-    pub fn is_news(&self) -> bool {
-        self.before.as_ref() != Some(&self.now) && !self.now.has_sensitive()
-    }
-}
 
 /// What the state remembers that outputs need.
 #[derive(Debug, Clone, Default)]

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use super::apply::{Ending, Finished};
 use super::leftovers;
-use super::outputs::OutputValue;
 use crate::address::Address;
 use crate::plan::Action;
+use crate::plan::outputs::OutputValue;
 use crate::seeded::{self, Bug};
 
 /// How an apply ended.

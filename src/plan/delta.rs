@@ -17,8 +17,9 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use self::compare::compare;
+use self::compare::{compare, same};
 use self::pair::pairs;
+use super::outputs::OutputValue;
 use super::{Action, Mode, Plan, Reason, Summary};
 use crate::adapter::{Blocker, Identity};
 use crate::address::Address;
@@ -52,6 +53,10 @@ pub struct PlanDelta {
     pub head: Digest,
     /// What is to be told, by bucket and address.
     pub entries: Vec<Entry>,
+    /// The stack's outputs that become something else by head than by base.
+    /// `before` is what they become by base.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub outputs: Vec<OutputValue>,
 }
 
 /// Where something comes from.
@@ -247,6 +252,7 @@ impl PlanDelta {
             base: base.meaning(),
             head: head.meaning(),
             entries,
+            outputs: outputs(base, head),
         })
     }
 
@@ -282,6 +288,17 @@ impl PlanDelta {
         }
         summary
     }
+}
+
+/// The outputs that head makes something else of.
+fn outputs(base: &Plan, head: &Plan) -> Vec<OutputValue> {
+    let by_base = |name: &str| base.outputs.iter().find(|one| one.name == name);
+    let told = head.outputs.iter().filter_map(|one| {
+        let before = by_base(&one.name).map(|one| one.now.clone());
+        let differs = before.as_ref().is_none_or(|before| !same(before, &one.now));
+        differs.then(|| OutputValue { before, ..one.clone() })
+    });
+    told.collect()
 }
 
 /// What keeps two plans from being compared, each in a sentence.

@@ -175,6 +175,7 @@ mod tests {
             variables: Map::new(),
             targets: vec![],
             changes: vec![],
+            outputs: vec![],
         }
     }
 

@@ -9,14 +9,18 @@ pub mod decide;
 pub mod delta;
 pub mod file;
 pub mod meaning;
+pub mod outputs;
 pub mod risk;
+mod summary;
 pub mod whole;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use self::outputs::OutputValue;
+pub use self::summary::Summary;
 use crate::adapter::{Blocker, Identity, Step};
 use crate::address::Address;
 use crate::diff::{FieldChange, Foreign, Origin};
@@ -55,6 +59,10 @@ pub struct Plan {
     pub targets: Vec<String>,
     /// The changes, dependencies first; in a destroy, dependencies last.
     pub changes: Vec<Change>,
+    /// The stack's outputs, as far as they are known before the apply. Told for
+    /// whoever reads the plan.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub outputs: Vec<OutputValue>,
 }
 
 /// Whether a stack is brought up or taken down.
@@ -403,41 +411,6 @@ impl fmt::Display for Reason {
                 write!(f, "it depends on {address}, which does not exist")
             }
         }
-    }
-}
-
-/// How many resources a plan does what with.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Summary(pub BTreeMap<Action, usize>);
-
-impl Summary {
-    /// How many resources an action is planned for.
-    pub fn count(&self, action: Action) -> usize {
-        self.0.get(&action).copied().unwrap_or(0)
-    }
-}
-
-impl fmt::Display for Summary {
-    /// The three counts that other tools' reports have come first; a replaced
-    /// resource counts as added and destroyed.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let replaced = self.count(Action::Replace);
-        write!(
-            f,
-            "Plan: {} to add, {} to change, {} to destroy",
-            self.count(Action::Create) + replaced,
-            self.count(Action::Update),
-            self.count(Action::Delete) + replaced
-        )?;
-        for (action, word) in
-            [(Action::Adopt, "adopt"), (Action::Repair, "repair"), (Action::Forget, "forget")]
-        {
-            let count = self.count(action);
-            if count > 0 {
-                write!(f, ", {count} to {word}")?;
-            }
-        }
-        f.write_str(".")
     }
 }
 

@@ -1,5 +1,7 @@
 use serde_json::json;
 
+use std::collections::BTreeMap;
+
 use super::*;
 use crate::command::Command;
 
@@ -82,6 +84,7 @@ fn what_is_replaced_because_of_drift_is_drift() {
             change("IamRole.edited", Reason::FieldCannotChange { field: "path".into() }),
             change("EksAccessEntry.of-edited", bound("IamRole.edited")),
         ],
+        outputs: vec![],
     };
     let drifted = |plan: &Plan| -> Vec<String> {
         plan.drifted().map(|change| change.address.to_string()).collect()

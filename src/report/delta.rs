@@ -5,7 +5,7 @@
 use std::fmt::Write as _;
 
 use super::plan::{in_one_spelling, write_field};
-use super::{BOLD, CHANGED, DIM, count, short, style_of, styled, write_blockers};
+use super::{BOLD, CHANGED, DIM, count, outputs, short, style_of, styled, write_blockers};
 use crate::adapter::Kind;
 use crate::diff::FieldChange;
 use crate::plan::delta::{Bucket, Entry, FieldDelta, Outcome, PlanDelta, Remark, Turn};
@@ -46,6 +46,10 @@ pub fn text(delta: &PlanDelta) -> String {
         for entry in entries {
             write_entry(&mut text, entry);
         }
+    }
+    let outputs = outputs::changed(&delta.outputs);
+    if !outputs.is_empty() {
+        let _ = writeln!(text, "{}\n", outputs.trim_end());
     }
     let _ = writeln!(text, "{}", styled(BOLD, headline(delta)));
     let _ = writeln!(text, "{}", counts(delta));

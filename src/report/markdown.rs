@@ -21,9 +21,10 @@ use std::fmt::Write as _;
 
 use self::escape::{code, fence_cost, fenced, marker_name};
 use super::count;
+use super::format::Rendering;
 use crate::access::AccessDelta;
 use crate::address::Address;
-use crate::engine::outputs::OutputValue;
+use crate::plan::outputs::OutputValue;
 use crate::plan::risk::{Assessed, Risk, assess};
 use crate::plan::{Action, Change, Mode, Plan};
 
@@ -37,6 +38,11 @@ const OPEN: usize = 12;
 const RESERVE: usize = 1_600;
 /// After so many diffs in a row that did not fit, no other is tried.
 const MISSES: usize = 20;
+
+/// The comment, with the plan's own outputs.
+pub fn render(of: &Rendering<'_>) -> String {
+    comment(of.plan, &of.plan.outputs)
+}
 
 /// The comment.
 pub fn comment(plan: &Plan, outputs: &[OutputValue]) -> String {

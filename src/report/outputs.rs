@@ -9,9 +9,9 @@ use serde::Serialize;
 use serde_json::Value as Json;
 
 use super::{BOLD, CHANGED, DIM, GOOD, short, styled};
-use crate::engine::outputs::OutputValue;
 use crate::manifest::outputs::Output;
 use crate::manifest::stack::Stack;
+use crate::plan::outputs::OutputValue;
 use crate::quote::{line, printable};
 use crate::state::{SavedOutput, State, Status};
 use crate::value::{SENSITIVE, Value};

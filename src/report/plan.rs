@@ -21,6 +21,9 @@ pub fn json(plan: &Plan) -> serde_json::Result<serde_json::Value> {
     let mut json = serde_json::to_value(plan)?;
     if let Some(map) = json.as_object_mut() {
         map.insert("meaning".into(), plan.meaning().as_str().into());
+        if !plan.outputs.is_empty() {
+            map.insert("outputs".into(), super::outputs::json(&plan.outputs));
+        }
     }
     Ok(json)
 }

@@ -21,6 +21,7 @@ mod describe;
 mod drift;
 mod environment;
 mod evidence;
+mod formats;
 mod help;
 mod hostile_live;
 mod init;

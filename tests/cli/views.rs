@@ -65,7 +65,7 @@ fn one_resource_with_its_evidence() {
     insta::assert_snapshot!(environment.run("show nonsense"), @r"
     $ lkh show nonsense
     --- stderr
-    error: `nonsense` is not an address: write Kind.name
+    error: `nonsense` is not an address: write Kind.name, or name a plan that `lkh plan --out FILE` saved
     --- exit code 1
     ");
 }

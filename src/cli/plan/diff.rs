@@ -4,14 +4,16 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
+use crate::cli::code;
+use crate::cli::format::FormatOptions;
 use crate::cli::next::{self, After};
 use crate::cli::options::{AccessOptions, StackOptions};
 use crate::cli::session::{Session, load, load_open};
-use crate::cli::{code, print, print_json};
 use crate::exec::Snapshot;
 use crate::plan::delta::PlanDelta;
 use crate::plan::{Mode, Plan, file};
 use crate::report;
+use crate::report::format::{Format, Rendering};
 
 /// Tells what HEAD introduces over BASE: the fields and actions that only HEAD
 /// plans, those that BASE planned and HEAD does not any more, what was pending
@@ -40,24 +42,20 @@ pub(crate) struct Args {
     stack: StackOptions,
     #[command(flatten)]
     access: AccessOptions,
-    /// How the delta is printed
-    #[arg(long, value_name = "FORMAT", default_value = "text", conflicts_with = "json")]
-    format: Format,
+    #[command(flatten)]
+    format: FormatOptions,
     /// Exit with 0 when nothing is introduced, 2 when something is introduced
     /// or resolved, 1 on an error or where it can't be told
     #[arg(long)]
     detailed_exitcode: bool,
 }
 
-/// How a delta is printed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Format {
-    /// For people, in a terminal
-    Text,
-    /// The comment of a pull request
-    Markdown,
-    /// For programs, as with --json
-    Json,
+/// Whether a delta can take a form.
+fn is_of_delta(format: Format) -> bool {
+    match format {
+        Format::Text | Format::Markdown | Format::Json | Format::Gitlab => true,
+        Format::Html => false,
+    }
 }
 
 /// One of the two sides.
@@ -70,6 +68,10 @@ enum Side {
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
     args.stack.output.settle();
+    let shown = args.format.check(args.stack.output.json, None)?;
+    for format in args.format.all() {
+        anyhow::ensure!(is_of_delta(format), "plan diff has no form {format}; `lkh plan` has it");
+    }
     let mut base = Side::of(&args.base, &args.stack).context("BASE")?;
     let mut head = Side::of(&args.head, &args.stack).context("HEAD")?;
     if let (Side::Saved(_), Side::Saved(_)) = (&base, &head) {
@@ -90,13 +92,18 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
         Err(exit) => return Ok(exit),
     };
     let delta = PlanDelta::of(&before, &after)?;
-    let format = if args.stack.output.json { Format::Json } else { args.format };
-    match format {
-        Format::Text => print(&report::delta::text(&delta)),
-        Format::Markdown => print(&report::markdown::delta::comment(&delta, &before, &after)),
-        Format::Json => print_json(&report::delta::json(&delta)?)?,
-    }
-    if format == Format::Text {
+    let render = |format: Format| -> anyhow::Result<String> {
+        Ok(match format {
+            Format::Text => report::delta::text(&delta),
+            Format::Markdown => report::markdown::delta::comment(&delta, &before, &after),
+            Format::Json => serde_json::to_string_pretty(&report::delta::json(&delta)?)? + "\n",
+            // What is introduced, as the plan that it would be alone.
+            Format::Gitlab => format.render(&Rendering::of(&delta.introduced(&before, &after)))?,
+            Format::Html => anyhow::bail!("a delta has no form {format}"),
+        })
+    };
+    args.format.write_with(shown.unwrap_or(Format::Text), render)?;
+    if shown.is_none() {
         let (options, saved) = match &head {
             Side::Saved(_) => (&args.stack, Some(args.head.as_path())),
             Side::Directory(options) => (options, None),

@@ -17,7 +17,7 @@ impl PlanDelta {
     pub fn introduced(&self, base: &Plan, head: &Plan) -> Plan {
         let changes = self.introduced_changes(base, head);
         let kept = head.changes.iter().filter_map(|change| changes.get(&change.address));
-        Plan { changes: kept.cloned().collect(), ..without_changes(head) }
+        self.plan_of(head, kept.cloned().collect())
     }
 
     /// The plan `head`, in which the resources that something is introduced to
@@ -25,7 +25,26 @@ impl PlanDelta {
     pub fn with_introduced(&self, base: &Plan, head: &Plan) -> Plan {
         let changes = self.introduced_changes(base, head);
         let of = |change: &Change| changes.get(&change.address).unwrap_or(change).clone();
-        Plan { changes: head.changes.iter().map(of).collect(), ..without_changes(head) }
+        self.plan_of(head, head.changes.iter().map(of).collect())
+    }
+
+    /// The plan `head` with other changes.
+    fn plan_of(&self, head: &Plan, changes: Vec<Change>) -> Plan {
+        Plan {
+            format_version: head.format_version,
+            stack: head.stack.clone(),
+            mode: head.mode,
+            account: head.account.clone(),
+            region: head.region.clone(),
+            lineage: head.lineage.clone(),
+            serial: head.serial,
+            after: head.after.clone(),
+            manifests: head.manifests.clone(),
+            variables: head.variables.clone(),
+            targets: head.targets.clone(),
+            outputs: self.outputs.clone(),
+            changes,
+        }
     }
 
     fn introduced_changes(&self, base: &Plan, head: &Plan) -> BTreeMap<Address, Change> {
@@ -40,38 +59,6 @@ impl PlanDelta {
                 Some((entry.address.clone(), introduced(entry, base, head)))
             })
             .collect()
-    }
-}
-
-/// A plan with all that is not a change.
-fn without_changes(plan: &Plan) -> Plan {
-    let Plan {
-        format_version,
-        stack,
-        mode,
-        account,
-        region,
-        lineage,
-        serial,
-        after,
-        manifests,
-        variables,
-        targets,
-        changes: _,
-    } = plan;
-    Plan {
-        format_version: *format_version,
-        stack: stack.clone(),
-        mode: *mode,
-        account: account.clone(),
-        region: region.clone(),
-        lineage: lineage.clone(),
-        serial: *serial,
-        after: after.clone(),
-        manifests: manifests.clone(),
-        variables: variables.clone(),
-        targets: targets.clone(),
-        changes: Vec::new(),
     }
 }
 

@@ -53,6 +53,7 @@ fn plan(changes: Vec<Change>) -> Plan {
         manifests: Digest::of(b"m"),
         variables: Map::new(),
         targets: vec![],
+        outputs: Vec::new(),
         changes,
     }
 }

@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 use super::escape::{code, fenced, sentence};
 use super::{MISSES, OPEN, Room, Told, cost_of_fence, folded, lines};
 use crate::address::{Address, Reference};
-use crate::engine::outputs::OutputValue;
+use crate::plan::outputs::OutputValue;
 use crate::plan::{Action, Change};
 use crate::value::Value;
 
