@@ -49,7 +49,7 @@ pub fn text(delta: &PlanDelta) -> String {
     }
     let outputs = outputs::changed(&delta.outputs);
     if !outputs.is_empty() {
-        let _ = writeln!(text, "{}\n", outputs.trim_end());
+        let _ = writeln!(text, "{}\n", outputs.trim());
     }
     let _ = writeln!(text, "{}", styled(BOLD, headline(delta)));
     let _ = writeln!(text, "{}", counts(delta));

@@ -184,3 +184,47 @@ fn each_side_has_its_own_variables() {
     let refused = environment.run("plan diff base change --var nobody=b");
     assert_eq!(refused.code, 1, "{refused}");
 }
+
+#[test]
+fn as_the_comment_of_a_pull_request() {
+    let environment = environment();
+    let comment = environment.run("plan diff base change --format markdown").expect(0);
+    insta::assert_snapshot!("plan_diff_markdown", comment);
+    let output = environment
+        .run("plan diff base change --format markdown=comment.md --format gitlab=counts.json");
+    assert!(output.expect(0).contains("next: lkh plan --dir change/manifests"));
+    assert_eq!(environment.read("comment.md"), comment);
+    let counts: Json = serde_json::from_str(&environment.read("counts.json")).unwrap();
+    assert_eq!(counts, serde_json::json!({"create": 1, "update": 1, "delete": 0}));
+    insta::assert_snapshot!(environment.run("plan diff base change --format html"), @r"
+    $ lkh plan diff base change --format html
+    --- stderr
+    error: plan diff has no form html; `lkh plan` has it
+    --- exit code 1
+    ");
+}
+
+#[test]
+fn values_that_would_break_out_stay_values() {
+    let environment = environment();
+    let evil = "```</details>@everyone #1 <img src=x>";
+    for (side, more) in [("base", "x"), ("change", "")] {
+        environment.edit(
+            &format!("{side}/manifests/karpenter.yaml"),
+            "    replicas:",
+            &format!("    note: \"{evil}{more}\"\n    replicas:"),
+        );
+    }
+    let comment = environment.run("plan diff base change --format markdown").expect(0);
+    let fences: Vec<_> = comment.lines().filter(|line| line.starts_with("```")).collect();
+    assert!(comment.contains(evil));
+    // The fence that holds it is longer, and nothing of it stands outside.
+    assert!(fences.contains(&"````diff") && fences.contains(&"````"), "{fences:?}");
+    let mut inside = false;
+    for line in comment.lines() {
+        if line.starts_with("```") {
+            inside = !inside;
+        }
+        assert!(inside || !line.contains("@everyone"), "{line}");
+    }
+}

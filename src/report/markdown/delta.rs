@@ -94,12 +94,11 @@ fn top(delta: &PlanDelta, worst: Risk) -> String {
     let _ = writeln!(text, "<!-- lkh:plan-diff stack={} -->", marker_name(&delta.stack));
     let _ = writeln!(
         text,
-        "<!-- lkh:seen hash={} base={} risk={} {} serial={} -->",
+        "<!-- lkh:seen hash={} base={} risk={} {} -->",
         delta.head,
         delta.base,
         worst.rank(),
-        worst.word(),
-        delta.serial
+        worst.word()
     );
     let _ = writeln!(text, "### {}\n", headline(delta).trim_end_matches('.'));
     let state = match &delta.lineage {
@@ -211,3 +210,6 @@ fn of_field(text: &mut String, entry: &Entry, field: &FieldDelta) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
