@@ -7,6 +7,12 @@
 //! called narrowed or reformatted that may have become wider. This module must
 //! not know how a delta is shown, and must not judge whether access is wanted.
 
+mod clause;
+mod cluster;
+mod compare;
+mod condition;
+mod pattern;
+mod subjects;
 mod verdicts;
 
 use std::collections::BTreeSet;
@@ -257,11 +263,14 @@ impl fmt::Display for Grant {
             Self::ClusterEntry { cluster, entry_type } => {
                 write!(f, "an access entry of type {entry_type} in cluster {cluster}")
             }
-            Self::ClusterPolicy { cluster, policy, namespace: None } => {
-                write!(f, "{policy} in all of cluster {cluster}")
-            }
-            Self::ClusterPolicy { cluster, policy, namespace: Some(namespace) } => {
-                write!(f, "{policy} in namespace {namespace} of cluster {cluster}")
+            Self::ClusterPolicy { cluster, policy, namespace } => {
+                let name = policy.rsplit('/').next().unwrap_or(policy);
+                match namespace {
+                    None => write!(f, "{name} in all of cluster {cluster}"),
+                    Some(namespace) => {
+                        write!(f, "{name} in namespace {namespace} of cluster {cluster}")
+                    }
+                }
             }
             Self::ClusterGroup { cluster, group } => {
                 write!(f, "Kubernetes group {group} in cluster {cluster}")
@@ -361,8 +370,8 @@ impl Binding {
 
 impl AccessDelta {
     /// The access delta of a plan.
-    pub fn of(_plan: &Plan) -> Self {
-        Self::default()
+    pub fn of(plan: &Plan) -> Self {
+        subjects::delta(plan)
     }
 
     /// Whether a resource's change makes something possible.

@@ -24,7 +24,6 @@ use super::count;
 use super::format::Rendering;
 use crate::access::AccessDelta;
 use crate::address::Address;
-use crate::plan::outputs::OutputValue;
 use crate::plan::risk::{Assessed, Risk, assess};
 use crate::plan::{Action, Change, Mode, Plan};
 
@@ -39,30 +38,27 @@ const RESERVE: usize = 1_600;
 /// After so many diffs in a row that did not fit, no other is tried.
 const MISSES: usize = 20;
 
-/// The comment, with the plan's own outputs.
-pub fn render(of: &Rendering<'_>) -> String {
-    comment(of.plan, &of.plan.outputs)
-}
-
 /// The comment.
-pub fn comment(plan: &Plan, outputs: &[OutputValue]) -> String {
-    within(plan, outputs, LIMIT)
+pub fn render(of: &Rendering<'_>) -> String {
+    within(of, LIMIT)
 }
 
 /// The comment in other bounds, such as those of a step's summary. Less than
 /// 4,000 bytes are taken as 4,000: what must be said takes that.
-pub fn within(plan: &Plan, outputs: &[OutputValue], limit: usize) -> String {
+pub fn within(of: &Rendering<'_>, limit: usize) -> String {
+    let plan = of.plan;
     let access = AccessDelta::of(plan);
     let risks = assess(plan, &access.verdicts());
     let changes = plan.changes.iter().map(|change| (&change.address, change)).collect();
-    let told = Told { plan, outputs, access: &access, risks: &risks, changes };
+    let hash = of.hash.as_str();
+    let told = Told { plan, hash, access: &access, risks: &risks, changes };
     told.comment(limit.max(4_000))
 }
 
 /// What is told.
 struct Told<'a> {
     plan: &'a Plan,
-    outputs: &'a [OutputValue],
+    hash: &'a str,
     access: &'a AccessDelta,
     /// Worst first.
     risks: &'a [Assessed],
@@ -92,9 +88,7 @@ impl Room {
 
 impl<'a> Told<'a> {
     fn comment(&self, limit: usize) -> String {
-        let hash = self.plan.meaning();
-        let head = self.head(hash.as_str());
-        let foot = self.foot(hash.as_str());
+        let (head, foot) = (self.head(), self.foot());
         let mut room = Room(limit.saturating_sub(head.len() + foot.len() + RESERVE));
         let mut left_out = Vec::new();
 
@@ -105,7 +99,7 @@ impl<'a> Told<'a> {
         rows.add(self, Risk::InPlace, &mut room);
         let drift = sections::drift(self, &mut room);
         let unknown = sections::unknown(self, &mut room);
-        let outputs = sections::outputs(self.outputs, &mut room);
+        let outputs = sections::outputs(&self.plan.outputs, &mut room);
         let mut diff = Diff::new(self);
         diff.add(self, &mut room, |risk, _| risk.is_grave());
         rows.add(self, Risk::Create, &mut room);
@@ -143,8 +137,8 @@ impl<'a> Told<'a> {
         self.risks.iter().filter(move |one| one.risk == risk)
     }
 
-    fn head(&self, hash: &str) -> String {
-        let plan = self.plan;
+    fn head(&self) -> String {
+        let (plan, hash) = (self.plan, self.hash);
         let worst = self.risks.first().map_or(Risk::None, |one| one.risk);
         let mut text = String::new();
         let stack = marker_name(&plan.stack);
@@ -223,7 +217,8 @@ impl<'a> Told<'a> {
         parts.join(", ")
     }
 
-    fn foot(&self, hash: &str) -> String {
+    fn foot(&self) -> String {
+        let hash = self.hash;
         let mut text = String::new();
         let summary = self.plan.summary();
         let unchanged = summary.count(Action::NoOp) + summary.count(Action::Check);
@@ -273,7 +268,9 @@ impl Diff {
                 continue;
             }
             let fits = (misses < MISSES).then(|| lines::of_change(change));
-            match fits.and_then(|text| room.fits(text)) {
+            // With the empty line before the next.
+            let fits = fits.filter(|text| room.take(text.len() + 1));
+            match fits {
                 Some(text) => {
                     misses = 0;
                     // The fence grows with what it must hold.
@@ -299,7 +296,7 @@ impl Diff {
         if self.fitting.is_empty() {
             return String::new();
         }
-        let body: String = self.fitting.values().map(String::as_str).collect();
+        let body = self.fitting.values().map(String::as_str).collect::<Vec<_>>().join("\n");
         let (lines, shown) = (body.lines().count(), self.fitting.len());
         let missing: usize = self.missing.values().sum();
         let of = if missing > 0 { format!(" of {}", shown + missing) } else { String::new() };

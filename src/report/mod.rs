@@ -4,6 +4,7 @@
 //! colour. Symbols say everything that colour says. Live values are not
 //! trusted: control characters never reach the terminal.
 
+mod access;
 pub mod delta;
 pub mod describe;
 mod difference;

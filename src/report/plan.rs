@@ -7,13 +7,15 @@ use super::{
     BAD, BOLD, CHANGED, DIM, GOOD, count, is_document, pretty, short, style_of, styled,
     write_blockers,
 };
+use crate::access::AccessDelta;
 use crate::adapter::{Kind, Rule};
 use crate::diff::policy::aligned;
 use crate::diff::{FieldChange, Origin};
 use crate::plan::{Action, Change, Mode, Plan, PlannedCommand};
 use crate::quote::{line, printable};
 
-/// The plan for machines: as it is saved, with the hash that is approved.
+/// The plan for machines: as it is saved, with the hash that is approved and
+/// what it changes about access.
 ///
 /// # Errors
 /// When the plan can't be written as JSON.
@@ -21,6 +23,7 @@ pub fn json(plan: &Plan) -> serde_json::Result<serde_json::Value> {
     let mut json = serde_json::to_value(plan)?;
     if let Some(map) = json.as_object_mut() {
         map.insert("meaning".into(), plan.meaning().as_str().into());
+        map.insert("access".into(), serde_json::to_value(AccessDelta::of(plan))?);
         if !plan.outputs.is_empty() {
             map.insert("outputs".into(), super::outputs::json(&plan.outputs));
         }
@@ -65,6 +68,7 @@ pub fn text(plan: &Plan, show: Show) -> String {
         }
         write_change(&mut text, change, show);
     }
+    super::access::write(&mut text, &AccessDelta::of(plan));
     write_end(&mut text, plan);
     text
 }

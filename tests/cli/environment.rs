@@ -84,6 +84,9 @@ impl TestEnvironment {
             (r"\bline \d+ of the apply log", "line [n] of the apply log"),
             // How often the state was written depends on how fast that is.
             (r"\bserial (\d+),", "serial [n],"),
+            (r"\bserial=\d+", "serial=[n]"),
+            (r"\bstate serial \d+", "state serial [n]"),
+            (r"\bplan `[0-9a-f]{12}…`", "plan `[hash]…`"),
             (r"\bserial was (\d+) and is (\d+)", "serial was [n] and is [n]"),
             (r"\bkarpenter-[0-9a-f]{8,10}-[a-z0-9]{5}\b", "karpenter-[pod]"),
             (r"\bAROA[A-Z0-9]{17}\b", "[role id]"),

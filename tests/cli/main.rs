@@ -17,6 +17,7 @@ mod apply;
 mod approval;
 mod bad_input;
 mod bucket;
+mod comment;
 mod describe;
 mod drift;
 mod environment;

@@ -114,6 +114,12 @@ fn the_other_way_round_it_is_taken_back() {
     };
     assert_eq!(told("introduced"), ["IamRole.node update"]);
     assert_eq!(told("resolved"), ["IamRole.reader create", "ServiceLinkedRole.spot forget"]);
+    // A checkout with a worktree of another branch in it: what is here was applied.
+    let counts = environment.run("plan diff base . --json").json()["counts"].take();
+    let expected = serde_json::json!(
+        {"introduced": 1, "resolved": 1, "unknown": 0, "pending": 0, "drift": 1}
+    );
+    assert_eq!(counts, expected);
 }
 
 #[test]

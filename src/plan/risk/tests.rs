@@ -53,8 +53,8 @@ fn plan(changes: Vec<Change>) -> Plan {
         manifests: Digest::of(b"m"),
         variables: Map::new(),
         targets: vec![],
-        outputs: Vec::new(),
         changes,
+        outputs: vec![],
     }
 }
 

@@ -38,13 +38,8 @@ pub fn within(delta: &PlanDelta, base: &Plan, head: &Plan, limit: usize) -> Stri
         .filter(|one| addresses.contains(&one.address))
         .collect();
     let changes = introduced.changes.iter().map(|change| (&change.address, change)).collect();
-    let told = Told {
-        plan: &introduced,
-        outputs: &delta.outputs,
-        access: &access,
-        risks: &risks,
-        changes,
-    };
+    let hash = delta.head.as_str();
+    let told = Told { plan: &introduced, hash, access: &access, risks: &risks, changes };
 
     let top = top(delta, risks.first().map_or(Risk::None, |one| one.risk));
     let foot = format!("Plan hash of HEAD: `{}`; of BASE: `{}`.\n", delta.head, delta.base);
@@ -56,7 +51,7 @@ pub fn within(delta: &PlanDelta, base: &Plan, head: &Plan, limit: usize) -> Stri
     rows.add(&told, Risk::Disruption, &mut room);
     rows.add(&told, Risk::InPlace, &mut room);
     let unknown = unknown(delta, &mut room);
-    let outputs = sections::outputs(told.outputs, &mut room);
+    let outputs = sections::outputs(&delta.outputs, &mut room);
     rows.add(&told, Risk::Create, &mut room);
     rows.add(&told, Risk::Adopt, &mut room);
     let by_address: BTreeMap<_, _> =
