@@ -51,7 +51,7 @@ pub(crate) struct Args {
 #[derive(Debug, clap::Subcommand)]
 enum Command {
     /// Tell what one plan introduces over another
-    Diff(diff::Args),
+    Diff(Box<diff::Args>),
 }
 
 /// How much of a plan is shown.

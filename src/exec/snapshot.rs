@@ -69,19 +69,20 @@ impl Viewpoint {
         } = surroundings;
         Self {
             way: format!("{profile:?} {region:?} {kubeconfig:?} {kube_context:?}"),
-            folder: format!("{manifests:?}"),
+            folder: manifests.display().to_string(),
         }
     }
 
     /// What an answer to a command is kept under.
     pub(super) fn key(&self, command: &Command, cluster: Option<&ClusterAccess>) -> String {
-        let mut key = format!("{} @ {}", command.key(), self.way);
-        if let Some(cluster) = cluster.filter(|_| needs_cluster(command)) {
-            key.push_str(&format!(" @ {} {}", cluster.name, cluster.endpoint));
-        }
-        if looks_into_folder(command) {
+        let mut key = command.key();
+        for part in [
+            Some(self.way.as_str()),
+            cluster.filter(|_| needs_cluster(command)).map(|cluster| cluster.endpoint.as_str()),
+            Some(self.folder.as_str()).filter(|_| looks_into_folder(command)),
+        ] {
             key.push_str(" @ ");
-            key.push_str(&self.folder);
+            key.push_str(part.unwrap_or_default());
         }
         key
     }

@@ -114,7 +114,7 @@ fn wrong_usage_is_an_error_and_not_a_pending_change() {
       status       Say how far everything is, what is in the way, and what to do next
       evidence     Show what proves that each thing was done, and when it was verified
       lock         Pin charts and toolbox image by the digests of their content
-      show         Show the state, or one resource with its evidence
+      show         Show the state, one resource with its evidence, or a saved plan
       output       Print the stack's outputs, as the last run left them
       log          Print the apply log, or check that it is whole
       state        Look after the state: list, rm, mv, pull, push, restore

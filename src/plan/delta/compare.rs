@@ -59,7 +59,7 @@ fn only_head(after: &Change) -> Vec<Entry> {
     if !told && after.blockers.is_empty() {
         return Vec::new();
     }
-    let fields = after.fields.iter().map(|field| added(field)).collect();
+    let fields = after.fields.iter().map(added).collect();
     let blockers = after.blockers.clone();
     vec![Entry { fields, blockers, ..entry(Bucket::Introduced, after) }]
 }

@@ -1,5 +1,9 @@
 //! One table: what both plans do with a resource, and where it then stands.
 
+#![allow(clippy::needless_pass_by_value, reason = "tables hand over what they name")]
+
+use std::fmt::Write as _;
+
 use super::*;
 use crate::diff::FieldChange;
 use crate::plan::{Change, PlannedCommand};
@@ -78,14 +82,14 @@ fn line(entry: &Entry) -> String {
     for field in &entry.fields {
         let turn = serde_json::to_value(field.turn).unwrap();
         let origin = if field.origin == Origin::Drift { "!" } else { "" };
-        line += &format!(" {}{origin}:{}", field.path, turn.as_str().unwrap());
+        write!(line, " {}{origin}:{}", field.path, turn.as_str().unwrap()).unwrap();
     }
     for remark in &entry.remarks {
         let json = serde_json::to_value(remark).unwrap();
-        line += &format!(" ({})", json["code"].as_str().unwrap());
+        write!(line, " ({})", json["code"].as_str().unwrap()).unwrap();
     }
     for blocker in &entry.blockers {
-        line += &format!(" [{}]", blocker.code);
+        write!(line, " [{}]", blocker.code).unwrap();
     }
     line
 }
