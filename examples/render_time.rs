@@ -3,6 +3,8 @@
 //! Prints, for each form, the middle of the times in milliseconds and the bytes
 //! of the text; for `benches/run`, which reads these lines.
 
+#![allow(clippy::print_stdout, reason = "it is what this is for")]
+
 use std::time::Instant;
 
 use anyhow::Context as _;

@@ -23,7 +23,8 @@ use lkh::engine::event::Event;
 use lkh::engine::{Engine, Targets};
 use lkh::exec::gateway::Gateway;
 use lkh::exec::sandbox::SandboxExec;
-use lkh::exec::{Exec, PrivateFile, Running, Storing, Surroundings};
+use lkh::exec::{Exec, PrivateFile, Running, Snapshot, Storing, Surroundings};
+use lkh::plan::delta::{Bucket, PlanDelta};
 use lkh::plan::{Action, Change, Mode, Reason};
 use lkh::report;
 
@@ -347,4 +348,71 @@ fn a_cluster_that_is_gone_needs_no_way_into_it() {
         Reason::DependencyMissing { address: "EksCluster.main".parse().unwrap() }
     );
     assert!(!commands.contains("helm"), "{commands}");
+}
+
+/// Copies the manifests to a directory beside them.
+fn branch(account: &Account) -> std::path::PathBuf {
+    let head = account.manifests().parent().unwrap().join("head");
+    std::fs::create_dir_all(&head).unwrap();
+    for entry in std::fs::read_dir(account.manifests()).unwrap() {
+        let entry = entry.unwrap();
+        std::fs::copy(entry.path(), head.join(entry.file_name())).unwrap();
+    }
+    head
+}
+
+#[test]
+fn two_plans_are_made_of_one_reading() {
+    let account = applied();
+    let head = branch(&account);
+    let role = std::fs::read_to_string(head.join("node.yaml")).unwrap();
+    let role = role.replace("name: node\n", "name: reader\n").replace("NodeRole", "ReaderRole");
+    let role = role.split("---").next().unwrap();
+    std::fs::write(head.join("reader.yaml"), role).unwrap();
+    let alone = |directory: &Path| {
+        let (planned, trace) = Account::plan_of(&account.engine_of(directory, None), Mode::Apply);
+        (planned.plan, trace.into_iter().map(|one| one.command).collect::<Vec<_>>())
+    };
+    let (base_plan, base_reads) = alone(&account.manifests());
+    let (head_plan, head_reads) = alone(&head);
+    let snapshot = Snapshot::default();
+    let shared = |directory: &Path| {
+        let engine = account.engine_of(directory, Some(&snapshot));
+        let (planned, trace) = Account::plan_of(&engine, Mode::Apply);
+        (planned.plan, trace.into_iter().map(|one| one.command).collect::<Vec<_>>())
+    };
+    let (base, first) = shared(&account.manifests());
+    // Whatever happens in between: both plans are of one moment.
+    account.behind(DETACH);
+    let (changed, second) = shared(&head);
+    assert_eq!((&base, &changed), (&base_plan, &head_plan));
+
+    // Every command ran once; what head alone asks for is all that was left.
+    let mut expected: Vec<_> =
+        head_reads.iter().filter(|read| !base_reads.contains(read)).cloned().collect();
+    expected.sort();
+    assert!(!expected.is_empty() && expected.iter().all(|read| read.contains("ReaderRole")));
+    let sorted = |mut reads: Vec<String>| {
+        reads.sort();
+        reads
+    };
+    assert_eq!(sorted(first), sorted(base_reads));
+    assert_eq!(sorted(second), expected);
+
+    let delta = PlanDelta::of(&base, &changed).unwrap();
+    let entries: Vec<_> =
+        delta.entries.iter().map(|one| (one.bucket, one.address.to_string())).collect();
+    assert_eq!(entries, [(Bucket::Introduced, "IamRole.reader".to_owned())]);
+    // A reading of its own sees what has happened since.
+    let (later, _) = alone(&head);
+    let delta = PlanDelta::of(&base, &later).unwrap();
+    let entries: Vec<_> =
+        delta.entries.iter().map(|one| (one.bucket, one.address.to_string())).collect();
+    assert_eq!(
+        entries,
+        [
+            (Bucket::Introduced, "IamRole.reader".to_owned()),
+            (Bucket::Unknown, "IamRole.node".to_owned())
+        ]
+    );
 }

@@ -101,6 +101,11 @@ impl FormatOptions {
         Ok(to_stdout.first().copied())
     }
 
+    /// Every form that was asked for.
+    pub(crate) fn all(&self) -> impl Iterator<Item = Format> {
+        self.formats.iter().map(|one| one.format)
+    }
+
     /// Prints one form and writes the others into their files.
     ///
     /// # Errors
@@ -114,10 +119,21 @@ impl FormatOptions {
             Some(format) => print(&format.render(rendering)?),
             None => show(rendering),
         }
+        self.write_files(|format| Ok(format.render(rendering)?))
+    }
+
+    /// Writes the files alone, of whatever can be rendered.
+    ///
+    /// # Errors
+    /// When a file can't be written, and what rendering says.
+    pub(crate) fn write_files(
+        &self,
+        render: impl Fn(Format) -> anyhow::Result<String>,
+    ) -> anyhow::Result<()> {
         for Request { format, file } in &self.formats {
             let Some(file) = file else { continue };
             // A file is read by whoever opens it: no styles.
-            let text = anstream::adapter::strip_str(&format.render(rendering)?).to_string();
+            let text = anstream::adapter::strip_str(&render(*format)?).to_string();
             crate::store::write_private(file, text.as_bytes())
                 .with_context(|| format!("can't write {format} to {}", file.display()))?;
             tell(&format!("Wrote {format}: {}", file.display()));

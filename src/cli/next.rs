@@ -44,6 +44,13 @@ pub(crate) enum After<'a> {
         /// Whether the stack has outputs.
         outputs: bool,
     },
+    /// `plan diff`.
+    Diffed {
+        /// Whether something can't be told.
+        unsure: bool,
+        /// The plan with the change, where it was saved before.
+        saved: Option<&'a Path>,
+    },
     /// `apply` and `destroy`.
     Applied {
         /// Of what.
@@ -121,6 +128,9 @@ fn text(after: &After<'_>, way: &Way<'_>) -> String {
         After::Planned { saved: Some(path), .. } => way.apply_of(&path.display().to_string()),
         After::Planned { mode: Mode::Apply, .. } => way.to("apply"),
         After::Planned { mode: Mode::Destroy, .. } => way.to("destroy"),
+        After::Diffed { unsure: true, .. } => "do what is said above, then plan both again".into(),
+        After::Diffed { saved: Some(path), .. } => way.apply_of(&path.display().to_string()),
+        After::Diffed { saved: None, .. } => way.to("plan"),
         After::Applied { good: false, mode, .. } => {
             format!("do what is said above, then {}", way.plan_of(*mode))
         }

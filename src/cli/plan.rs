@@ -1,5 +1,7 @@
 //! `lkh plan`
 
+mod diff;
+
 use std::path::PathBuf;
 
 use anyhow::Context as _;
@@ -19,7 +21,10 @@ use crate::report::format::Rendering;
 /// differs, and whether that is drift (changed outside of lkh) or change (of
 /// the manifests). Changes nothing anywhere.
 #[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Args {
+    #[command(subcommand)]
+    command: Option<Command>,
     #[command(flatten)]
     stack: StackOptions,
     #[command(flatten)]
@@ -43,6 +48,12 @@ pub(crate) struct Args {
     show: ShowOptions,
 }
 
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Tell what one plan introduces over another
+    Diff(Box<diff::Args>),
+}
+
 /// How much of a plan is shown.
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub(crate) struct ShowOptions {
@@ -61,6 +72,9 @@ impl ShowOptions {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
+    if let Some(Command::Diff(args)) = &args.command {
+        return diff::run(args);
+    }
     args.stack.output.settle();
     let shown = args.formats.check(args.stack.output.json, args.out.as_deref())?;
     let Some(stack) = load(&args.stack, args.access.region.as_deref())? else {

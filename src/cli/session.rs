@@ -18,7 +18,7 @@ use crate::exec::docker::Docker;
 use crate::exec::gateway::Gateway;
 use crate::exec::local::Local;
 use crate::exec::sandbox::{SandboxExec, Shared};
-use crate::exec::{Exec, Surroundings};
+use crate::exec::{Exec, Snapshot, Surroundings};
 use crate::manifest;
 use crate::manifest::stack::{SandboxAccount, Stack};
 use crate::manifest::variables::VariableInputs;
@@ -227,6 +227,19 @@ impl Session {
         options: &StackOptions,
         access: &AccessOptions,
     ) -> anyhow::Result<Self> {
+        Self::sharing(stack, options, access, None)
+    }
+
+    /// A session that remembers its reads together with others.
+    ///
+    /// # Errors
+    /// As [`Session::new`].
+    pub(crate) fn sharing(
+        stack: Arc<Stack>,
+        options: &StackOptions,
+        access: &AccessOptions,
+        snapshot: Option<&Snapshot>,
+    ) -> anyhow::Result<Self> {
         let mode = mode(&stack, options);
         let region = region(&stack, mode, access)?;
         let run = run_id();
@@ -277,6 +290,10 @@ impl Session {
             }
         };
         let gateway = Gateway::new(exec, &surroundings, access.parallelism, notices);
+        let gateway = match snapshot {
+            Some(snapshot) => gateway.sharing(snapshot, &surroundings),
+            None => gateway,
+        };
         for value in stack.variables.values() {
             gateway.protect(value);
         }

@@ -5,10 +5,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{OnceCell, Semaphore};
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep};
 
 use crate::command::{Answer, Command, Effect, Password, RegistryLogin, Tool};
@@ -21,6 +21,7 @@ use super::random;
 use super::redact::Redactor;
 use super::retry::{self, Class, Jitter};
 use super::session::{self, Session, Token};
+use super::snapshot::{Snapshot, Viewpoint};
 use super::{ClusterAccess, Exec, ExecError, Notices, PrivateFile, Surroundings};
 
 /// How long after a `create-*` call its object may not be visible everywhere.
@@ -56,7 +57,9 @@ pub struct Gateway {
     // With a kubeconfig of the user's, access to the cluster is the user's.
     own_kubeconfig: bool,
     permits: Semaphore,
-    memo: Mutex<BTreeMap<String, Arc<OnceCell<Outcome>>>>,
+    memo: Snapshot,
+    // Where this gateway looks from, if others use the same memory.
+    viewpoint: Option<Viewpoint>,
     session: Session,
     cluster: Mutex<Option<ClusterAccess>>,
     redactor: Mutex<Redactor>,
@@ -94,7 +97,8 @@ impl Gateway {
             exec,
             own_kubeconfig: surroundings.kubeconfig.is_some(),
             permits: Semaphore::new(parallelism.clamp(1, Semaphore::MAX_PERMITS)),
-            memo: Mutex::default(),
+            memo: Snapshot::default(),
+            viewpoint: None,
             session: Session::default(),
             cluster: Mutex::default(),
             redactor: Mutex::new(redactor),
@@ -106,6 +110,14 @@ impl Gateway {
         }
     }
 
+    /// Lets the gateway remember reads together with others: whoever of them
+    /// asks first asks for all. The surroundings are those it was made with.
+    #[must_use]
+    pub fn sharing(self, snapshot: &Snapshot, surroundings: &Surroundings) -> Self {
+        let viewpoint = Some(Viewpoint::of(surroundings));
+        Self { memo: snapshot.clone(), viewpoint, ..self }
+    }
+
     /// Runs a read, or hands out what the same read has answered since the
     /// last [`Gateway::forget`]. However many ask at once, it runs once.
     ///
@@ -114,7 +126,11 @@ impl Gateway {
     /// A failed read is remembered too.
     pub async fn read(&self, command: &Command) -> Outcome {
         check_read(command)?;
-        let cell = Arc::clone(lock(&self.memo).entry(command.key()).or_default());
+        let key = match &self.viewpoint {
+            Some(viewpoint) => viewpoint.key(command, lock(&self.cluster).as_ref()),
+            None => command.key(),
+        };
+        let cell = self.memo.of(key);
         cell.get_or_init(|| self.repeat(command, For::Engine)).await.clone()
     }
 
@@ -129,7 +145,7 @@ impl Gateway {
 
     /// Forgets what reads have answered: the next refresh asks again.
     pub fn forget(&self) {
-        lock(&self.memo).clear();
+        self.memo.forget();
     }
 
     /// Runs a command that changes something; random texts that its document

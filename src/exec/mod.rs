@@ -9,7 +9,7 @@
 //! What the tools need beyond their commands belongs to the run alone: a
 //! registry login and a cluster token (`session`), private files in a folder
 //! that the run removes, an explicit environment (`environment`). What is
-//! worth repeating is decided in `retry`, generated secrets are made in `random`, what a failure means to a person in
+//! worth repeating is decided in `retry`, what several gateways remember together is in `snapshot`, generated secrets are made in `random`, what a failure means to a person in
 //! `explain`, what a person may see in `redact`.
 
 pub mod docker;
@@ -24,6 +24,7 @@ pub mod redact;
 pub mod retry;
 pub mod sandbox;
 mod session;
+mod snapshot;
 
 use std::future::Future;
 use std::path::PathBuf;
@@ -36,6 +37,7 @@ use serde_json::Value as Json;
 use crate::command::{Answer, Command, Tool, shell};
 
 pub use gateway::Gateway;
+pub use snapshot::Snapshot;
 
 /// A future that an executor returns.
 pub type Running<'a> = Pin<Box<dyn Future<Output = Result<Answer, ExecError>> + Send + 'a>>;

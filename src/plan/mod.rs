@@ -6,6 +6,7 @@
 //! is shown or carried out.
 
 pub mod decide;
+pub mod delta;
 pub mod file;
 pub mod meaning;
 pub mod outputs;
@@ -443,18 +444,23 @@ impl Plan {
     fn is_drift(&self, change: &Change) -> bool {
         let differs =
             change.fields.iter().any(|field| matches!(field.origin, Origin::Drift | Origin::Both));
-        differs
-            || match &change.reason {
-                Reason::RemovedOutside => true,
-                // What it is tied to was made anew behind its back. Without a
-                // state nothing was applied that could have drifted.
-                Reason::Outdated { .. } => self.lineage.is_some(),
-                // What it is tied to is made anew because that has drifted.
-                Reason::BoundTo { address } => {
-                    self.change(address).is_some_and(|bound| self.is_drift(bound))
-                }
-                _ => false,
+        differs || self.is_drift_as_a_whole(change)
+    }
+
+    /// Whether an object is made, or made anew, for what was done outside of
+    /// lkh since the last apply: then no field of it tells.
+    fn is_drift_as_a_whole(&self, change: &Change) -> bool {
+        match &change.reason {
+            Reason::RemovedOutside => true,
+            // What it is tied to was made anew behind its back. Without a
+            // state nothing was applied that could have drifted.
+            Reason::Outdated { .. } => self.lineage.is_some(),
+            // What it is tied to is made anew because that has drifted.
+            Reason::BoundTo { address } => {
+                self.change(address).is_some_and(|bound| self.is_drift(bound))
             }
+            _ => false,
+        }
     }
 
     /// The change of a resource.

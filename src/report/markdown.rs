@@ -9,6 +9,7 @@
 //! how dangerous anything is.
 
 mod access;
+pub mod delta;
 pub(in crate::report) mod escape;
 mod lines;
 mod names;

@@ -5,6 +5,7 @@
 //! trusted: control characters never reach the terminal.
 
 mod access;
+pub mod delta;
 pub mod describe;
 mod difference;
 pub mod evidence;

@@ -8,7 +8,7 @@ use super::{
     write_blockers,
 };
 use crate::access::AccessDelta;
-use crate::adapter::Rule;
+use crate::adapter::{Kind, Rule};
 use crate::diff::policy::aligned;
 use crate::diff::{FieldChange, Origin};
 use crate::plan::{Action, Change, Mode, Plan, PlannedCommand};
@@ -116,9 +116,14 @@ fn write_change(text: &mut String, change: &Change, show: Show) {
 /// A field that holds a policy document, with both sides in one spelling: what
 /// only differs in order or case is no news. `None`: it is shown as it is.
 pub(super) fn spelled_alike(change: &Change, field: &FieldChange) -> Option<FieldChange> {
+    in_one_spelling(change.address.kind, field)
+}
+
+/// The same, of a resource of this kind.
+pub(super) fn in_one_spelling(kind: Kind, field: &FieldChange) -> Option<FieldChange> {
     let (Some(before), Some(after)) = (&field.before, &field.after) else { return None };
     let name = field.path.segments().first()?;
-    let attributes = change.address.kind.adapter().attributes();
+    let attributes = kind.adapter().attributes();
     let rule = attributes.iter().find(|attribute| attribute.name == name)?.rule;
     if !matches!(rule, Rule::PolicyDocument | Rule::PolicyDocuments) {
         return None;
@@ -127,7 +132,7 @@ pub(super) fn spelled_alike(change: &Change, field: &FieldChange) -> Option<Fiel
     Some(FieldChange { before: Some(before), after: Some(after), ..field.clone() })
 }
 
-fn write_field(text: &mut String, field: &FieldChange, action: Action) {
+pub(super) fn write_field(text: &mut String, field: &FieldChange, action: Action) {
     let path = line(&field.path.to_string());
     let origin = origin(field, action);
     let (symbol, style) = match (&field.before, &field.after) {

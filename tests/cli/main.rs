@@ -33,6 +33,7 @@ mod lakehouse;
 mod lock;
 mod outputs;
 mod plan;
+mod plan_diff;
 mod preflight;
 mod readiness;
 mod removal;

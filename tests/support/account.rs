@@ -10,9 +10,9 @@ use lkh::command::{Effect, Tool};
 use lkh::engine::clock::Clock;
 use lkh::engine::event::Event;
 use lkh::engine::{Engine, Planned, Report, Targets};
-use lkh::exec::Surroundings;
 use lkh::exec::gateway::{Gateway, Started};
 use lkh::exec::sandbox::{SandboxExec, Shared};
+use lkh::exec::{Snapshot, Surroundings};
 use lkh::journal::Journal;
 use lkh::manifest::load::load;
 use lkh::manifest::stack::Stack;
@@ -138,26 +138,32 @@ impl Account {
         files
     }
 
-    fn stack(&self) -> Result<Stack, String> {
+    fn stack(&self, manifests: &Path) -> Result<Stack, String> {
         let inputs = VariableInputs {
             assignments: self.variables.clone(),
             sandbox: Some(true),
             ..VariableInputs::default()
         };
-        load(&self.manifests(), &inputs).map_err(|diagnostics| diagnostics.render(false))
+        load(manifests, &inputs).map_err(|diagnostics| diagnostics.render(false))
     }
 
     /// What is wrong with the manifests; `None`: nothing.
     pub fn complaints(&self) -> Option<String> {
-        self.stack().err()
+        self.stack(&self.manifests()).err()
     }
 
     /// An engine over the manifests as they are now.
     pub fn engine(&self) -> Engine {
-        let stack = self.stack().unwrap_or_else(|complaints| panic!("{complaints}"));
+        self.engine_of(&self.manifests(), None)
+    }
+
+    /// An engine over the manifests of a directory, which remembers its reads
+    /// together with others.
+    pub fn engine_of(&self, manifests: &Path, snapshot: Option<&Snapshot>) -> Engine {
+        let stack = self.stack(manifests).unwrap_or_else(|complaints| panic!("{complaints}"));
         let surroundings = Surroundings {
             region: lkh::sandbox::REGION.to_owned(),
-            manifests: self.manifests(),
+            manifests: manifests.to_owned(),
             run: "test".to_owned(),
             // Scripts run in this machine's bash.
             environment: vec![("PATH".to_owned(), std::env::var("PATH").unwrap_or_default())],
@@ -166,6 +172,10 @@ impl Account {
         let shared = Shared { program: "lkh".into(), state_dir: self.state_directory() };
         let exec = SandboxExec::new(self.sandbox(), &surroundings).with_scripts(shared);
         let gateway = Gateway::new(Box::new(exec), &surroundings, 4, Arc::new(|_: &str| {}));
+        let gateway = match snapshot {
+            Some(snapshot) => gateway.sharing(snapshot, &surroundings),
+            None => gateway,
+        };
         for value in stack.variables.values() {
             gateway.protect(value);
         }
@@ -181,7 +191,11 @@ impl Account {
 
     /// Plans, and returns every command that was started for it.
     pub fn plan(&self, mode: Mode) -> (Planned, Vec<Started>) {
-        let engine = self.engine();
+        Self::plan_of(&self.engine(), mode)
+    }
+
+    /// Plans with an engine, and returns every command that it has started.
+    pub fn plan_of(engine: &Engine, mode: Mode) -> (Planned, Vec<Started>) {
         let planned = block_on(engine.plan(mode, &Targets::default())).unwrap();
         (planned, engine.gateway.trace())
     }

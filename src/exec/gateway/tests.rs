@@ -1,6 +1,7 @@
 //! The gateway in front of an executor that answers from a script.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::exec::{Running, Storing};
@@ -381,4 +382,34 @@ async fn inputs_and_secret_variables_do_not_show() {
         world.gateway.show("canary-one canary-two plain /token/file"),
         "(sensitive value) (sensitive value) plain /token/file"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn gateways_that_share_a_snapshot_ask_once_together() {
+    let [snapshot, other] = [Snapshot::default(), Snapshot::default()];
+    let surroundings = Surroundings { manifests: "/base".into(), ..Surroundings::default() };
+    let elsewhere = Surroundings { manifests: "/head".into(), ..Surroundings::default() };
+    let make = |snapshot: &Snapshot, surroundings: &Surroundings, role: &str| {
+        let roles = vec![ok(role)];
+        let World { gateway, .. } =
+            world_of(Script::default(), vec![("aws iam get-role", roles)], surroundings);
+        gateway.sharing(snapshot, surroundings)
+    };
+    let (one, two) = (make(&snapshot, &surroundings, "one"), make(&snapshot, &elsewhere, "two"));
+    let alone = make(&other, &surroundings, "alone");
+    let role = get_role("x");
+    for gateway in [&one, &two] {
+        assert_eq!(gateway.read(&role).await.unwrap().stdout, "one");
+    }
+    assert_eq!(alone.read(&role).await.unwrap().stdout, "alone");
+    assert_eq!((one.trace().len(), two.trace().len(), alone.trace().len()), (1, 0, 1));
+    // What may look at files is asked from both folders.
+    let chart = Command::read(Tool::Helm, &["template", "x", "charts/x"]);
+    for gateway in [&one, &two, &one, &two] {
+        gateway.read(&chart).await.unwrap();
+    }
+    assert_eq!((one.trace().len(), two.trace().len()), (2, 1));
+    // What is asked anew is not what others remember.
+    assert_eq!(two.read_fresh(&role).await.unwrap().stdout, "two");
+    assert_eq!(one.read(&role).await.unwrap().stdout, "one");
 }

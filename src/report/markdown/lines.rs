@@ -78,7 +78,8 @@ pub(super) fn of_drift(change: &Change) -> String {
     text
 }
 
-fn write_field(text: &mut String, field: &FieldChange, action: Action) {
+/// The lines of a field.
+pub(super) fn write_field(text: &mut String, field: &FieldChange, action: Action) {
     let path = short(&field.path.to_string());
     let origin = origin(field, action);
     match (&field.before, &field.after) {

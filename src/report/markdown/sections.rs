@@ -18,7 +18,7 @@ use crate::value::Value;
 const NAMED: usize = 3;
 
 /// A list of entries, as many as fit. `None`: there are none.
-fn listed(title: &str, entries: Vec<String>, room: &mut Room) -> String {
+pub(super) fn listed(title: &str, entries: Vec<String>, room: &mut Room) -> String {
     let (all, cost) = (entries.len(), title.len() + 120);
     if all == 0 || !room.take(cost) {
         return String::new();
