@@ -3,6 +3,7 @@
 
 #![allow(
     clippy::unwrap_used,
+    clippy::needless_pass_by_value,
     clippy::expect_used,
     clippy::panic,
     reason = "a test that can't go on fails"
@@ -414,7 +415,7 @@ fn what_can_not_be_named_is_counted_and_has_a_digest() {
         let mut order: Vec<lkh::address::Address> =
             all.difference(&named).map(|address| address.parse().unwrap()).collect();
         order.sort_by(lkh::plan::risk::natural);
-        order.iter().map(|address| format!("{address}\n")).collect::<String>()
+        order.iter().map(|address| address.to_string() + "\n").collect::<String>()
     };
     assert!(rest.contains(Digest::of(plan_order.as_bytes()).as_str()), "{rest}");
     assert!(shown.contains("most addresses of `destroy`"), "{shown}");

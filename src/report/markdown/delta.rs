@@ -33,7 +33,7 @@ pub fn within(delta: &PlanDelta, base: &Plan, head: &Plan, limit: usize) -> Stri
     let addresses: BTreeSet<_> =
         delta.of_bucket(Bucket::Introduced).map(|entry| &entry.address).collect();
     // What depends on a change is told by the whole plan.
-    let risks: Vec<_> = assess(&delta.with_introduced(base, head), &access.verdicts())
+    let risks: Vec<_> = assess(&delta.with_introduced(base, head), &access.for_risks())
         .into_iter()
         .filter(|one| addresses.contains(&one.address))
         .collect();
