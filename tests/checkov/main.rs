@@ -30,16 +30,8 @@ const SHIPPED: &[(&str, &[&str])] = &[
     ("CKV_AWS_145", &["aws_s3_bucket.lake"]),
     ("CKV_AWS_18", &["aws_s3_bucket.lake"]),
     ("CKV_AWS_21", &["aws_s3_bucket.lake"]),
-    ("CKV_AWS_288", &["aws_iam_policy.karpenter-controller"]),
-    ("CKV_AWS_289", &["aws_iam_policy.karpenter-controller"]),
-    (
-        "CKV_AWS_290",
-        &["aws_iam_policy.karpenter-controller", "aws_iam_policy.load-balancer-controller"],
-    ),
-    (
-        "CKV_AWS_355",
-        &["aws_iam_policy.karpenter-controller", "aws_iam_policy.load-balancer-controller"],
-    ),
+    ("CKV_AWS_290", &["aws_iam_policy.load-balancer-controller"]),
+    ("CKV_AWS_355", &["aws_iam_policy.load-balancer-controller"]),
     ("CKV_AWS_37", &["aws_eks_cluster.main"]),
     ("CKV_AWS_38", &["aws_eks_cluster.main"]),
     ("CKV_AWS_39", &["aws_eks_cluster.main"]),
