@@ -2,6 +2,8 @@
 //!
 //! This module must not judge again: it only picks the words.
 
+use std::fmt::Write as _;
+
 use super::{AccessDelta, Flag, PrincipalDelta, Verdict};
 use crate::plan::risk::{self, Verdicts};
 
@@ -44,7 +46,7 @@ fn of_principal(delta: &PrincipalDelta) -> risk::Verdict {
                 let mut gains = gains.map(super::Grant::as_gain).collect::<Vec<_>>().join("; ");
                 let more = delta.gains.len().saturating_sub(NAMED);
                 if more > 0 {
-                    gains.push_str(&format!("; and {more} more"));
+                    let _ = write!(gains, "; and {more} more");
                 }
                 gains
             } else {

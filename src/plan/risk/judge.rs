@@ -7,6 +7,8 @@
 //! does not know it takes for the worse. This module must not look at anything
 //! but the change itself.
 
+use std::fmt::Write as _;
+
 use super::fields::{
     endpoint, is_true, of_bucket, of_cluster, of_new_bucket, of_nodegroup, opens_endpoint,
 };
@@ -108,7 +110,7 @@ fn worst(found: Vec<Finding>) -> Finding {
     whys.truncate(NAMED);
     let mut why = whys.join("; ");
     if more > 0 {
-        why.push_str(&format!("; and {more} more"));
+        let _ = write!(why, "; and {more} more");
     }
     finding(risk, why, reversible.unwrap_or(Reversible::Yes))
 }

@@ -6,6 +6,7 @@
 //! list is told.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use crate::address::Address;
 use crate::plan::risk::natural;
@@ -27,7 +28,7 @@ fn by_kind(addresses: &[&Address], told: impl Fn(&[&str]) -> String) -> String {
     for group in sorted.chunk_by(|a, b| a.kind == b.kind) {
         let names: Vec<&str> = group.iter().map(|address| address.name.as_str()).collect();
         let Some(first) = group.first() else { continue };
-        text.push_str(&format!("- {} `{}`: `{}`\n", names.len(), first.kind, told(&names)));
+        let _ = writeln!(text, "- {} `{}`: `{}`", names.len(), first.kind, told(&names));
     }
     text
 }
