@@ -6,7 +6,9 @@
     clippy::needless_pass_by_value,
     clippy::expect_used,
     clippy::panic,
-    reason = "a test that can't go on fails"
+    clippy::needless_pass_by_value,
+    clippy::format_collect,
+    reason = "a test that can't go on fails; values of changes are written where they are used"
 )]
 
 use std::collections::BTreeSet;

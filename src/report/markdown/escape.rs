@@ -106,8 +106,8 @@ pub(in crate::report) fn marker_name(name: &str) -> String {
 pub(in crate::report) fn longest_run(text: &str) -> usize {
     let mut longest = 0;
     let mut run = 0;
-    for c in text.chars() {
-        run = if c == '`' { run + 1 } else { 0 };
+    for byte in text.bytes() {
+        run = if byte == b'`' { run + 1 } else { 0 };
         longest = longest.max(run);
     }
     longest

@@ -50,23 +50,27 @@ pub(super) fn grave(told: &Told<'_>, room: &mut Room) -> (Rows, AccessPart) {
             _ => <(String, String)>::default(),
         })
     };
-    let size = |parts: &[(String, String); 3], access: &AccessPart| {
+    // The delta is measured once for each of its forms: it may be long.
+    let mut delta = access.bytes();
+    let size = |parts: &[(String, String); 3], delta: usize| {
         let parts: usize = parts.iter().map(|(table, list)| table.len() + list.len()).sum();
-        parts + HEAD.len() + access.bytes()
+        parts + HEAD.len() + delta
     };
     let mut parts = render(&levels);
     // What is given up, one after the other: the last is what matters least.
     let steps = [Level::ShortRows, Level::List, Level::Folded]
         .into_iter()
         .flat_map(|level| [2, 1, 0].map(|group| (group, level)));
-    if size(&parts, &access) > room.0 {
+    if size(&parts, delta) > room.0 {
         access = access.only_heads();
+        delta = access.bytes();
     }
-    if size(&parts, &access) > room.0 {
+    if size(&parts, delta) > room.0 {
         access = access.without_narrowed();
+        delta = access.bytes();
     }
     for (group, level) in steps {
-        if size(&parts, &access) <= room.0 {
+        if size(&parts, delta) <= room.0 {
             break;
         }
         if let (Some(at), Some(part), Some(group)) =
@@ -76,12 +80,13 @@ pub(super) fn grave(told: &Told<'_>, room: &mut Room) -> (Rows, AccessPart) {
             *part = told_as(group, level);
         }
     }
-    if size(&parts, &access) > room.0 {
+    if size(&parts, delta) > room.0 {
         access = access.only_numbers();
+        delta = access.bytes();
     }
-    if size(&parts, &access) > room.0 {
+    if size(&parts, delta) > room.0 {
         // Worst first, as many as there is room for.
-        let mut left = room.0.saturating_sub(HEAD.len() + access.bytes() + 3 * REST);
+        let mut left = room.0.saturating_sub(HEAD.len() + delta + 3 * REST);
         for ((group, part), level) in groups.iter().zip(&mut parts).zip(&mut levels) {
             let whole = part.0.len() + part.1.len();
             if whole > left {
@@ -91,7 +96,7 @@ pub(super) fn grave(told: &Told<'_>, room: &mut Room) -> (Rows, AccessPart) {
             left = left.saturating_sub(part.0.len() + part.1.len());
         }
     }
-    room.take(size(&parts, &access));
+    room.take(size(&parts, delta));
     let mut rows = Rows { table: String::new(), lists: String::new(), said: Vec::new() };
     for (((table, list), level), risk) in parts.into_iter().zip(levels).zip(GRAVE) {
         rows.table.push_str(&table);
