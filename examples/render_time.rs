@@ -6,8 +6,6 @@
 
 #![allow(clippy::print_stdout, reason = "it prints what it measured")]
 
-#![allow(clippy::print_stdout, reason = "it is what this is for")]
-
 use std::time::Instant;
 
 use anyhow::Context as _;

@@ -259,7 +259,9 @@ fn network(stage: &Stage) {
     stage.edit(
         "stack.yaml",
         "  phases:",
-        "    natGateways: {description: How many.}\n    vpcCidr: {default: 10.42.0.0/16}\n  phases:",
+        "    natGateways: {description: How many.}\n    vpcCidr: {default: 10.42.0.0/16}\n    \
+         clusterOwner: {default: lkh, allowed: [lkh]}\n    network: {default: create, allowed: \
+         [create]}\n  phases:",
     );
     stage.set("natGateways", "one");
     let before = |what: &str, list: &str| -> Vec<Json> {
