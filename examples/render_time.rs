@@ -23,7 +23,7 @@ fn main() -> anyhow::Result<()> {
     // What several forms begin with.
     measure("hash", times, || Ok(plan.meaning().as_str().len()))?;
     measure("access", times, || Ok(AccessDelta::of(&plan).principals.len()))?;
-    measure("risks", times, || Ok(assess(&plan, &delta.verdicts()).len()))?;
+    measure("risks", times, || Ok(assess(&plan, &delta.for_risks()).len()))?;
     for &format in Format::ALL {
         measure(format.name(), times, || Ok(format.render(&Rendering::of(&plan))?.len()))?;
     }

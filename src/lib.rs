@@ -23,6 +23,7 @@ pub mod graph;
 pub mod journal;
 pub mod limits;
 pub mod manifest;
+mod parallel;
 pub mod plan;
 pub mod quote;
 pub mod report;

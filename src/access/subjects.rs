@@ -12,6 +12,7 @@ use super::compare::{Found, Sides, compare, documents};
 use super::{AccessDelta, Aspect, Flag, Grant, PrincipalDelta, Verdict};
 use crate::adapter::Kind;
 use crate::diff::policy;
+use crate::parallel::each;
 use crate::plan::{Action, Change, Plan};
 use crate::value::{Map, Value};
 
@@ -37,33 +38,42 @@ const ALLOWS_ONLY: [&str; 12] = [
 
 /// The access delta of a plan.
 pub(super) fn delta(plan: &Plan) -> AccessDelta {
-    let mut delta = AccessDelta::default();
     let policies = Policies::of(plan);
-    for change in plan.changes.iter().filter(|change| changes_something(change)) {
-        let Some(sides) = Two::of(change) else {
-            if let Some(aspect) = aspect(change.address.kind) {
-                let found = Found {
-                    undecided: BTreeSet::from(["what it is or will be is not known".to_owned()]),
-                    ..Found::default()
-                };
-                push(&mut delta, change, aspect, name(change, &policies), found);
-            }
-            continue;
-        };
-        match change.address.kind {
-            Kind::IamPolicy => policy_change(&mut delta, change, sides, &policies),
-            Kind::IamRole => role_change(&mut delta, change, sides, &policies),
-            Kind::S3Bucket => bucket_change(&mut delta, change, sides),
-            Kind::EksAccessEntry => {
-                cluster::entry_change(&mut delta, change, sides, name(change, &policies));
-            }
-            _ => {}
-        }
-        cluster::bindings(&mut delta, change, sides);
+    let changes = plan.changes.iter().filter(|change| changes_something(change)).collect();
+    let parts = each(changes, |change| of_change(change, &policies));
+    let mut delta = AccessDelta::default();
+    for part in parts {
+        delta.principals.extend(part.principals);
+        delta.bindings.extend(part.bindings);
     }
     delta.principals.sort();
     delta.bindings.sort();
     delta.bindings.dedup();
+    delta
+}
+
+fn of_change(change: &Change, policies: &Policies<'_>) -> AccessDelta {
+    let mut delta = AccessDelta::default();
+    let Some(sides) = Two::of(change) else {
+        if let Some(aspect) = aspect(change.address.kind) {
+            let found = Found {
+                undecided: BTreeSet::from(["what it is or will be is not known".to_owned()]),
+                ..Found::default()
+            };
+            push(&mut delta, change, aspect, name(change, policies), found);
+        }
+        return delta;
+    };
+    match change.address.kind {
+        Kind::IamPolicy => policy_change(&mut delta, change, sides, policies),
+        Kind::IamRole => role_change(&mut delta, change, sides, policies),
+        Kind::S3Bucket => bucket_change(&mut delta, change, sides),
+        Kind::EksAccessEntry => {
+            cluster::entry_change(&mut delta, change, sides, name(change, policies));
+        }
+        _ => {}
+    }
+    cluster::bindings(&mut delta, change, sides);
     delta
 }
 

@@ -14,7 +14,6 @@ use super::files::{Files, beside};
 use super::links::{Links, circles};
 use super::lock::{self, LockFile};
 use super::node::Node;
-use super::parallel::each;
 use super::resource::{self, Declared, Document, STACK_KIND};
 use super::schema::{SpecSchema, Subject};
 use super::source::{Sources, Span};
@@ -26,6 +25,7 @@ use super::when::{SwitchedOff, Verdict};
 use super::yaml;
 use crate::adapter::{Adapter, Context, Desired, Kind, Problem};
 use crate::address::{Address, Reference};
+use crate::parallel::each;
 use crate::quote::quote;
 use crate::value::{Digest, Map, Value};
 

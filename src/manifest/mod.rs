@@ -19,7 +19,6 @@ pub mod load;
 pub mod lock;
 pub mod node;
 pub mod outputs;
-mod parallel;
 pub mod resource;
 mod scalar;
 pub mod schema;

@@ -12,7 +12,7 @@ const FEW: usize = 256;
 const MOST_THREADS: usize = 8;
 
 /// Does the work for each thing.
-pub(super) fn each<T: Send, R: Send>(things: Vec<T>, work: impl Fn(T) -> R + Sync) -> Vec<R> {
+pub(crate) fn each<T: Send, R: Send>(things: Vec<T>, work: impl Fn(T) -> R + Sync) -> Vec<R> {
     let cores = thread::available_parallelism().map_or(1, NonZero::get).min(MOST_THREADS);
     if cores == 1 || things.len() < FEW {
         return things.into_iter().map(work).collect();
