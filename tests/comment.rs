@@ -3,7 +3,6 @@
 
 #![allow(
     clippy::unwrap_used,
-    clippy::needless_pass_by_value,
     clippy::expect_used,
     clippy::panic,
     clippy::needless_pass_by_value,
