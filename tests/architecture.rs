@@ -39,7 +39,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("journal", &["address", "seeded", "value"]),
     ("manifest", &["adapter", "address", "parallel", "quote", "value"]),
     ("state", &["adapter", "address", "seeded", "value"]),
-    ("plan", &["adapter", "address", "command", "diff", "seeded", "value"]),
+    ("plan", &["adapter", "address", "command", "diff", "parallel", "seeded", "value"]),
     ("access", &["adapter", "address", "diff", "parallel", "plan", "value"]),
     ("store", &["command", "exec", "journal", "limits", "quote", "seeded", "state", "value"]),
     ("sandbox", &["command"]),

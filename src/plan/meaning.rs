@@ -10,6 +10,7 @@
 //! know how a plan is made or shown.
 
 use super::{Action, Change, Mode, Plan, PlannedCommand};
+use crate::parallel::each;
 use crate::value::encoding::{encode, encode_text};
 use crate::value::{Digest, Value};
 
@@ -28,15 +29,11 @@ impl Plan {
         let mut targets: Vec<&String> = self.targets.iter().collect();
         targets.sort();
         encode_all(targets, |target, bytes| encode_text(b'T', target, bytes), &mut bytes);
-        let mut changes: Vec<Vec<u8>> = self
-            .changes
-            .iter()
-            .map(|change| {
-                let mut bytes = Vec::new();
-                encode_change(change, &mut bytes);
-                bytes
-            })
-            .collect();
+        let mut changes: Vec<Vec<u8>> = each(self.changes.iter().collect(), |change| {
+            let mut bytes = Vec::new();
+            encode_change(change, &mut bytes);
+            bytes
+        });
         changes.sort();
         encode_all(&changes, |change, bytes| bytes.extend(change), &mut bytes);
         Digest::of(&bytes)

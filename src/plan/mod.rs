@@ -14,7 +14,7 @@ pub mod risk;
 mod summary;
 pub mod whole;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -438,28 +438,40 @@ impl Plan {
 
     /// The changes that undo what was done outside of lkh since the last apply.
     pub fn drifted(&self) -> impl Iterator<Item = &Change> {
-        self.changes.iter().filter(|change| self.is_drift(change))
-    }
-
-    fn is_drift(&self, change: &Change) -> bool {
-        let differs =
-            change.fields.iter().any(|field| matches!(field.origin, Origin::Drift | Origin::Both));
-        differs || self.is_drift_as_a_whole(change)
+        let index: BTreeMap<&Address, &Change> =
+            self.changes.iter().map(|change| (&change.address, change)).collect();
+        self.changes.iter().filter(move |change| {
+            has_drifted(change) || self.is_bound_to_drift(change, |of| index.get(of).copied())
+        })
     }
 
     /// Whether an object is made, or made anew, for what was done outside of
     /// lkh since the last apply: then no field of it tells.
     fn is_drift_as_a_whole(&self, change: &Change) -> bool {
-        match &change.reason {
-            Reason::RemovedOutside => true,
-            // What it is tied to was made anew behind its back. Without a
-            // state nothing was applied that could have drifted.
-            Reason::Outdated { .. } => self.lineage.is_some(),
-            // What it is tied to is made anew because that has drifted.
-            Reason::BoundTo { address } => {
-                self.change(address).is_some_and(|bound| self.is_drift(bound))
+        self.is_bound_to_drift(change, |of| self.change(of))
+    }
+
+    fn is_bound_to_drift<'a>(
+        &'a self,
+        change: &'a Change,
+        find: impl Fn(&Address) -> Option<&'a Change>,
+    ) -> bool {
+        // A plan that someone wrote by hand may go in a circle.
+        let (mut at, mut seen) = (change, BTreeSet::new());
+        loop {
+            at = match &at.reason {
+                Reason::RemovedOutside => return true,
+                // What it is tied to was made anew behind its back. Without a
+                // state nothing was applied that could have drifted.
+                Reason::Outdated { .. } => return self.lineage.is_some(),
+                // What it is tied to is made anew because that has drifted.
+                Reason::BoundTo { address } if seen.insert(address) => match find(address) {
+                    Some(bound) if has_drifted(bound) => return true,
+                    Some(bound) => bound,
+                    None => return false,
+                },
+                _ => return false,
             }
-            _ => false,
         }
     }
 
@@ -472,6 +484,10 @@ impl Plan {
     pub fn digest(&self) -> Digest {
         Digest::of(serde_json::to_string(self).unwrap_or_default().as_bytes())
     }
+}
+
+fn has_drifted(change: &Change) -> bool {
+    change.fields.iter().any(|field| matches!(field.origin, Origin::Drift | Origin::Both))
 }
 
 #[cfg(test)]

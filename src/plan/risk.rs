@@ -14,9 +14,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::{Action, Change, Plan, Reason};
+use super::{Action, Plan};
 use crate::address::Address;
-use crate::diff::Origin;
+use crate::parallel::each;
 
 /// How dangerous a change is, worst first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -172,12 +172,9 @@ pub struct Assessed {
 /// Every change of a plan with its risk, worst first, then by address.
 pub fn assess(plan: &Plan, access: &Verdicts) -> Vec<Assessed> {
     let dependents = reach::dependents(plan);
-    let drifted = drifted(plan);
-    let mut assessed: Vec<Assessed> = plan
-        .changes
-        .iter()
-        .zip(dependents)
-        .map(|(change, dependents)| {
+    let drifted: BTreeSet<&Address> = plan.drifted().map(|change| &change.address).collect();
+    let mut assessed =
+        each(plan.changes.iter().zip(dependents).collect(), |(change, dependents)| {
             let found = judge::judge(change, access.get(&change.address));
             Assessed {
                 address: change.address.clone(),
@@ -188,8 +185,7 @@ pub fn assess(plan: &Plan, access: &Verdicts) -> Vec<Assessed> {
                 dependents,
                 undoes_drift: drifted.contains(&change.address),
             }
-        })
-        .collect();
+        });
     assessed.sort_by(|a, b| a.risk.cmp(&b.risk).then_with(|| natural(&a.address, &b.address)));
     assessed
 }
@@ -226,36 +222,6 @@ fn natural_text(a: &str, b: &str) -> Ordering {
         }
         (rest_a, rest_b) = (tail_a, tail_b);
     }
-}
-
-/// The resources whose change takes back what was changed outside of lkh. As
-/// `Plan::drifted`, in one walk, and ready for a plan that someone wrote by hand
-/// and that goes in circles.
-fn drifted(plan: &Plan) -> BTreeSet<&Address> {
-    let index: BTreeMap<&Address, &Change> =
-        plan.changes.iter().map(|change| (&change.address, change)).collect();
-    let itself = |change: &Change| {
-        change.fields.iter().any(|field| matches!(field.origin, Origin::Drift | Origin::Both))
-            || match &change.reason {
-                Reason::RemovedOutside => true,
-                Reason::Outdated { .. } => plan.lineage.is_some(),
-                _ => false,
-            }
-    };
-    let is_drift = |change: &Change| {
-        let (mut at, mut seen) = (change, BTreeSet::new());
-        loop {
-            if itself(at) {
-                return true;
-            }
-            let Reason::BoundTo { address } = &at.reason else { return false };
-            match index.get(address) {
-                Some(next) if seen.insert(address) => at = next,
-                _ => return false,
-            }
-        }
-    };
-    plan.changes.iter().filter(|change| is_drift(change)).map(|change| &change.address).collect()
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 //! what, what is in the way, and the whole diff folded away. A comment has little
 //! room, so what does not fit is left out by rank, never by bytes: every destroy,
 //! replace and access change stays, and what was left out is said. Values of live
-//! objects are hostile: they go through [`escape`]. This module must not decide
+//! objects are hostile: they go through `escape`. This module must not decide
 //! how dangerous anything is.
 
 mod access;

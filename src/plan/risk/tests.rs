@@ -4,8 +4,8 @@ use serde_json::json;
 
 use super::*;
 use crate::adapter::{Blocker, Identity};
-use crate::diff::FieldChange;
-use crate::plan::{FORMAT_VERSION, Mode, PlannedCommand};
+use crate::diff::{FieldChange, Origin};
+use crate::plan::{Change, FORMAT_VERSION, Mode, PlannedCommand, Reason};
 use crate::value::{Digest, Map, Path, Value};
 
 fn change(address: &str, action: Action) -> Change {
