@@ -18,7 +18,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use lkh::access::{AccessDelta, Verdict};
-use lkh::plan::Plan;
+use lkh::plan::{Plan, risk};
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
@@ -203,10 +203,10 @@ fn a_policy_that_changes_names_its_holders_and_they_stay_quiet() {
     let found = role(holder("x"), holder("x"), &[changed, quiet]);
     assert_eq!(found.principals.len(), 1);
     assert_eq!(found.principals[0].principal, "policy p (held by roles a, r)");
-    assert!(found.is_widened(&"IamPolicy.p".parse().unwrap()));
-    assert!(!found.is_widened(&"IamRole.r".parse().unwrap()));
+    assert_eq!(found.verdict(&"IamPolicy.p".parse().unwrap()), Verdict::Widened);
     assert_eq!(found.verdict(&"IamRole.r".parse().unwrap()), Verdict::Unchanged);
-    assert_eq!(found.verdicts().into_values().collect::<Vec<_>>(), [Verdict::Widened]);
+    let told: Vec<_> = found.for_risks().into_values().collect();
+    assert!(matches!(told.as_slice(), [risk::Verdict::Wider(_)]), "{told:?}");
 }
 
 #[test]
@@ -324,7 +324,6 @@ fn service_accounts_get_and_lose_roles() {
         lines(&found),
         "- c:lake/spark is arn:a (pod identity)\n+ c:lake/spark is arn:b (pod identity)\n"
     );
-    assert!(found.is_widened(&address.parse().unwrap()));
     assert_eq!(found.verdict(&address.parse().unwrap()), Verdict::Both);
     assert!(!found.is_quiet());
 

@@ -134,22 +134,10 @@ fn members(value: &Value) -> Vec<&Value> {
     value.as_list().map_or_else(|| vec![value], |list| list.iter().collect())
 }
 
-const KEYS: [&str; 9] = [
-    "Sid",
-    "Effect",
-    "Principal",
-    "NotPrincipal",
-    "Action",
-    "NotAction",
-    "Resource",
-    "NotResource",
-    "Condition",
-];
-
 /// `None`: the statement is in no form that is known here.
 fn clause(statement: &Value, spelled: &BTreeMap<String, String>) -> Option<Clause> {
     let map = statement.as_map()?;
-    if map.keys().any(|key| !KEYS.contains(&key.as_str())) {
+    if map.keys().any(|key| !policy::STATEMENT_KEYS.contains(&key.as_str())) {
         return None;
     }
     let effect = match map.get("Effect")?.as_str()? {

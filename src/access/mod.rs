@@ -15,7 +15,7 @@ mod pattern;
 mod subjects;
 mod verdicts;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::Serialize;
@@ -374,28 +374,12 @@ impl AccessDelta {
         subjects::delta(plan)
     }
 
-    /// Whether a resource's change makes something possible.
-    pub fn is_widened(&self, address: &Address) -> bool {
-        matches!(self.verdict(address), Verdict::Widened | Verdict::Both)
-    }
-
     /// What a resource's change means for access, all aspects together. For many
-    /// resources, [`AccessDelta::verdicts`] is quicker.
+    /// resources, [`AccessDelta::for_risks`] is quicker.
     pub fn verdict(&self, address: &Address) -> Verdict {
         self.each()
             .filter_map(|(of, verdict)| (of == address).then_some(verdict))
             .fold(Verdict::Unchanged, Verdict::and)
-    }
-
-    /// What each change means for access; a resource that is not there stays as
-    /// it is.
-    pub fn verdicts(&self) -> BTreeMap<&Address, Verdict> {
-        let mut verdicts = BTreeMap::new();
-        for (address, verdict) in self.each() {
-            let known = verdicts.entry(address).or_insert(Verdict::Unchanged);
-            *known = known.and(verdict);
-        }
-        verdicts
     }
 
     fn each(&self) -> impl Iterator<Item = (&Address, Verdict)> {

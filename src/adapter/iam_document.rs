@@ -147,18 +147,6 @@ pub fn check(problems: &mut Problems, path: &Path, document: &Value, purpose: Pu
     }
 }
 
-const STATEMENT_KEYS: [&str; 9] = [
-    "Sid",
-    "Effect",
-    "Principal",
-    "NotPrincipal",
-    "Action",
-    "NotAction",
-    "Resource",
-    "NotResource",
-    "Condition",
-];
-
 fn check_statement(problems: &mut Problems, path: &Path, statement: &Value, purpose: Purpose) {
     let Some(elements) = statement.as_map() else {
         if !matches!(statement, Value::Unknown(_) | Value::Sensitive(_)) {
@@ -167,7 +155,7 @@ fn check_statement(problems: &mut Problems, path: &Path, statement: &Value, purp
         return;
     };
     for key in elements.keys() {
-        known_key(problems, path, key, &STATEMENT_KEYS, "a statement");
+        known_key(problems, path, key, &policy::STATEMENT_KEYS, "a statement");
     }
     match elements.get("Effect") {
         None => problems.add(path, "the statement has no `Effect`", "add Effect: Allow"),

@@ -18,6 +18,19 @@ use crate::value::{Map, Value};
 /// What a document without `Version` means.
 const DEFAULT_VERSION: &str = "2008-10-17";
 
+/// What a statement may consist of (IAM User Guide, JSON policy elements).
+pub const STATEMENT_KEYS: [&str; 9] = [
+    "Sid",
+    "Effect",
+    "Principal",
+    "NotPrincipal",
+    "Action",
+    "NotAction",
+    "Resource",
+    "NotResource",
+    "Condition",
+];
+
 /// Whether two documents mean the same.
 pub fn equal(a: &Value, b: &Value) -> bool {
     a == b || canonical(a) == canonical(b)

@@ -110,7 +110,7 @@ fn unknown_parts_are_passed_over() {
     let unknown = || Value::Unknown("${a.b.c}".into());
     let mut problems = Problems::default();
     check(&mut problems, &Path::new("d"), &unknown(), Purpose::Trust);
-    let statement: Map = STATEMENT_KEYS
+    let statement: Map = policy::STATEMENT_KEYS
         .into_iter()
         .filter(|key| !key.starts_with("Not") && *key != "Principal")
         .map(|key| (key.to_owned(), unknown()))
