@@ -13,7 +13,10 @@ use serde_json::Value as Json;
 use crate::limits::check_json;
 use crate::value::{Digest, Path, Value};
 
+pub mod part;
 pub mod shell;
+
+pub use part::Pick;
 
 /// The tools that `lkh` drives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -82,6 +85,9 @@ pub struct Command {
     /// What of the document is made of random letters right before the tool
     /// starts. Until then [`Recipe::placeholder`] stands there.
     pub fills: Vec<Fill>,
+    /// The part of the answer that is wanted, of a read that tells of many
+    /// objects: it runs once, and each who asks gets a part. No part of the argv.
+    pub pick: Option<Pick>,
 }
 
 /// A place in a document that gets a fresh random text, and how it is made.
@@ -209,6 +215,7 @@ impl Command {
             login: None,
             cluster: false,
             fills: Vec::new(),
+            pick: None,
         }
     }
 
@@ -293,8 +300,8 @@ impl Command {
         None
     }
 
-    /// What tells this command from every other: the same key, the same read.
-    /// Secrets count as their digest.
+    /// What tells this command from every other: the same key, the same read,
+    /// whatever part of its answer is wanted. Secrets count as their digest.
     pub fn key(&self) -> String {
         let mut key = self.to_string();
         if let Some(document) = &self.stdin {

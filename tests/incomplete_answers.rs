@@ -279,8 +279,13 @@ fn no_part_of_a_list_is_taken_for_the_whole() {
         // As declared, with nothing declared but the name, and on its way out.
         let bare = Desired { identity: prior.identity.clone(), ..Desired::default() };
         for desired in [Some(&same), Some(&bare), None] {
-            let subject =
-                Subject { identity: &prior.identity, desired, prior: Some(prior), ignore: &[] };
+            let subject = Subject {
+                identity: &prior.identity,
+                desired,
+                prior: Some(prior),
+                ignore: &[],
+                among: 1,
+            };
             let whole = |command: &Command| {
                 let mut answer = answer(&sandbox, &manifests, command);
                 // Helm 3 does not tell of the objects: then they are asked for.

@@ -203,9 +203,7 @@ impl Adapter for EksAccessEntry {
         };
         let (describe, list) =
             (of_entry("describe-access-entry"), of_entry("list-associated-access-policies"));
-        let get_role = IamArn::parse(principal)
-            .and_then(IamArn::role_name)
-            .map(|name| Command::read(Tool::Aws, &["iam", "get-role"]).flag("--role-name", name));
+        let role_name = IamArn::parse(principal).and_then(IamArn::role_name);
         let expected = subject
             .desired
             .map(|desired| &desired.attributes)
@@ -215,7 +213,7 @@ impl Adapter for EksAccessEntry {
 
         let mut questions = Questions::new(answers);
         let described = questions.ask(describe.clone());
-        let role = get_role.as_ref().map(|get_role| questions.ask(get_role.clone()));
+        let role = role_name.map(|name| role::ask(subject, name, &mut questions));
         let listed = (expected == Some("STANDARD")).then(|| questions.ask(list.clone()));
         let (Some(described), false) =
             (described, matches!(role, Some(None)) || matches!(listed, Some(None)))
@@ -260,9 +258,9 @@ impl Adapter for EksAccessEntry {
         let arn = text(&entry, "/accessEntryArn").unwrap_or("");
         object.outputs.insert("accessEntryArn".into(), arn.into());
         object.outputs.insert("createdAt".into(), created.to_string().into());
-        if let (Some(get_role), Some(role)) = (get_role, role.flatten()) {
+        if let Some(role) = role.flatten() {
             let made_for = MadeFor { principal, entry_account: account_of(arn), created };
-            made_for.check(subject, get_role, role, &mut object)?;
+            made_for.check(subject, role, &mut object)?;
         }
         Ok(Reading::Live(Live::Present(Box::new(object))))
     }

@@ -5,6 +5,7 @@
 //! `iam_document`'s. Nothing here knows one kind.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -136,6 +137,22 @@ pub fn policy_label(arn: &Value) -> String {
 /// `aws iam OPERATION --FLAG VALUE`, reading.
 pub fn read_command(operation: &str, flag: &str, value: &str) -> Command {
     Command::read(Tool::Aws, &["iam", operation]).flag(flag, value)
+}
+
+/// How long a read of all roles or policies of the account may take: AWS lets
+/// an account have 5,000 roles, and answers a thousand at a time.
+const LIST_TIMEOUT: Duration = Duration::from_secs(180);
+
+/// `aws iam OPERATION`, reading a list of the whole account. IAM answers a
+/// hundred entries at a time unless asked for more.
+pub fn list(operation: &str) -> Command {
+    Command::read(Tool::Aws, &["iam", operation, "--page-size", "1000"]).with_timeout(LIST_TIMEOUT)
+}
+
+/// All entities of a kind in the account, with their policies: those of
+/// `get-account-authorization-details`, such as `Role`.
+pub fn details(entities: &str) -> Command {
+    list("get-account-authorization-details").flag("--filter", entities)
 }
 
 /// A successful, whole answer.

@@ -12,17 +12,16 @@ use schemars::{JsonSchema, Schema, schema_for};
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
-use super::iam::{self, Exclusive, Source};
+use super::iam::{self, Exclusive};
 use super::iam_document::{self, Purpose};
 use super::iam_rules::Problems;
 use super::{
-    Adapter, Answers, Attribute, Blocker, Context, Desired, Identity, Live, Object, OnChange,
-    Operation, Prior, Problem, Questions, ReadError, Reading, Rule, Step, Subject,
+    Adapter, Answers, Attribute, Blocker, Context, Desired, Identity, OnChange, Operation, Prior,
+    Problem, ReadError, Reading, Rule, Step, Subject,
 };
-use crate::command::{Answer, Command};
-use crate::diff::policy;
 use crate::value::{Map, Path, Value};
 
+mod read;
 mod steps;
 
 /// The adapter.
@@ -143,7 +142,7 @@ impl Adapter for IamPolicy {
     }
 
     fn read(&self, subject: &Subject<'_>, answers: &Answers) -> Result<Reading, ReadError> {
-        read(subject, answers)
+        read::read(subject, answers)
     }
 
     fn steps(&self, operation: &Operation<'_>) -> Result<Vec<Step>, Vec<Blocker>> {
@@ -218,130 +217,6 @@ fn normal_form(spec: &IamPolicySpec, document: Option<Value>, context: &Context)
         outputs: iam::map([("arn", arn), ("name", name)]),
         ..Desired::default()
     }
-}
-
-// ---- reading ---------------------------------------------------------------
-
-/// The policy, then the document of its default version. The other versions
-/// are read only when steps may need them: all of them before a delete, and
-/// their documents too when the default is not what is desired.
-fn read(subject: &Subject<'_>, answers: &Answers) -> Result<Reading, ReadError> {
-    let arn = subject.identity.part(ARN);
-    let by_arn = |operation: &str| iam::read_command(operation, "--policy-arn", arn);
-    let mut questions = Questions::new(answers);
-    let get = by_arn("get-policy");
-    let Some(answer) = questions.ask(get.clone()) else { return Ok(questions.asking()) };
-    if answer.is_service_error("NoSuchEntity") {
-        return Ok(Reading::Live(Live::Absent));
-    }
-    let whole = iam::whole(&get, answer)?;
-    let source = Source { command: &get, answer };
-    let policy = source.member(&whole, "Policy")?;
-    let default = source.text(policy, "DefaultVersionId")?;
-    let wanted = subject.desired.map(|desired| &desired.attributes);
-    let description = policy.get("Description").and_then(Json::as_str).unwrap_or("");
-    let declared = wanted.and_then(|wanted| wanted.get(DESCRIPTION));
-    let to_delete =
-        subject.desired.is_none() || declared.is_some_and(|d| d.as_str() != Some(description));
-
-    let list = by_arn("list-policy-versions");
-    let listed = to_delete.then(|| questions.ask(list.clone()));
-    let Some(document) = version_document(&mut questions, &by_arn, &default)? else {
-        return Ok(questions.asking());
-    };
-    let goal = wanted.and_then(|wanted| wanted.get(DOCUMENT)).filter(|goal| !goal.is_null());
-    let differs = goal.is_some_and(|goal| !policy::equal(goal, &document));
-    let listed = match listed {
-        None if differs => questions.ask(list.clone()),
-        None => None,
-        Some(listed) => listed,
-    };
-    let mut facts = iam::map([(USES, uses(policy).into())]);
-    if to_delete || differs {
-        let Some(listed) = listed else { return Ok(questions.asking()) };
-        // A goal that is not wholly known equals no version.
-        let compared = differs && goal.is_some_and(|goal| !goal.has_unknown());
-        let Some(versions) = versions(&mut questions, &by_arn, (&list, listed), compared)? else {
-            return Ok(questions.asking());
-        };
-        facts.insert(VERSIONS.into(), versions);
-    }
-
-    let mut attributes = iam::map([
-        (PATH, source.text(policy, "Path")?.into()),
-        (DOCUMENT, document),
-        (TAGS, source.tags(policy)?),
-    ]);
-    // IAM can't change a description: one that is not declared stays.
-    if declared.is_some() || subject.desired.is_none() {
-        attributes.insert(DESCRIPTION.into(), description.into());
-    }
-    let outputs = iam::map([
-        ("arn", source.text(policy, "Arn")?.into()),
-        ("name", source.text(policy, "PolicyName")?.into()),
-        ("policyId", source.text(policy, "PolicyId")?.into()),
-    ]);
-    Ok(Reading::Live(Live::Present(Box::new(Object {
-        attributes,
-        outputs,
-        facts,
-        ..Object::default()
-    }))))
-}
-
-fn uses(policy: &Json) -> u64 {
-    ["AttachmentCount", "PermissionsBoundaryUsageCount"]
-        .iter()
-        .filter_map(|count| policy.get(count)?.as_u64())
-        .sum()
-}
-
-/// The document of a version; `None` while it must be asked.
-fn version_document(
-    questions: &mut Questions<'_>,
-    by_arn: &dyn Fn(&str) -> Command,
-    version: &str,
-) -> Result<Option<Value>, ReadError> {
-    let get = by_arn("get-policy-version").flag("--version-id", version);
-    let Some(answer) = questions.ask(get.clone()) else { return Ok(None) };
-    let whole = iam::whole(&get, answer)?;
-    let source = Source { command: &get, answer };
-    let version = source.member(&whole, "PolicyVersion")?;
-    Ok(Some(iam_document::from_answer(source.member(version, "Document")?)))
-}
-
-/// The versions as a fact, with the documents of those that are not the
-/// default if these are to be compared; `None` while something must be asked.
-fn versions(
-    questions: &mut Questions<'_>,
-    by_arn: &dyn Fn(&str) -> Command,
-    (list, answer): (&Command, &Answer),
-    compared: bool,
-) -> Result<Option<Value>, ReadError> {
-    let whole = iam::whole(list, answer)?;
-    let source = Source { command: list, answer };
-    let mut versions = Vec::new();
-    let mut missing = false;
-    for version in source.list(&whole, "Versions")? {
-        let id = source.text(version, "VersionId")?;
-        let is_default = version.get("IsDefaultVersion").and_then(Json::as_bool).unwrap_or(false);
-        let created = version.get("CreateDate").and_then(Json::as_str).unwrap_or("");
-        let mut fact = iam::map([
-            (VERSION_ID, id.as_str().into()),
-            (IS_DEFAULT, is_default.into()),
-            (CREATE_DATE, iam::timestamp(created).into()),
-        ]);
-        if compared && !is_default {
-            match version_document(questions, by_arn, &id)? {
-                Some(document) => {
-                    fact.insert(DOCUMENT.into(), document);
-                }
-                None => missing = true,
-            }
-        }
-        versions.push(Value::Map(fact));
-    }
-    Ok((!missing).then_some(Value::List(versions)))
 }
 
 #[cfg(test)]

@@ -11,16 +11,16 @@ use schemars::{JsonSchema, Schema, schema_for};
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
-use super::iam::{self, Exclusive, Source};
+use super::iam::{self, Exclusive};
 use super::iam_document::{self, Purpose};
 use super::iam_rules::Problems;
 use super::{
-    Adapter, Answers, Attribute, Blocker, Context, Desired, Identity, Live, Object, OnChange,
-    Operation, Problem, Questions, ReadError, Reading, Rule, Step, Subject,
+    Adapter, Answers, Attribute, Blocker, Context, Desired, Identity, Object, OnChange, Operation,
+    Problem, ReadError, Reading, Rule, Step, Subject,
 };
-use crate::command::{Answer, Command};
 use crate::value::{Map, Path, Value};
 
+mod read;
 mod steps;
 
 /// The adapter.
@@ -173,7 +173,7 @@ impl Adapter for IamRole {
     }
 
     fn read(&self, subject: &Subject<'_>, answers: &Answers) -> Result<Reading, ReadError> {
-        read(subject, answers)
+        read::read(subject, answers)
     }
 
     fn steps(&self, operation: &Operation<'_>) -> Result<Vec<Step>, Vec<Blocker>> {
@@ -319,155 +319,6 @@ fn normal_form(spec: &IamRoleSpec, documents: Documents, context: &Context) -> D
         settings,
     }
 }
-
-// ---- reading ---------------------------------------------------------------
-
-/// Three commands side by side, then one for each inline policy that counts:
-/// of others' policies the names are enough. Instance profiles count only where
-/// the role is to be deleted.
-fn read(subject: &Subject<'_>, answers: &Answers) -> Result<Reading, ReadError> {
-    let name = subject.identity.part(ROLE_NAME);
-    let by_name = |operation: &str| iam::read_command(operation, "--role-name", name);
-    let get = by_name("get-role");
-    let list_attached = by_name("list-attached-role-policies");
-    let list_inline = by_name("list-role-policies");
-    let mut questions = Questions::new(answers);
-    let role = questions.ask(get.clone());
-    let attached = questions.ask(list_attached.clone());
-    let inline = questions.ask(list_inline.clone());
-    let list_profiles = by_name("list-instance-profiles-for-role");
-    if subject.desired.is_none() {
-        questions.ask(list_profiles.clone());
-    }
-    // Without the role itself there is nothing to list; its answer decides.
-    if role.is_some_and(|answer| answer.is_service_error("NoSuchEntity")) {
-        return Ok(Reading::Live(Live::Absent));
-    }
-    let (Some(role), Some(attached), Some(inline)) = (role, attached, inline) else {
-        return Ok(questions.asking());
-    };
-
-    let mut object = role_itself(&get, role, subject)?;
-    let replaced = |desired: &Desired| {
-        let path = desired.attributes.get(PATH).filter(|path| !path.is_null());
-        path.is_some_and(|path| object.attributes.get(PATH) != Some(path))
-    };
-    if subject.desired.is_none_or(replaced) {
-        let Some(answer) = questions.ask(list_profiles.clone()) else {
-            return Ok(questions.asking());
-        };
-        let listed = iam::whole(&list_profiles, answer)?;
-        let source = Source { command: &list_profiles, answer };
-        let names = source
-            .list(&listed, "InstanceProfiles")?
-            .iter()
-            .map(|profile| source.text(profile, "InstanceProfileName").map(Value::from))
-            .collect::<Result<Vec<_>, _>>()?;
-        object.facts.insert(INSTANCE_PROFILES.into(), Value::List(names));
-    }
-    let listed = iam::whole(&list_attached, attached)?;
-    let source = Source { command: &list_attached, answer: attached };
-    let mut arns = BTreeSet::new();
-    for policy in source.list(&listed, "AttachedPolicies")? {
-        arns.insert(source.text(policy, "PolicyArn")?);
-    }
-    object
-        .attributes
-        .insert(MANAGED_POLICIES.into(), Value::List(arns.into_iter().map(Value::from).collect()));
-
-    let listed = iam::whole(&list_inline, inline)?;
-    let source = Source { command: &list_inline, answer: inline };
-    let mut documents = Map::new();
-    let mut missing = false;
-    for policy in source.list(&listed, "PolicyNames")? {
-        let policy = policy.as_str().ok_or_else(|| source.lacks("PolicyNames"))?;
-        let document = if counts(subject, policy) {
-            let get = by_name("get-role-policy").flag("--policy-name", policy);
-            let Some(answer) = questions.ask(get.clone()) else {
-                missing = true;
-                continue;
-            };
-            inline_document(&get, answer)?
-        } else {
-            NOT_READ.into()
-        };
-        documents.insert(policy.to_owned(), document);
-    }
-    if missing {
-        return Ok(questions.asking());
-    }
-    object.attributes.insert(INLINE_POLICIES.into(), Value::Map(documents));
-    Ok(Reading::Live(Live::Present(Box::new(object))))
-}
-
-/// Whether an inline policy's document is read: ours, or all are.
-fn counts(subject: &Subject<'_>, policy: &str) -> bool {
-    let holds = |attributes: &Map| {
-        attributes.get(INLINE_POLICIES).is_some_and(|inline| inline.get(policy).is_some())
-    };
-    subject.desired.is_some_and(|desired| {
-        desired.exclusive.contains(INLINE_POLICIES) || holds(&desired.attributes)
-    }) || subject.prior.is_some_and(|prior| holds(&prior.attributes))
-}
-
-fn inline_document(command: &Command, answer: &Answer) -> Result<Value, ReadError> {
-    let policy = iam::whole(command, answer)?;
-    let source = Source { command, answer };
-    Ok(iam_document::from_answer(source.member(&policy, "PolicyDocument")?))
-}
-
-/// What `get-role` tells.
-///
-/// A description and a session duration that nobody declared are left out
-/// where they are IAM's defaults: so a field that was removed from the manifest
-/// is done once it is reset.
-fn role_itself(
-    command: &Command,
-    answer: &Answer,
-    subject: &Subject<'_>,
-) -> Result<Object, ReadError> {
-    let whole = iam::whole(command, answer)?;
-    let source = Source { command, answer };
-    let role = source.member(&whole, "Role")?;
-    let declares = |attribute: &str| {
-        subject.desired.is_some_and(|desired| {
-            desired.attributes.get(attribute).is_some_and(|value| !value.is_null())
-        })
-    };
-    let name = source.text(role, "RoleName")?;
-    let trust = iam_document::from_answer(source.member(role, "AssumeRolePolicyDocument")?);
-    let deleted = iam_document::deleted_principals(&trust);
-
-    let mut attributes = iam::map([
-        (PATH, source.text(role, "Path")?.into()),
-        (TRUST_POLICY, trust),
-        (TAGS, source.tags(role)?),
-    ]);
-    let description = role.get("Description").and_then(Json::as_str).unwrap_or("");
-    if !description.is_empty() || declares(DESCRIPTION) {
-        attributes.insert(DESCRIPTION.into(), description.into());
-    }
-    let session = role.get("MaxSessionDuration").and_then(Json::as_u64).unwrap_or(DEFAULT_SESSION);
-    if session != DEFAULT_SESSION || declares(MAX_SESSION_DURATION) {
-        attributes.insert(MAX_SESSION_DURATION.into(), session.into());
-    }
-    if let Some(boundary) = role.get("PermissionsBoundary").filter(|boundary| !boundary.is_null()) {
-        let arn = source.text(boundary, "PermissionsBoundaryArn")?;
-        attributes.insert(PERMISSIONS_BOUNDARY.into(), arn.into());
-    }
-    let outputs = iam::map([
-        ("arn", source.text(role, "Arn")?.into()),
-        ("name", name.into()),
-        ("roleId", source.text(role, "RoleId")?.into()),
-        ("createDate", iam::timestamp(&source.text(role, "CreateDate")?).into()),
-    ]);
-    let notes = deleted
-        .iter()
-        .map(|id| format!("the trust policy names {id}: a principal that was deleted"))
-        .collect();
-    Ok(Object { attributes, outputs, notes, ..Object::default() })
-}
-
 
 #[cfg(test)]
 mod tests;

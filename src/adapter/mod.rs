@@ -32,12 +32,12 @@ mod kube;
 mod reading;
 
 pub use identity::{CLUSTER_NAME, Identity};
-use reading::is_cut_off;
 pub use reading::{
     Answers, Health, Leftover, Leftovers, Live, Object, Prior, Questions, ReadError, Reading,
     Standing, Subject,
 };
 pub use reading::{Source, SourceAt, source_digest};
+use reading::{is_cut_off, picked};
 
 /// Declares the closed list of kinds: `Kind => adapter`.
 macro_rules! kinds {

@@ -17,8 +17,9 @@ use super::eks::{self, LONGEST_KEY,
 use super::{
     Adapter, Answers, Attribute, Blocker, Context, Desired, Identity, Live, Object, OnChange,
     Operation, Problem, Questions, ReadError, Reading, Rule, Step, Subject, Verb,
+    picked,
 };
-use crate::command::{Command, Tool};
+use crate::command::{Answer, Command, Tool};
 use crate::value::{Map, Path, Value, is_unknown_text};
 
 #[cfg(test)]
@@ -119,11 +120,20 @@ impl Adapter for PodIdentityAssociation {
     fn read(&self, subject: &Subject<'_>, answers: &Answers) -> Result<Reading, ReadError> {
         let part = |name: &str| subject.identity.part(name);
         let absent = Ok(Reading::Live(Live::Absent));
-        let list = Command::read(Tool::Aws, &["eks", "list-pod-identity-associations"])
-            .flag("--cluster-name", part("clusterName"))
+        let of_cluster = Command::read(Tool::Aws, &["eks", "list-pod-identity-associations"])
+            .flag("--cluster-name", part("clusterName"));
+        let mut questions = Questions::new(answers);
+        if subject.is_one_of_many() {
+            let account = ["namespace", "serviceAccount"].map(|name| (name, part(name)));
+            let list = of_cluster.clone().picking("associations", &account);
+            let Some(answer) = questions.ask(list.clone()) else { return Ok(questions.asking()) };
+            if let Some(association) = picked(&list, answer) {
+                return described(subject, (&list, answer), &association, questions);
+            }
+        }
+        let list = of_cluster
             .flag("--namespace", part("namespace"))
             .flag("--service-account", part("serviceAccount"));
-        let mut questions = Questions::new(answers);
         let Some(answer) = questions.ask(list.clone()) else { return Ok(questions.asking()) };
         if cluster_is_absent(answer) {
             // Associations go with their cluster. A resource that is to go has
@@ -145,47 +155,7 @@ impl Adapter for PodIdentityAssociation {
             let why = "the answer has more than one association for the service account";
             return Err(ReadError::new(list, answer, why));
         }
-        let Some(id) = text(association, "/associationId") else {
-            return Err(ReadError::new(list, answer, "the answer has an association without id"));
-        };
-        let describe = Command::read(Tool::Aws, &["eks", "describe-pod-identity-association"])
-            .flag("--cluster-name", part("clusterName"))
-            .flag("--association-id", id);
-        let Some(answer) = questions.ask(describe.clone()) else { return Ok(questions.asking()) };
-        if answer.is_service_error("ResourceNotFoundException") {
-            // It was deleted after it was listed.
-            return absent;
-        }
-        let association = member(&describe, answer, "association")?;
-        let Some(role) = text(&association, "/roleArn") else {
-            return Err(ReadError::new(describe, answer, "the answer has no `roleArn`"));
-        };
-        let mut object = Object {
-            attributes: Map::from([
-                ("roleArn".into(), role.into()),
-                ("targetRoleArn".into(), text(&association, "/targetRoleArn").unwrap_or("").into()),
-                (
-                    "disableSessionTags".into(),
-                    association
-                        .get("disableSessionTags")
-                        .and_then(Json::as_bool)
-                        .unwrap_or(false)
-                        .into(),
-                ),
-                ("tags".into(), tags_of(&association)),
-            ]),
-            outputs: Map::from([("associationId".into(), id.into())]),
-            facts: Map::from([("associationId".into(), id.into())]),
-            ..Object::default()
-        };
-        if let Some(arn) = text(&association, "/associationArn") {
-            object.outputs.insert("associationArn".into(), arn.into());
-        }
-        if let Some(owner) = text(&association, "/ownerArn") {
-            object.facts.insert("ownerArn".into(), owner.into());
-            object.notes.push(format!("the add-on {owner} owns this association"));
-        }
-        Ok(Reading::Live(Live::Present(Box::new(object))))
+        described(subject, (&list, answer), association, questions)
     }
 
     fn steps(&self, operation: &Operation<'_>) -> Result<Vec<Step>, Vec<Blocker>> {
@@ -239,6 +209,56 @@ impl Adapter for PodIdentityAssociation {
         steps.extend(tags.map_err(|blocker| vec![blocker])?);
         Ok(steps)
     }
+}
+
+/// What EKS tells of an association that was listed: no list names its role.
+fn described(
+    subject: &Subject<'_>,
+    (list, answer): (&Command, &Answer),
+    association: &Json,
+    mut questions: Questions<'_>,
+) -> Result<Reading, ReadError> {
+    let Some(id) = text(association, "/associationId") else {
+        return Err(ReadError::new(list.clone(), answer, "the answer has an association without id"));
+    };
+    let describe = Command::read(Tool::Aws, &["eks", "describe-pod-identity-association"])
+        .flag("--cluster-name", subject.identity.part("clusterName"))
+        .flag("--association-id", id);
+    let Some(answer) = questions.ask(describe.clone()) else { return Ok(questions.asking()) };
+    if answer.is_service_error("ResourceNotFoundException") {
+        // It was deleted after it was listed.
+        return Ok(Reading::Live(Live::Absent));
+    }
+    let association = member(&describe, answer, "association")?;
+    let Some(role) = text(&association, "/roleArn") else {
+        return Err(ReadError::new(describe, answer, "the answer has no `roleArn`"));
+    };
+    let mut object = Object {
+        attributes: Map::from([
+            ("roleArn".into(), role.into()),
+            ("targetRoleArn".into(), text(&association, "/targetRoleArn").unwrap_or("").into()),
+            (
+                "disableSessionTags".into(),
+                association
+                    .get("disableSessionTags")
+                    .and_then(Json::as_bool)
+                    .unwrap_or(false)
+                    .into(),
+            ),
+            ("tags".into(), tags_of(&association)),
+        ]),
+        outputs: Map::from([("associationId".into(), id.into())]),
+        facts: Map::from([("associationId".into(), id.into())]),
+        ..Object::default()
+    };
+    if let Some(arn) = text(&association, "/associationArn") {
+        object.outputs.insert("associationArn".into(), arn.into());
+    }
+    if let Some(owner) = text(&association, "/ownerArn") {
+        object.facts.insert("ownerArn".into(), owner.into());
+        object.notes.push(format!("the add-on {owner} owns this association"));
+    }
+    Ok(Reading::Live(Live::Present(Box::new(object))))
 }
 
 /// Checks a Kubernetes name: a DNS label, or with dots a DNS subdomain.

@@ -24,6 +24,21 @@ pub struct Subject<'a> {
     pub prior: Option<&'a Prior>,
     /// The fields that are not compared.
     pub ignore: &'a [Path],
+    /// How many objects of the kind the same walk reads; 1: this one alone.
+    pub among: usize,
+}
+
+/// From so many objects of a kind on, one read that tells of all of them in the
+/// account costs less than the reads of each alone.
+const MANY: usize = 3;
+
+impl Subject<'_> {
+    /// Whether a read that tells of all objects of the kind is worth its while.
+    /// It may tell of far more than is asked for, so where only a few are read,
+    /// or one again, each is read alone.
+    pub fn is_one_of_many(&self) -> bool {
+        self.among >= MANY
+    }
 }
 
 /// What the state remembers of a resource.
@@ -97,13 +112,24 @@ pub struct Answers(BTreeMap<String, Answer>);
 impl Answers {
     /// Records an answer.
     pub fn insert(&mut self, command: &Command, answer: Answer) {
-        self.0.insert(command.key(), answer);
+        self.0.insert(question(command), answer);
     }
 
     /// The answer to a command.
     pub fn get(&self, command: &Command) -> Option<&Answer> {
-        self.0.get(&command.key())
+        self.0.get(&question(command))
     }
+}
+
+/// What tells one question from another: of one answer, several parts may be
+/// wanted.
+fn question(command: &Command) -> String {
+    let mut key = command.key();
+    if let Some(pick) = &command.pick {
+        key.push_str(" | ");
+        key.push_str(&pick.to_string());
+    }
+    key
 }
 
 /// Collects what a `read` still has to ask.
@@ -216,6 +242,18 @@ pub fn is_cut_off(answer: &Json) -> bool {
     SIGNS.iter().any(|sign| holds(answer.pointer(sign)))
 }
 
+/// The one member that was picked of a whole list; `None`: the answer does not
+/// tell of it, because it failed, is cut off, or holds none or several. That
+/// proves nothing absent: the object is then to be read alone.
+pub fn picked(command: &Command, answer: &Answer) -> Option<Json> {
+    let pick = command.pick.as_ref()?;
+    let mut json = answer.json().ok().filter(|json| answer.succeeded() && !is_cut_off(json))?;
+    match json.get_mut(pick.list)?.as_array_mut()?.as_mut_slice() {
+        [one] => Some(one.take()),
+        _ => None,
+    }
+}
+
 /// What something left behind.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Leftovers {
@@ -256,7 +294,7 @@ pub struct Source {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SourceAt {
     /// A read tells, see [`source_digest`].
-    Published(Command),
+    Published(Box<Command>),
     /// A folder below the manifests.
     Folder(String),
 }

@@ -386,14 +386,14 @@ impl Applier {
         let live = match (&desired, prior) {
             (Some(desired), prior) => {
                 let prior = prior.filter(|prior| prior.identity.is_same(&desired.identity));
-                Some(self.look_sure(address, adapter, Some(desired), prior).await?.live)
+                Some(self.look_sure(address, (Some(desired), prior)).await?.live)
             }
-            (None, Some(_)) => Some(self.look_sure(address, adapter, None, prior).await?.live),
+            (None, Some(_)) => Some(self.look_sure(address, (None, prior)).await?.live),
             (None, None) => None,
         };
         let old = match (&desired, prior) {
             (Some(desired), Some(prior)) if !desired.identity.is_same(&prior.identity) => {
-                Some(self.look_sure(address, adapter, None, Some(prior)).await?.live)
+                Some(self.look_sure(address, (None, Some(prior))).await?.live)
             }
             _ => None,
         };
@@ -452,25 +452,19 @@ impl Applier {
     async fn look(
         &self,
         address: &Address,
-        adapter: &'static dyn Adapter,
-        desired: Option<&Desired>,
-        prior: Option<&Prior>,
+        of: (Option<&Desired>, Option<&Prior>),
     ) -> Result<Sighting, Unreadable> {
-        let entry = self.survey.entries.get(address);
-        let ignore = entry.map(|entry| entry.ignore.as_slice()).unwrap_or_default();
-        self.survey.read(adapter, desired, prior, ignore, Freshness::Fresh).await
+        self.survey.read(address, of, Freshness::Fresh).await
     }
 
     /// As [`Self::look`], where absence a moment after a change is not believed.
     async fn look_sure(
         &self,
         address: &Address,
-        adapter: &'static dyn Adapter,
-        desired: Option<&Desired>,
-        prior: Option<&Prior>,
+        of: (Option<&Desired>, Option<&Prior>),
     ) -> Result<Sighting, Unreadable> {
-        let sighting = self.look(address, adapter, desired, prior).await?;
-        self.survey.assure(address, adapter, (desired, prior), sighting).await
+        let sighting = self.look(address, of).await?;
+        self.survey.assure(address, of, sighting).await
     }
 
     /// Runs one changing command between its intent and its outcome.

@@ -35,7 +35,7 @@ use crate::plan::decide::{Decision, Facts, decide};
 use crate::plan::whole::{Seen, Whole};
 use crate::plan::{Action, Mode, Reason};
 use crate::seeded::{self, Bug};
-use crate::value::{Map, Path, Value};
+use crate::value::{Map, Value};
 
 /// A resource that is read and decided.
 #[derive(Debug, Clone)]
@@ -72,6 +72,8 @@ pub struct Survey {
     pub region: String,
     /// The resources.
     pub entries: BTreeMap<Address, Entry>,
+    /// How many of them there are of each kind.
+    numbers: BTreeMap<Kind, usize>,
     /// Whether everything that was read is kept, also of resources that the
     /// state describes rightly: a large stack takes half the memory without.
     pub keep_all: bool,
@@ -110,12 +112,17 @@ impl Survey {
         let settled = entries.keys().map(|address| (address.clone(), SetOnce::new())).collect();
         let is_cluster = |address: &&Address| address.kind == Kind::EksCluster;
         let clusters = entries.keys().filter(is_cluster).cloned().collect();
+        let mut numbers = BTreeMap::new();
+        for address in entries.keys() {
+            *numbers.entry(address.kind).or_default() += 1;
+        }
         Self {
             stack: Arc::clone(&engine.stack),
             mode,
             gateway: Arc::clone(&engine.gateway),
             region: engine.region.clone(),
             entries,
+            numbers,
             keep_all,
             account: SetOnce::new(),
             settled,
@@ -206,7 +213,6 @@ impl Survey {
         let adapter = address.kind.adapter();
         // What is wholly known needs to wait for nobody.
         let mut early_read = None;
-        let ignore = entry.ignore.as_slice();
         let early = !adapter.needs_kubernetes() || !self.gateway.needs_cluster_access();
         if early && adapter.is_read_early() {
             let mut lookup = |reference: &Reference| self.lookup(reference, None);
@@ -215,20 +221,12 @@ impl Survey {
             match early {
                 Some(Ok(desired)) if is_readable(&desired) => {
                     let prior = prior.filter(|prior| prior.identity.is_same(&desired.identity));
-                    let sighting = Box::pin(self.read(
-                        adapter,
-                        Some(&desired),
-                        prior,
-                        ignore,
-                        Freshness::Shared,
-                    ))
-                    .await;
+                    let of = (Some(&desired), prior);
+                    let sighting = Box::pin(self.read(address, of, Freshness::Shared)).await;
                     early_read = sighting.ok().map(|sighting| (desired, sighting));
                 }
                 None => {
-                    drop(
-                        Box::pin(self.read(adapter, None, prior, ignore, Freshness::Shared)).await,
-                    );
+                    drop(Box::pin(self.read(address, (None, prior), Freshness::Shared)).await);
                 }
                 Some(_) => {}
             }
@@ -290,8 +288,8 @@ impl Survey {
         }
         let mut evidence = Vec::new();
         let look = async |desired: Option<&Desired>, prior: Option<&Prior>| {
-            let sighting = self.read(adapter, desired, prior, &entry.ignore, freshness).await?;
-            self.assure(address, adapter, (desired, prior), sighting).await.map(Some)
+            let sighting = self.read(address, (desired, prior), freshness).await?;
+            self.assure(address, (desired, prior), sighting).await.map(Some)
         };
         let live = match (&desired, prior) {
             (Some(desired), prior) if !adapter.is_readable(desired, prior) => Ok(None),
@@ -304,7 +302,7 @@ impl Survey {
                 {
                     let prior = prior.filter(|prior| prior.identity.is_same(&desired.identity));
                     let of = (Some(desired), prior);
-                    self.assure(address, adapter, of, sighting).await.map(Some)
+                    self.assure(address, of, sighting).await.map(Some)
                 }
                 _ => {
                     let prior = prior.filter(|prior| prior.identity.is_same(&desired.identity));
@@ -487,10 +485,8 @@ impl Survey {
 
     pub(super) async fn read(
         &self,
-        adapter: &'static dyn Adapter,
-        desired: Option<&Desired>,
-        prior: Option<&Prior>,
-        ignore: &[Path],
+        address: &Address,
+        (desired, prior): (Option<&Desired>, Option<&Prior>),
         freshness: Freshness,
     ) -> Result<Sighting, Unreadable> {
         let identity = match (desired, prior) {
@@ -498,10 +494,20 @@ impl Survey {
             (None, Some(prior)) => &prior.identity,
             (None, None) => return Ok(Sighting::absent(Vec::new())),
         };
+        let adapter = address.kind.adapter();
         if let Some(sighting) = self.outside(adapter, identity, freshness).await? {
             return Ok(sighting);
         }
-        let subject = Subject { identity, desired, prior, ignore };
+        let entry = self.entries.get(address);
+        let ignore = entry.map(|entry| entry.ignore.as_slice()).unwrap_or_default();
+        let among = match freshness {
+            Freshness::Shared => {
+                let here = self.numbers.get(&address.kind).copied().unwrap_or(1);
+                self.gateway.number(address.kind.as_str(), here)
+            }
+            Freshness::Fresh => 1,
+        };
+        let subject = Subject { identity, desired, prior, ignore, among };
         read(&self.gateway, adapter, subject, freshness).await
     }
 }

@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep};
 
+use crate::command::part::Parts;
 use crate::command::{Answer, Command, Effect, Password, RegistryLogin, Tool};
 use crate::quote::quote;
 use crate::seeded::{self, Bug};
@@ -29,7 +30,8 @@ const VISIBLE_AFTER: Duration = Duration::from_secs(60);
 /// How long to wait before a token that could not be renewed is tried again.
 const RENEWAL_PAUSE: Duration = Duration::from_secs(20);
 
-type Outcome = Result<Answer, ExecError>;
+/// What came of a command.
+pub(super) type Outcome = Result<Answer, ExecError>;
 
 /// A command that was started.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -119,7 +121,8 @@ impl Gateway {
     }
 
     /// Runs a read, or hands out what the same read has answered since the
-    /// last [`Gateway::forget`]. However many ask at once, it runs once.
+    /// last [`Gateway::forget`]. However many ask at once, it runs once, also
+    /// where each wants another part of the answer.
     ///
     /// # Errors
     /// `NotARead` for anything not known to only read; else as [`Exec::run`].
@@ -130,8 +133,23 @@ impl Gateway {
             Some(viewpoint) => viewpoint.key(command, lock(&self.cluster).as_ref()),
             None => command.key(),
         };
-        let cell = self.memo.of(key);
-        cell.get_or_init(|| self.repeat(command, For::Engine)).await.clone()
+        let told = self.memo.of(key);
+        let outcome = told.outcome(self.repeat(command, For::Engine)).await;
+        match (&command.pick, outcome) {
+            (None, outcome) => outcome.clone(),
+            (Some(pick), Ok(answer)) if answer.succeeded() => Ok(told.part(answer, pick)),
+            (Some(_), outcome) => {
+                let why = match outcome {
+                    Ok(answer) => self.failure(answer),
+                    Err(error) => self.show(&error.to_string()),
+                };
+                self.tell_once(&format!(
+                    "`{command}`, which tells of many at once, failed: {why}; lkh reads each \
+                     alone, which takes longer"
+                ));
+                outcome.clone()
+            }
+        }
     }
 
     /// Runs a read now, whatever is remembered, and remembers nothing.
@@ -140,7 +158,17 @@ impl Gateway {
     /// As [`Gateway::read`].
     pub async fn read_fresh(&self, command: &Command) -> Outcome {
         check_read(command)?;
-        self.repeat(command, For::Engine).await
+        let answer = self.repeat(command, For::Engine).await?;
+        Ok(match &command.pick {
+            Some(pick) => Parts::of(&answer).part(&answer, pick),
+            None => answer,
+        })
+    }
+
+    /// How many are read of something in one walk: `here`, unless others who look
+    /// at the same things have said so before.
+    pub fn number(&self, of: &'static str, here: usize) -> usize {
+        self.memo.number(of, here)
     }
 
     /// Forgets what reads have answered: the next refresh asks again.

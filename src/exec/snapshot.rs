@@ -9,20 +9,46 @@
 //! commands.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tokio::sync::OnceCell;
 
+use super::gateway::Outcome;
 use super::session::needs_cluster;
-use super::{ClusterAccess, ExecError, Surroundings};
-use crate::command::{Answer, Command, Tool};
+use super::{ClusterAccess, Surroundings};
+use crate::command::part::Parts;
+use crate::command::{Answer, Command, Pick, Tool};
 
 /// What came of a read, once somebody has run it.
-pub(super) type Remembered = Arc<OnceCell<Result<Answer, ExecError>>>;
+#[derive(Default)]
+pub(super) struct Remembered {
+    outcome: OnceCell<Outcome>,
+    parts: OnceLock<Parts>,
+}
+
+impl Remembered {
+    /// What came of it; runs it if nobody has.
+    pub(super) async fn outcome(&self, run: impl Future<Output = Outcome>) -> &Outcome {
+        self.outcome.get_or_init(|| run).await
+    }
+
+    /// A part of its answer.
+    pub(super) fn part(&self, answer: &Answer, pick: &Pick) -> Answer {
+        self.parts.get_or_init(|| Parts::of(answer)).part(answer, pick)
+    }
+}
 
 /// What reads have answered. A clone is the same memory.
 #[derive(Clone, Default)]
-pub struct Snapshot(Arc<Mutex<BTreeMap<String, Remembered>>>);
+pub struct Snapshot(Arc<Mutex<Memory>>);
+
+#[derive(Default)]
+struct Memory {
+    /// By command and viewpoint.
+    answers: BTreeMap<String, Arc<Remembered>>,
+    /// How many are read of what, as the first said who reads any.
+    numbers: BTreeMap<&'static str, usize>,
+}
 
 impl std::fmt::Debug for Snapshot {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -32,14 +58,23 @@ impl std::fmt::Debug for Snapshot {
 
 impl Snapshot {
     /// The place of an answer.
-    pub(super) fn of(&self, key: String) -> Remembered {
-        let mut answers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(answers.entry(key).or_default())
+    pub(super) fn of(&self, key: String) -> Arc<Remembered> {
+        Arc::clone(self.memory().answers.entry(key).or_default())
+    }
+
+    /// How many are read of something: what was said first. By that it is decided
+    /// which commands are asked, and only who asks the same sees the same.
+    pub(super) fn number(&self, of: &'static str, here: usize) -> usize {
+        *self.memory().numbers.entry(of).or_insert(here)
     }
 
     /// Forgets everything.
     pub(super) fn forget(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        *self.memory() = Memory::default();
+    }
+
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -1,15 +1,16 @@
-"""Starts the AWS emulator with what it forgets of EKS put back.
+"""Starts the AWS emulator with what it forgets of EKS and IAM put back.
 
 The emulator keeps some fields of what EKS is asked to make, drops the others, and
 says that every cluster lies in one network of its own, whatever its subnets are.
-EKS tells all that it was given, and the network of the subnets. Nothing else of
-the emulator is touched.
+EKS tells all that it was given, and the network of the subnets. Of roles in the
+account's authorization details it leaves out the permissions boundary, which IAM
+tells. Nothing else of the emulator is touched.
 """
 
 import sys
 
 from ministack.app import main
-from ministack.services import ec2, eks
+from ministack.services import ec2, eks, iam
 
 CLUSTER = ("computeConfig", "deletionProtection", "storageConfig", "upgradePolicy")
 NODEGROUP = ("launchTemplate", "updateConfig")
@@ -37,6 +38,21 @@ def keep(made, asked, names):
             made.setdefault(name, asked[name])
 
 
+def account_details(parameters):
+    status, headers, body = emulated_details(parameters)
+    for name, role in iam._roles.items():
+        if boundary := role.get("PermissionsBoundary"):
+            begin = f"<member><RoleName>{name}</RoleName>"
+            told = (
+                "<PermissionsBoundary><PermissionsBoundaryType>Policy</PermissionsBoundaryType>"
+                f"<PermissionsBoundaryArn>{boundary}</PermissionsBoundaryArn></PermissionsBoundary>"
+            )
+            body = body.replace(begin.encode(), (begin + told).encode(), 1)
+    return status, headers, body
+
+
 emulated_cluster, eks._create_cluster = eks._create_cluster, create_cluster
 emulated_nodegroup, eks._create_nodegroup = eks._create_nodegroup, create_nodegroup
+emulated_details = iam._IAM_HANDLERS["GetAccountAuthorizationDetails"]
+iam._IAM_HANDLERS["GetAccountAuthorizationDetails"] = account_details
 sys.exit(main())

@@ -212,7 +212,8 @@ pub fn answers_of_the_tools() -> impl Fn(&[u8]) {
                     None => &subjects.iter().find(|(other, _)| other == kind).unwrap().1.identity,
                 };
                 let prior = Prior { identity: identity.clone(), ..Prior::default() };
-                let subject = Subject { identity, desired, prior: Some(&prior), ignore: &[] };
+                let subject =
+                    Subject { identity, desired, prior: Some(&prior), ignore: &[], among: 1 };
                 let mut answers = Answers::default();
                 for round in 0..12 {
                     match kind.adapter().read(&subject, &answers) {

@@ -32,7 +32,7 @@ fn summary(id: &str, names: &[&str], status: &str, issued: impl Into<Json>) -> J
 fn read(spec: &Json, table: &[(&str, Answer)]) -> Result<Reading, ReadError> {
     let desired = desired(spec).unwrap();
     let subject =
-        Subject { identity: &desired.identity, desired: Some(&desired), prior: None, ignore: &[] };
+        Subject { identity: &desired.identity, desired: Some(&desired), prior: None, ignore: &[], among: 1 };
     let mut answers = Answers::default();
     loop {
         match AcmCertificate.read(&subject, &answers)? {

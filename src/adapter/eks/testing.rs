@@ -4,6 +4,7 @@
 use serde_json::Value as Json;
 
 use crate::adapter::{Adapter, Answers, Desired, Live, Object, Prior, ReadError, Reading, Subject};
+use crate::command::part::Parts;
 use crate::command::{Answer, Command, Effect};
 use crate::diff::{FieldChange, Origin};
 use crate::value::{Path, Value};
@@ -25,8 +26,19 @@ pub fn failed(code: &str, operation: &str, message: &str) -> Answer {
     Answer { code: 254, stdout: String::new(), stderr }
 }
 
-/// Reads an object. Gives what it is, and the commands of each round.
+/// Reads an object alone. Gives what it is, and the commands of each round.
 pub fn read(
+    adapter: &dyn Adapter,
+    desired: Option<&Desired>,
+    prior: Option<&Prior>,
+    table: &[(&str, Answer)],
+) -> (Result<Live, ReadError>, Vec<Vec<String>>) {
+    read_among(1, adapter, desired, prior, table)
+}
+
+/// As [`read`], of an object that is one of many.
+pub fn read_among(
+    among: usize,
     adapter: &dyn Adapter,
     desired: Option<&Desired>,
     prior: Option<&Prior>,
@@ -34,7 +46,7 @@ pub fn read(
 ) -> (Result<Live, ReadError>, Vec<Vec<String>>) {
     let identity = desired.map(|d| &d.identity).or(prior.map(|p| &p.identity)).unwrap();
     assert!(identity.is_known(), "an unknown identity can't be read");
-    let subject = Subject { identity, desired, prior, ignore: &[] };
+    let subject = Subject { identity, desired, prior, ignore: &[], among };
     let (mut answers, mut rounds) = (Answers::default(), Vec::new());
     loop {
         match adapter.read(&subject, &answers) {
@@ -48,7 +60,11 @@ pub fn read(
                     let line = command.to_string();
                     let found = table.iter().find(|(asked, _)| *asked == line);
                     let (_, answer) = found.unwrap_or_else(|| panic!("unforeseen: {line}"));
-                    answers.insert(command, answer.clone());
+                    let answer = match &command.pick {
+                        Some(pick) => Parts::of(answer).part(answer, pick),
+                        None => answer.clone(),
+                    };
+                    answers.insert(command, answer);
                 }
                 rounds.push(commands.iter().map(ToString::to_string).collect());
             }

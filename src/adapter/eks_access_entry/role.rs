@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp, Unit};
 use serde_json::Value as Json;
 
 use super::super::eks::{IamArn, member, text, unreadable};
-use super::super::{Health, Object, ReadError, Subject};
+use super::super::{Health, Object, Questions, ReadError, Subject, iam, picked};
 use crate::command::{Answer, Command};
 
 /// A point in time as the AWS CLI prints it: version 1 passes seconds since
@@ -23,6 +23,32 @@ pub(super) fn instant(json: &Json) -> Option<Timestamp> {
         Json::Null | Json::Bool(_) | Json::Array(_) | Json::Object(_) => return None,
     };
     instant.round(Unit::Millisecond).ok()
+}
+
+/// What IAM tells of a role.
+pub(super) enum Told<'a> {
+    /// The answer to `get-role`.
+    Alone(Command, &'a Answer),
+    /// A member of the list of all roles.
+    Listed(Command, &'a Answer, Json),
+}
+
+/// Asks for a role: by its name, or off the list of all of them where many
+/// entries are read. `None` while it must be asked.
+pub(super) fn ask<'a>(
+    subject: &Subject<'_>,
+    name: &str,
+    questions: &mut Questions<'a>,
+) -> Option<Told<'a>> {
+    if subject.is_one_of_many() {
+        let list = iam::list("list-roles").picking("Roles", &[("RoleName", name)]);
+        let answer = questions.ask(list.clone())?;
+        if let Some(role) = picked(&list, answer) {
+            return Some(Told::Listed(list, answer, role));
+        }
+    }
+    let get_role = iam::read_command("get-role", "--role-name", name);
+    questions.ask(get_role.clone()).map(|answer| Told::Alone(get_role, answer))
 }
 
 /// What is known of an entry, to tell which role it was made for.
@@ -41,8 +67,7 @@ impl MadeFor<'_> {
     pub fn check(
         &self,
         subject: &Subject<'_>,
-        get_role: Command,
-        answer: &Answer,
+        told: Told<'_>,
         object: &mut Object,
     ) -> Result<(), ReadError> {
         let unchecked = |why: &str| {
@@ -59,6 +84,10 @@ impl MadeFor<'_> {
         if let Some(id) = remembered {
             object.outputs.insert("roleId".into(), id.into());
         }
+        let (command, answer, role) = match told {
+            Told::Listed(list, answer, role) => (list, answer, Some(role)),
+            Told::Alone(get_role, answer) => (get_role, answer, None),
+        };
         if answer.is_service_error("NoSuchEntity") {
             object.health = Health::Outdated(format!(
                 "its role does not exist: {} was deleted, and a new role of that name is another \
@@ -73,14 +102,17 @@ impl MadeFor<'_> {
             return Ok(());
         }
         if !answer.succeeded() {
-            return Err(unreadable(get_role, answer));
+            return Err(unreadable(command, answer));
         }
-        let role = member(&get_role, answer, "Role")?;
+        let role = match role {
+            Some(role) => role,
+            None => member(&command, answer, "Role")?,
+        };
         let made = role.get("CreateDate").and_then(instant);
         let (Some(id), Some(arn), Some(made)) = (text(&role, "/RoleId"), text(&role, "/Arn"), made)
         else {
             let why = "the answer does not say which role it is";
-            return Err(ReadError::new(get_role, answer, why));
+            return Err(ReadError::new(command, answer, why));
         };
         if arn != self.principal {
             object.health = Health::Outdated(format!(

@@ -3,7 +3,7 @@
 use serde_json::{Value as Json, json};
 
 use super::*;
-use crate::adapter::eks::testing::{failed, ok, present, read, value};
+use crate::adapter::eks::testing::{failed, ok, present, read, read_among, value};
 use crate::adapter::{Health, Prior};
 use crate::command::Answer;
 
@@ -119,6 +119,29 @@ fn an_entry_of_nodes_is_two_commands_side_by_side() {
     );
     assert_eq!(object.outputs["roleId"], "AROAEXAMPLE1".into());
     assert_eq!(object.outputs["createdAt"], "2026-03-01T10:00:05.912Z".into());
+}
+
+#[test]
+fn the_roles_of_many_entries_are_read_at_once() {
+    const ALL: &str = "aws iam list-roles --page-size 1000";
+    let described = (DESCRIBE, entry("EC2_LINUX", &ENTRY_MADE.into()));
+    let alone = role("AROAEXAMPLE1", "2026-03-01T10:00:01+00:00");
+    let listed = alone.json().unwrap()["Role"].clone();
+    let read = |among, table: &[(&str, Answer)]| {
+        let (live, rounds) = read_among(among, &EksAccessEntry, Some(&node()), None, table);
+        (present(live), rounds)
+    };
+    let all = (ALL, ok(&json!({"Roles": [{"RoleName": "Other"}, listed]})));
+    let (object, rounds) = read(3, &[described.clone(), all]);
+    assert_eq!(rounds, [[DESCRIBE, ALL]]);
+    let (same, rounds) = read(2, &[described.clone(), (GET_ROLE, alone.clone())]);
+    assert_eq!(rounds, [[DESCRIBE, GET_ROLE]]);
+    assert_eq!(object, same);
+    // Not listed does not mean gone.
+    let none = (ALL, ok(&json!({"Roles": []})));
+    let (object, rounds) = read(3, &[described, none, (GET_ROLE, alone)]);
+    assert_eq!(rounds, [vec![DESCRIBE, ALL], vec![GET_ROLE]]);
+    assert_eq!(object, same);
 }
 
 #[test]

@@ -124,7 +124,7 @@ pub fn source(settings: Settings<'_>) -> Option<Source> {
         SourceAt::Folder(chart.to_owned())
     } else {
         let command = Command::read(Tool::Helm, &["show", what]);
-        SourceAt::Published(with_chart(command, settings).with_timeout(RENDER_TIMEOUT))
+        SourceAt::Published(Box::new(with_chart(command, settings).with_timeout(RENDER_TIMEOUT)))
     };
     Some(Source { reference, version, at })
 }

@@ -1,10 +1,14 @@
+//! Tests of policies: specs, what is read, and the steps.
+
 use serde_json::json;
 
 use super::*;
-use crate::adapter::eks::testing::{call, change, failed, ok, present, read as read_with, value};
-use crate::adapter::{Prior, Verb};
+use crate::adapter::eks::testing::{call, change, value};
+use crate::adapter::{Object, Verb};
 use crate::diff::FieldChange;
 use crate::value::Map;
+
+mod read;
 
 const THE_ARN: &str = "arn:aws:iam::123456789012:policy/Controller-x";
 const GET: &str = "aws iam get-policy --policy-arn arn:aws:iam::123456789012:policy/Controller-x";
@@ -135,180 +139,6 @@ fn the_schema_explains_every_field() {
     }
     assert!(jsonschema::is_valid(&schema, &spec("s3:*")));
     assert!(!jsonschema::is_valid(&schema, &json!({"policyName": "x", "documnet": {}})));
-}
-
-// ---- reading ---------------------------------------------------------------
-
-/// What `get-policy` answers, with these members besides.
-fn policy_answer(members: Json) -> Answer {
-    let mut policy = json!({
-        "PolicyName": "Controller-x",
-        "PolicyId": "ANPAEXAMPLEEXAMPLEEX1",
-        "Arn": THE_ARN,
-        "Path": "/",
-        "DefaultVersionId": "v3",
-        "AttachmentCount": 1,
-        "PermissionsBoundaryUsageCount": 0,
-        "IsAttachable": true,
-        "CreateDate": "2024-05-06T07:08:09+00:00",
-        "UpdateDate": "2024-05-06T07:08:09+00:00",
-        "Tags": [],
-    });
-    if let (Some(policy), Json::Object(members)) = (policy.as_object_mut(), members) {
-        policy.extend(members);
-    }
-    ok(&json!({ "Policy": policy }))
-}
-
-fn version_answer(id: &str, document: &Json) -> Answer {
-    ok(&json!({"PolicyVersion": {
-        "Document": document,
-        "VersionId": id,
-        "IsDefaultVersion": id == "v3",
-        "CreateDate": "2024-05-06T07:08:09+00:00",
-    }}))
-}
-
-/// What `list-policy-versions` answers: v3 is the default. The younger a
-/// version, the earlier it stands, as AWS lists them.
-fn list_answer(ids: &[&str]) -> Answer {
-    let versions: Vec<Json> = ids
-        .iter()
-        .map(|id| {
-            let day = id.trim_start_matches('v');
-            json!({
-                "VersionId": id,
-                "IsDefaultVersion": *id == "v3",
-                "CreateDate": format!("2024-05-{day:0>2}T07:08:09+00:00"),
-            })
-        })
-        .collect();
-    ok(&json!({ "Versions": versions }))
-}
-
-#[test]
-fn a_policy_as_desired_is_read_with_two_commands() {
-    let version = get_version("v3");
-    let table = [
-        (GET, policy_answer(json!({
-            "Description": "theirs",
-            "Tags": [{"Key": "team", "Value": "data"}, {"Key": "aws:x", "Value": "y"}],
-        }))),
-        (version.as_str(), version_answer("v3", &may("S3:*"))),
-    ];
-    let (live, rounds) = read_with(&IamPolicy, Some(&desired(&spec("s3:*"))), None, &table);
-    assert_eq!(rounds, [[GET], [&version]]);
-    let object = present(live);
-    assert_eq!(
-        Value::Map(object.attributes).redacted_json(),
-        json!({"path": "/", "document": may("S3:*"), "tags": {"team": "data"}}),
-        "a description that is not declared can't be changed, and is left out"
-    );
-    assert_eq!(
-        Value::Map(object.outputs).redacted_json(),
-        json!({"arn": THE_ARN, "name": "Controller-x", "policyId": "ANPAEXAMPLEEXAMPLEEX1"})
-    );
-    assert_eq!(object.facts, iam::map([(USES, 1.into())]));
-}
-
-#[test]
-fn versions_are_read_when_the_default_differs() {
-    let ids = ["v4", "v3", "v2"];
-    let commands: Vec<String> = ids.iter().map(|id| get_version(id)).collect();
-    let [v4, v3, v2] = [&commands[0], &commands[1], &commands[2]];
-    let table = [
-        (GET, policy_answer(json!({}))),
-        (LIST, list_answer(&ids)),
-        (v4, version_answer("v4", &may("s3:4"))),
-        (v3, version_answer("v3", &may("s3:3"))),
-        (v2, version_answer("v2", &may("s3:2"))),
-    ];
-    let (live, rounds) = read_with(&IamPolicy, Some(&desired(&spec("s3:*"))), None, &table);
-    assert_eq!(rounds, [vec![GET], vec![v3], vec![LIST], vec![v4, v2]]);
-    let fact = |id: &str, day: u8| {
-        json!({"versionId": id, "isDefault": id == "v3",
-            "createDate": format!("2024-05-0{day}T07:08:09Z")})
-    };
-    let with = |mut fact: Json, document: Json| {
-        fact["document"] = document;
-        fact
-    };
-    assert_eq!(
-        present(live).facts[VERSIONS].redacted_json(),
-        json!([
-            with(fact("v4", 4), may("s3:4")),
-            fact("v3", 3),
-            with(fact("v2", 2), may("s3:2")),
-        ])
-    );
-
-    // Not wholly known, the document equals none of them: their ids are enough.
-    let mut unknown = desired(&spec("s3:*"));
-    unknown.attributes.insert(DOCUMENT.into(), Value::Unknown("${IamRole.a.arn}".into()));
-    let (live, rounds) = read_with(&IamPolicy, Some(&unknown), None, &table);
-    assert_eq!(rounds, [vec![GET], vec![v3], vec![LIST]]);
-    assert_eq!(
-        present(live).facts[VERSIONS].redacted_json(),
-        json!([fact("v4", 4), fact("v3", 3), fact("v2", 2)])
-    );
-}
-
-#[test]
-fn before_a_delete_the_versions_are_listed() {
-    let version = get_version("v3");
-    let table = [
-        (GET, policy_answer(json!({"Description": "old"}))),
-        (LIST, list_answer(&["v3", "v2"])),
-        (version.as_str(), version_answer("v3", &may("s3:*"))),
-    ];
-    let (live, rounds) = read_with(&IamPolicy, None, Some(&prior(&spec("s3:*"))), &table);
-    assert_eq!(rounds, [vec![GET], vec![LIST, &version]]);
-    assert!(present(live).facts.contains_key(VERSIONS));
-    // Another description means a new policy.
-    let mut other = spec("s3:*");
-    other[DESCRIPTION] = json!("new");
-    let (live, rounds) = read_with(&IamPolicy, Some(&desired(&other)), None, &table);
-    assert_eq!(rounds.len(), 2);
-    let object = present(live);
-    assert_eq!(object.attributes[DESCRIPTION], "old".into());
-    assert!(object.facts.contains_key(VERSIONS));
-}
-
-#[test]
-fn no_such_entity_is_absent_and_another_failure_is_not() {
-    let wanted = desired(&spec("s3:*"));
-    let gone = failed("NoSuchEntity", "GetPolicy", "Policy Controller-x was not found.");
-    let (live, _) = read_with(&IamPolicy, Some(&wanted), None, &[(GET, gone)]);
-    assert_eq!(live, Ok(Live::Absent));
-
-    let (v3, v2) = (get_version("v3"), get_version("v2"));
-    let good = || {
-        [
-            (GET, policy_answer(json!({}))),
-            (v3.as_str(), version_answer("v3", &may("s3:3"))),
-            (LIST, list_answer(&["v3", "v2"])),
-            (v2.as_str(), version_answer("v2", &may("s3:2"))),
-        ]
-    };
-    assert!(read_with(&IamPolicy, Some(&wanted), None, &good()).0.is_ok());
-    for (place, answer, why) in [
-        (0, failed("AccessDenied", "GetPolicy", "no"), "AccessDenied"),
-        (0, failed("Throttling", "GetPolicy", "Rate exceeded"), "Throttling"),
-        (0, ok(&json!({})), "no `Policy`"),
-        (0, policy_answer(json!({"DefaultVersionId": null})), "no `DefaultVersionId`"),
-        (1, failed("NoSuchEntity", "GetPolicyVersion", "no"), "NoSuchEntity"),
-        (1, ok(&json!({"PolicyVersion": {}})), "no `Document`"),
-        (2, failed("AccessDenied", "ListPolicyVersions", "no"), "AccessDenied"),
-        (2, ok(&json!({"Versions": [], "IsTruncated": true})), "cut off"),
-        (2, ok(&json!({"Versions": [{}]})), "no `VersionId`"),
-        (3, failed("NoSuchEntity", "GetPolicyVersion", "no"), "NoSuchEntity"),
-    ] {
-        let mut table = good();
-        table[place].1 = answer;
-        let error = read_with(&IamPolicy, Some(&wanted), None, &table).0.unwrap_err();
-        assert!(error.why.contains(why), "{place}: {}", error.why);
-        assert_eq!(error.command.to_string(), table[place].0);
-    }
 }
 
 // ---- steps -----------------------------------------------------------------

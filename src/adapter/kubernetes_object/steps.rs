@@ -29,6 +29,7 @@ pub fn steps(operation: &Operation<'_>) -> Result<Vec<Step>, Vec<Blocker>> {
             desired: operation.desired.filter(|_| operation.prior.is_none()),
             prior: operation.prior,
             ignore: &[],
+            among: 1,
         };
         let delete = Command::write(
             Tool::Kubectl,

@@ -54,7 +54,7 @@ fn plan(
     live: &Json,
     trial: &Answer,
 ) -> Planned {
-    let subject = Subject { identity: &desired.identity, desired: Some(desired), prior, ignore: &[] };
+    let subject = Subject { identity: &desired.identity, desired: Some(desired), prior, ignore: &[], among: 1 };
     let answer = |command: &str| {
         if command.contains("--dry-run=server") { trial.clone() } else { prints(live) }
     };
@@ -209,7 +209,7 @@ fn an_unknown_kind_is_missing_and_says_what_brings_it() {
     let wanted = desired(&pool, &json!({}));
     assert_eq!(wanted.identity.to_string(), "group=karpenter.sh kind=NodePool name=default");
     let subject =
-        Subject { identity: &wanted.identity, desired: Some(&wanted), prior: None, ignore: &[] };
+        Subject { identity: &wanted.identity, desired: Some(&wanted), prior: None, ignore: &[], among: 1 };
     let unserved = "error: resource mapping not found for name: \"default\" namespace: \"\" from \
                     \"STDIN\": no matches for kind \"NodePool\" in version \"karpenter.sh/v1\"\n\
                     ensure CRDs are installed first";
@@ -259,6 +259,7 @@ fn an_object_is_deleted_by_its_names_and_what_holds_it_is_told() {
         desired: None,
         prior: Some(&before),
         ignore: &[],
+        among: 1,
     };
     match read(&KubernetesObject, &subject, |_| prints(&live)).0 {
         Ok(Reading::Live(Live::Present(object))) => {
@@ -278,7 +279,7 @@ fn a_state_that_someone_edited_runs_nothing() {
         identity.0.insert(key.to_owned(), value.into());
         before.identity = identity.clone();
         let subject =
-            Subject { identity: &identity, desired: None, prior: Some(&before), ignore: &[] };
+            Subject { identity: &identity, desired: None, prior: Some(&before), ignore: &[], among: 1 };
         let (result, asked) = read(&KubernetesObject, &subject, |_| nothing());
         assert!(result.is_err() && asked.is_empty(), "{key}");
     }
@@ -369,7 +370,7 @@ fn readiness_is_as_far_as_the_object_says() {
     );
     let ready = |conditions: &Json| {
         let subject =
-            Subject { identity: &wanted.identity, desired: Some(&wanted), prior: None, ignore: &[] };
+            Subject { identity: &wanted.identity, desired: Some(&wanted), prior: None, ignore: &[], among: 1 };
         match read(&KubernetesObject, &subject, |_| prints(&pool(conditions))).0 {
             Ok(Reading::Live(Live::Present(object))) => KubernetesObject.readiness(&wanted, &object),
             other => panic!("{other:?}"),

@@ -21,6 +21,7 @@ fn live(json: &Json, wanted: bool) -> Object {
         desired: wanted.then_some(&desired),
         prior: Some(&prior),
         ignore: &[],
+        among: 1,
     };
     let contents = json!({"kind": "List", "items": [
         {"kind": "ServiceAccount", "metadata": {"name": "default"}},
@@ -113,14 +114,14 @@ fn what_can_be_declared_and_what_not() {
 fn absent_only_when_the_server_says_so() {
     let desired = desired(&json!({})).unwrap();
     let subject =
-        Subject { identity: &desired.identity, desired: Some(&desired), prior: None, ignore: &[] };
+        Subject { identity: &desired.identity, desired: Some(&desired), prior: None, ignore: &[], among: 1 };
     let of = |answer: Answer| read(&Namespace, &subject, move |_| answer.clone()).0;
     assert_eq!(of(nothing()), Ok(Reading::Live(Live::Absent)));
     for stderr in ["Error from server (Forbidden): no", "Unable to connect to the server: x", ""] {
         assert!(of(fails(stderr)).is_err(), "{stderr}");
     }
     let hostile = Identity::new([("name", "--all".into())]);
-    let subject = Subject { identity: &hostile, desired: None, prior: None, ignore: &[] };
+    let subject = Subject { identity: &hostile, desired: None, prior: None, ignore: &[], among: 1 };
     let (result, asked) = read(&Namespace, &subject, |_| nothing());
     assert!(result.is_err() && asked.is_empty(), "an edited state runs nothing");
 }
@@ -207,6 +208,7 @@ fn claims_and_their_volumes_go_first_where_the_manifest_says_so() {
             desired: None,
             prior: Some(&prior),
             ignore: &[],
+            among: 1,
         };
         let claim = |name: &str| json!({"kind": "PersistentVolumeClaim", "metadata": {"name": name}});
         let volume = |name: &str, namespace: &str, policy: &str| {

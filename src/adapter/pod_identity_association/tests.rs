@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::*;
 use crate::adapter::Prior;
-use crate::adapter::eks::testing::{call, change, failed, ok, present, read, value};
+use crate::adapter::eks::testing::{call, change, failed, ok, present, read, read_among, value};
 use crate::command::Answer;
 
 const ROLE: &str = "arn:aws:iam::111122223333:role/KarpenterControllerRole-demo";
@@ -96,6 +96,35 @@ fn an_association_is_found_by_its_service_account() {
         value(&json!({"associationArn": ARN, "associationId": "a-0123456789abcdef0"}))
     );
     assert!(object.notes.is_empty());
+}
+
+#[test]
+fn one_of_many_associations_is_found_in_the_list_of_the_cluster() {
+    const ALL: &str = "aws eks list-pod-identity-associations --cluster-name demo";
+    let desired = desired(json!({}));
+    let of = |account: &str| {
+        let listed = list(1).json().unwrap()["associations"][0].clone();
+        let mut listed = listed.as_object().unwrap().clone();
+        listed.insert("serviceAccount".into(), account.into());
+        json!(listed)
+    };
+    let all = |accounts: &[&str]| {
+        let all: Vec<Json> = accounts.iter().map(|account| of(account)).collect();
+        (ALL, ok(&json!({ "associations": all })))
+    };
+    let among = |table: &[(&str, Answer)]| {
+        read_among(3, &PodIdentityAssociation, Some(&desired), None, table)
+    };
+    let table = [all(&["other", "karpenter"]), (DESCRIBE, describe(json!({})))];
+    let (live, rounds) = among(&table);
+    assert_eq!(rounds, [[ALL], [DESCRIBE]]);
+    assert_eq!(present(live), object(json!({})));
+    // What the list does not tell for sure is asked for alone.
+    for all in [all(&["other"]), all(&["karpenter", "karpenter"]), (ALL, failed("X", "Y", "z"))] {
+        let (live, rounds) = among(&[all, (LIST, list(0))]);
+        assert_eq!(rounds, [[ALL], [LIST]]);
+        assert_eq!(live, Ok(Live::Absent));
+    }
 }
 
 #[test]

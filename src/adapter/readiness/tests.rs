@@ -42,7 +42,7 @@ fn deployment(ready: u64, wanted: u64) -> Json {
 fn verdict(spec: &Json, items: &[Json]) -> Vec<(String, String)> {
     let desired = desired(spec).unwrap();
     let subject =
-        Subject { identity: &desired.identity, desired: Some(&desired), prior: None, ignore: &[] };
+        Subject { identity: &desired.identity, desired: Some(&desired), prior: None, ignore: &[], among: 1 };
     let all = spec["workloads"].is_null();
     let listed: Vec<&Json> = items.iter().filter(|one| all || one["kind"] != "Pod").collect();
     let list = json!({"kind": "List", "items": listed});
@@ -125,7 +125,7 @@ fn chosen_workloads() {
 fn an_answer_that_tells_nothing_is_no_readiness() {
     let desired = desired(&json!({"namespace": "lake"})).unwrap();
     let subject =
-        Subject { identity: &desired.identity, desired: Some(&desired), prior: None, ignore: &[] };
+        Subject { identity: &desired.identity, desired: Some(&desired), prior: None, ignore: &[], among: 1 };
     for answer in [
         fails("Unable to connect to the server: x"),
         prints(&json!({"kind": "PodList", "metadata": {"continue": "x"}, "items": []})),

@@ -86,7 +86,7 @@ impl Applier {
         loop {
             let old = match before {
                 None => None,
-                Some(_) => match self.look(address, adapter, None, before).await {
+                Some(_) => match self.look(address, (None, before)).await {
                     Ok(Sighting { live: Live::Absent, .. }) => None,
                     Ok(Sighting { live: Live::Present(_), .. }) => before,
                     Err(error) => {
@@ -95,7 +95,7 @@ impl Applier {
                 },
             };
             let (problem, blockers, sighting) = match self
-                .look(address, adapter, Some(desired), prior)
+                .look(address, (Some(desired), prior))
                 .await
             {
                 Err(error) => {
@@ -311,7 +311,7 @@ impl Applier {
         let mut pauses = Pauses::new(&self.survey.gateway);
         let mut was_busy = false;
         loop {
-            match self.look(address, adapter, None, prior).await {
+            match self.look(address, (None, prior)).await {
                 Err(error) => {
                     let _ = self.keeper.mark_unverified(address).await;
                     let ending = match failure {

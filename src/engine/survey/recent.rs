@@ -211,11 +211,10 @@ impl Survey {
     pub(in crate::engine) async fn assure(
         &self,
         address: &Address,
-        adapter: &'static dyn Adapter,
         (desired, prior): (Option<&Desired>, Option<&Prior>),
         mut sighting: Sighting,
     ) -> Result<Sighting, Unreadable> {
-        let Some(entry) = self.entries.get(address) else { return Ok(sighting) };
+        let adapter = address.kind.adapter();
         let identity = desired.map(|d| &d.identity).or(prior.map(|prior| &prior.identity));
         // With its cluster an object is gone at once.
         let is_outside = identity.is_some_and(|id| self.missing_cluster(adapter, id).is_some());
@@ -228,7 +227,7 @@ impl Survey {
         }
         self.tell_of_pause(address);
         while sighting.live == Live::Absent && patience.wait().await {
-            let read = self.read(adapter, desired, prior, &entry.ignore, Freshness::Fresh);
+            let read = self.read(address, (desired, prior), Freshness::Fresh);
             sighting = Box::pin(read).await?;
         }
         Ok(sighting)

@@ -8,6 +8,7 @@ mod helm;
 mod iam;
 mod kubernetes;
 mod lakehouse;
+mod many;
 mod phase;
 mod plans;
 mod preflight;
@@ -22,6 +23,7 @@ pub fn all() -> Vec<Case> {
         lakehouse::CASES,
         phase::CASES,
         iam::CASES,
+        many::CASES,
         eks::CASES,
         data::CASES,
         helm::CASES,

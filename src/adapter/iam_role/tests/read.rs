@@ -1,7 +1,9 @@
 use serde_json::json;
 
 use super::*;
-use crate::adapter::eks::testing::{failed, ok, present, read as read_with};
+use crate::adapter::Live;
+use crate::adapter::eks::testing::{failed, ok, present, read as read_with, read_among};
+use crate::command::Answer;
 
 const GET: &str = "aws iam get-role --role-name KarpenterNodeRole-x";
 const ATTACHED: &str = "aws iam list-attached-role-policies --role-name KarpenterNodeRole-x";
@@ -263,4 +265,109 @@ fn instance_profiles_are_read_of_a_role_that_goes() {
     let (object, rounds) = rounds_of(Some(&desired(&spec(json!({})))), Some(&applied));
     assert_eq!(rounds, [3], "and nothing more for a role that stays");
     assert_eq!(IamRole.obstacles(&applied.identity, &object), []);
+}
+
+// ---- one of many -----------------------------------------------------------
+
+const DETAILS: &str =
+    "aws iam get-account-authorization-details --page-size 1000 --filter Role";
+const ALL: &str = "aws iam list-roles --page-size 1000";
+
+/// What the two lists tell: the role, and another one before it. First what
+/// both have, then what only the details have, then what only the list has.
+fn lists(both: &Json, detail: &Json, listed: &Json) -> [(&'static str, Answer); 2] {
+    let with = |parts: &[&Json]| {
+        let mut role = serde_json::Map::new();
+        for part in parts {
+            role.extend(part.as_object().unwrap().clone());
+        }
+        Json::Object(role)
+    };
+    let whole = role(json!({})).json().unwrap()["Role"].clone();
+    let other = json!({"RoleName": "Other", "RoleId": "AROAOTHER", "Arn": "arn:other"});
+    let policies = json!({
+        "InstanceProfileList": [], "RolePolicyList": [], "AttachedManagedPolicies": [],
+    });
+    let details = json!({
+        "UserDetailList": [],
+        "RoleDetailList": [other, with(&[&whole, &policies, both, detail])],
+    });
+    let all = json!({"Roles": [other, with(&[&whole, both, listed])]});
+    [(DETAILS, ok(&details)), (ALL, ok(&all))]
+}
+
+#[test]
+fn one_of_many_roles_is_read_off_two_lists_to_the_same_end() {
+    let tags = json!([{"Key": "team", "Value": "data"}]);
+    let boundary = json!({
+        "PermissionsBoundaryType": "Policy", "PermissionsBoundaryArn": aws("Boundary"),
+    });
+    let both = json!({"Path": "/lakehouse/"});
+    let only_listed = json!({"Description": "the nodes", "MaxSessionDuration": 7200});
+    let detail = json!({
+        "Tags": tags,
+        "PermissionsBoundary": boundary,
+        "AttachedManagedPolicies": [
+            {"PolicyName": "B", "PolicyArn": aws("B")}, {"PolicyName": "A", "PolicyArn": aws("A")},
+        ],
+        "RolePolicyList": [
+            {"PolicyName": "ours", "PolicyDocument": may("s3:*")},
+            {"PolicyName": "theirs", "PolicyDocument": may("ec2:*")},
+        ],
+    });
+    let wanted = desired(&spec(json!({
+        "path": "/lakehouse/", "inlinePolicies": {"ours": may("s3:*")},
+    })));
+    let (live, rounds) =
+        read_among(3, &IamRole, Some(&wanted), None, &lists(&both, &detail, &only_listed));
+    assert_eq!(rounds, [[DETAILS, ALL]], "one round, side by side");
+    let ours = document_of("ours");
+    let alone = [
+        (GET, role(json!({
+            "Path": "/lakehouse/", "Description": "the nodes", "MaxSessionDuration": 7200,
+            "Tags": tags, "PermissionsBoundary": boundary,
+        }))),
+        (ATTACHED, attached(&["B", "A"])),
+        (INLINE, inline(&["ours", "theirs"])),
+        (ours.as_str(), document("ours", &may("s3:*"))),
+    ];
+    let (same, rounds) = read_among(2, &IamRole, Some(&wanted), None, &alone);
+    assert_eq!(rounds.len(), 2, "few are read alone");
+    assert_eq!(present(live), present(same));
+}
+
+#[test]
+fn what_the_lists_do_not_tell_for_sure_is_read_alone() {
+    let nothing = json!({});
+    let told = lists(&nothing, &nothing, &nothing);
+    let cut = |(command, answer): &(&'static str, Answer), mark: Json| {
+        let mut json = answer.json().unwrap();
+        json.as_object_mut().unwrap().extend(mark.as_object().unwrap().clone());
+        (*command, ok(&json))
+    };
+    let denied = failed("AccessDenied", "ListRoles", "not authorized");
+    let alone = [(GET, role(json!({}))), (ATTACHED, attached(&[])), (INLINE, inline(&[]))];
+    for (what, lists) in [
+        ("one may not be read", [told[0].clone(), (ALL, denied.clone())]),
+        ("the other may not", [(DETAILS, denied), told[1].clone()]),
+        ("cut off", [cut(&told[0], json!({"IsTruncated": true, "Marker": "x"})), told[1].clone()]),
+        ("not there", [(DETAILS, ok(&json!({"RoleDetailList": []}))), told[1].clone()]),
+        ("no list", [told[0].clone(), (ALL, ok(&json!({})))]),
+        ("made anew in between", lists(&nothing, &json!({"RoleId": "AROANEW"}), &nothing)),
+    ] {
+        let table: Vec<_> = lists.into_iter().chain(alone.clone()).collect();
+        let wanted = desired(&spec(json!({})));
+        let (live, rounds) = read_among(9, &IamRole, Some(&wanted), None, &table);
+        assert_eq!(rounds[1], [GET, ATTACHED, INLINE], "{what}");
+        assert_eq!(present(live), present(read_with(&IamRole, Some(&wanted), None, &alone).0));
+    }
+    // What is to go, or to be made anew, needs more than the lists tell.
+    let profiles = (PROFILES, ok(&json!({"InstanceProfiles": []})));
+    let table: Vec<_> = told.into_iter().chain(alone).chain([profiles]).collect();
+    let elsewhere = desired(&spec(json!({"path": "/elsewhere/"})));
+    let (_, rounds) = read_among(9, &IamRole, Some(&elsewhere), None, &table);
+    assert_eq!(rounds[1..], [vec![GET, ATTACHED, INLINE], vec![PROFILES]]);
+    let remembered = prior(&spec(json!({})));
+    let (_, rounds) = read_among(9, &IamRole, None, Some(&remembered), &table);
+    assert_eq!(rounds, [[GET, ATTACHED, INLINE, PROFILES]]);
 }

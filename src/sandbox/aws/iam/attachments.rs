@@ -84,17 +84,24 @@ pub fn list(call: &mut Call<'_>) -> Result<Answer, Fault> {
     let role = call.input.text("RoleName");
     let wanted = names::path_prefix(call.input)?;
     roles::find(call.world, role)?;
-    let prefix = prefix(role);
-    let attached: Vec<Value> = call
-        .world
-        .scan(&prefix)
-        .filter_map(|(key, name)| Some((key.strip_prefix(&prefix)?, name)))
-        .filter(|(arn, _)| {
-            policies::parse_arn(arn).is_ok_and(|policy| policy.path.starts_with(wanted))
+    let attached: Vec<Value> = of_role(call.world, role)
+        .into_iter()
+        .filter(|attached| {
+            policies::parse_arn(super::text(attached, "PolicyArn"))
+                .is_ok_and(|policy| policy.path.starts_with(wanted))
         })
-        .map(|(arn, name)| json!({ "PolicyName": name, "PolicyArn": arn }))
         .collect();
     Ok(Answer::Body(json!({ "AttachedPolicies": attached })))
+}
+
+/// The policies that are attached to a role: names and ARNs.
+pub fn of_role(world: &World, role: &str) -> Vec<Value> {
+    let prefix = prefix(role);
+    world
+        .scan(&prefix)
+        .filter_map(|(key, name)| Some((key.strip_prefix(&prefix)?, name)))
+        .map(|(arn, name)| json!({ "PolicyName": name, "PolicyArn": arn }))
+        .collect()
 }
 
 /// `list-entities-for-policy`. The sandbox has no groups, and no user with a

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::super::model::{Answer, Call, Fault, fault};
 use super::{document, names, no_such_entity, roles};
+use crate::sandbox::world::World;
 
 /// Most characters of all inline policies of one role together, white space
 /// left out.
@@ -62,6 +63,16 @@ pub fn delete(call: &mut Call<'_>) -> Result<Answer, Fault> {
     roles::find_own(call.world, role)?;
     call.world.remove(&format!("{}{policy}", prefix(role))).ok_or_else(|| missing(policy))?;
     Ok(Answer::Nothing)
+}
+
+/// The inline policies of a role, with their documents.
+pub fn of_role(world: &World, role: &str) -> Vec<Value> {
+    let prefix = prefix(role);
+    world
+        .scan(&prefix)
+        .filter_map(|(key, document)| Some((key.strip_prefix(&prefix)?, document)))
+        .map(|(name, document)| json!({ "PolicyName": name, "PolicyDocument": document }))
+        .collect()
 }
 
 /// `list-role-policies`.

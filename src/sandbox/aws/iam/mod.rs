@@ -22,6 +22,7 @@
 
 mod attachments;
 mod boundary;
+mod details;
 mod document;
 mod inline;
 mod linked;

@@ -2,12 +2,13 @@
 
 use super::super::model::{NUMBER, Operation, Shape, TEXT, TEXTS, may, need, operation};
 use super::shapes::{
-    ARN, ATTACHED, DELETION, ENTITIES, NAME, ONE_POLICY, ONE_PROFILE, ONE_ROLE, ONE_VERSION,
-    ONLY_TAGS, PATH_PREFIX, POLICY, POLICY_ARN, POLICY_TEXT, PROFILE_NAME, PROFILES, ROLE,
-    ROLE_NAME, SESSION, TAG_KEYS, TAGS, VERSION, VERSION_ID,
+    ARN, ATTACHED, DELETION, DETAILS, ENTITIES, NAME, ONE_POLICY, ONE_PROFILE, ONE_ROLE,
+    ONE_VERSION, ONLY_TAGS, PATH_PREFIX, POLICY, POLICY_ARN, POLICY_TEXT, PROFILE_NAME, PROFILES,
+    ROLE, ROLE_NAME, SESSION, TAG_KEYS, TAGS, VERSION, VERSION_ID,
 };
 use super::{
-    attachments, boundary, inline, linked, policies, profiles, roles, simulate, summary, versions,
+    attachments, boundary, details, inline, linked, policies, profiles, roles, simulate, summary,
+    versions,
 };
 
 /// Every operation that the sandbox answers.
@@ -118,6 +119,13 @@ pub const OPERATIONS: &[Operation] = &[
         &[ROLE_NAME, POLICY_ARN],
         &[],
         attachments::detach,
+    ),
+    operation(
+        "get-account-authorization-details",
+        "GetAccountAuthorizationDetails",
+        &[may("Filter", TEXTS)],
+        DETAILS,
+        details::get,
     ),
     operation(
         "get-account-summary",

@@ -183,6 +183,21 @@ pub fn get(call: &mut Call<'_>) -> Result<Answer, Fault> {
     Ok(Answer::Body(json!({ "Policy": entry })))
 }
 
+/// The account's own policies.
+fn own(world: &World) -> impl Iterator<Item = Value> {
+    world.scan("iam/policy/account/").map(|(_, entry)| entry.clone())
+}
+
+/// AWS's policies.
+fn theirs(world: &World) -> impl Iterator<Item = Value> {
+    managed::all().iter().filter_map(|known| find(world, &parse_arn(&known.arn()).ok()?))
+}
+
+/// Every policy, the account's own first.
+pub fn all(world: &World) -> impl Iterator<Item = Value> {
+    own(world).chain(theirs(world))
+}
+
 /// `list-policies`.
 pub fn list(call: &mut Call<'_>) -> Result<Answer, Fault> {
     let input = call.input;
@@ -197,14 +212,9 @@ pub fn list(call: &mut Call<'_>) -> Result<Answer, Fault> {
     }
     let prefix = names::path_prefix(input)?;
     let attached_only = input.flag("OnlyAttached").unwrap_or(false);
-    let own = call.world.scan("iam/policy/account/").map(|(_, entry)| entry.clone());
-    let theirs = managed::all().iter().filter_map(|known| {
-        let arn = known.arn();
-        find(call.world, &parse_arn(&arn).ok()?)
-    });
-    let policies: Vec<Value> = own
+    let policies: Vec<Value> = own(call.world)
         .filter(|_| scope != "AWS")
-        .chain(theirs.filter(|_| scope != "Local"))
+        .chain(theirs(call.world).filter(|_| scope != "Local"))
         .filter(|entry| text(entry, "Path").starts_with(prefix))
         .filter(|entry| !attached_only || number(entry, "AttachmentCount") > 0)
         .map(|mut entry| {

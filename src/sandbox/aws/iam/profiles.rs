@@ -164,14 +164,17 @@ pub fn list(call: &mut Call<'_>) -> Result<Answer, Fault> {
 pub fn list_for_role(call: &mut Call<'_>) -> Result<Answer, Fault> {
     let role = call.input.text("RoleName");
     roles::find(call.world, role)?;
+    Ok(Answer::Body(json!({ "InstanceProfiles": of_role(call.world, role) })))
+}
+
+/// The instance profiles that a role is in.
+pub fn of_role(world: &World, role: &str) -> Vec<Value> {
     let prefix = role_key(role, "");
-    let profiles: Vec<Value> = call
-        .world
+    world
         .scan(&prefix)
-        .filter_map(|(found, _)| call.world.get(&key(found.strip_prefix(&prefix)?)))
-        .map(|profile| listed(call.world, profile))
-        .collect();
-    Ok(Answer::Body(json!({ "InstanceProfiles": profiles })))
+        .filter_map(|(found, _)| world.get(&key(found.strip_prefix(&prefix)?)))
+        .map(|profile| listed(world, profile))
+        .collect()
 }
 
 /// Lists leave tags out.

@@ -27,16 +27,14 @@ pub const ROLE: Shape = Shape::Structure(&[
     may("AssumeRolePolicyDocument", Shape::Document),
     may("Description", TEXT),
     may("MaxSessionDuration", NUMBER),
-    may(
-        "PermissionsBoundary",
-        Shape::Structure(&[
-            may("PermissionsBoundaryType", TEXT),
-            may("PermissionsBoundaryArn", TEXT),
-        ]),
-    ),
+    may("PermissionsBoundary", BOUNDARY),
     may("Tags", TAGS),
-    may("RoleLastUsed", Shape::Structure(&[may("LastUsedDate", TEXT), may("Region", TEXT)])),
+    may("RoleLastUsed", LAST_USED),
 ]);
+
+const BOUNDARY: Shape =
+    Shape::Structure(&[may("PermissionsBoundaryType", TEXT), may("PermissionsBoundaryArn", TEXT)]);
+const LAST_USED: Shape = Shape::Structure(&[may("LastUsedDate", TEXT), may("Region", TEXT)]);
 
 /// A managed policy.
 pub const POLICY: Shape = Shape::Structure(&[
@@ -73,6 +71,52 @@ pub const PROFILE: Shape = Shape::Structure(&[
     may("Tags", TAGS),
 ]);
 
+/// All that IAM tells of a role, with its policies.
+const ROLE_DETAIL: Shape = Shape::Structure(&[
+    may("Path", TEXT),
+    may("RoleName", TEXT),
+    may("RoleId", TEXT),
+    may("Arn", TEXT),
+    may("CreateDate", TEXT),
+    may("AssumeRolePolicyDocument", Shape::Document),
+    may("InstanceProfileList", Shape::List(&PROFILE)),
+    may(
+        "RolePolicyList",
+        Shape::List(&Shape::Structure(&[
+            may("PolicyName", TEXT),
+            may("PolicyDocument", Shape::Document),
+        ])),
+    ),
+    may("AttachedManagedPolicies", ATTACHED_POLICIES),
+    may("PermissionsBoundary", BOUNDARY),
+    may("Tags", TAGS),
+    may("RoleLastUsed", LAST_USED),
+]);
+
+/// All that IAM tells of a managed policy but its tags, with its versions.
+const POLICY_DETAIL: Shape = Shape::Structure(&[
+    may("PolicyName", TEXT),
+    may("PolicyId", TEXT),
+    may("Arn", TEXT),
+    may("Path", TEXT),
+    may("DefaultVersionId", TEXT),
+    may("AttachmentCount", NUMBER),
+    may("PermissionsBoundaryUsageCount", NUMBER),
+    may("IsAttachable", Shape::Flag),
+    may("Description", TEXT),
+    may("CreateDate", TEXT),
+    may("UpdateDate", TEXT),
+    may("PolicyVersionList", Shape::List(&VERSION)),
+]);
+
+/// The answer with everything.
+pub const DETAILS: &[Field] = &[
+    may("UserDetailList", Shape::List(&TEXT)),
+    may("GroupDetailList", Shape::List(&TEXT)),
+    may("RoleDetailList", Shape::List(&ROLE_DETAIL)),
+    may("Policies", Shape::List(&POLICY_DETAIL)),
+];
+
 /// The answer with one role.
 pub const ONE_ROLE: &[Field] = &[may("Role", ROLE)];
 /// The answer with one policy.
@@ -101,10 +145,11 @@ pub const ENTITIES: &[Field] = &[
     ),
 ];
 /// The answer with attached policies.
-pub const ATTACHED: &[Field] = &[may(
-    "AttachedPolicies",
-    Shape::List(&Shape::Structure(&[may("PolicyName", TEXT), may("PolicyArn", TEXT)])),
-)];
+pub const ATTACHED: &[Field] = &[may("AttachedPolicies", ATTACHED_POLICIES)];
+
+const ATTACHED_POLICIES: Shape =
+    Shape::List(&Shape::Structure(&[may("PolicyName", TEXT), may("PolicyArn", TEXT)]));
+
 /// The answer about a deletion.
 pub const DELETION: &[Field] = &[
     may("Status", TEXT),

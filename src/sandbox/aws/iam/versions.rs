@@ -133,6 +133,17 @@ pub fn get(call: &mut Call<'_>) -> Result<Answer, Fault> {
     Ok(Answer::Body(json!({ "PolicyVersion": shown(&found, &entry) })))
 }
 
+/// The versions of a policy with their documents, the newest first.
+pub fn with_documents(world: &World, policy: &PolicyRef<'_>, entry: &Value) -> Vec<Value> {
+    let versions: Vec<Value> = match policy.owner {
+        Owner::Account => world.scan(&prefix(policy)).map(|(_, version)| version.clone()).collect(),
+        Owner::Aws => {
+            managed::find(policy.arn).map(managed::Managed::version).into_iter().collect()
+        }
+    };
+    versions.iter().rev().map(|version| shown(version, entry)).collect()
+}
+
 /// `list-policy-versions`: the newest first.
 pub fn list(call: &mut Call<'_>) -> Result<Answer, Fault> {
     let policy = policies::parse_arn(call.input.text("PolicyArn"))?;
