@@ -206,16 +206,13 @@ impl Certificate {
             (None, None) => None,
             (Some(state), None) => Some(state.to_owned()),
             (None, Some(domain)) => Some(format!("it does not cover {domain}")),
-            (Some(state), Some(domain)) => {
-                Some(format!("it does not cover {domain}, and {state}"))
-            }
+            (Some(state), Some(domain)) => Some(format!("it does not cover {domain}, and {state}")),
         }
     }
 
     fn live(&self) -> Reading {
         let first = self.names.first().map_or("", String::as_str);
-        let outputs =
-            iam::map([("arn", self.arn.as_str().into()), ("domainName", first.into())]);
+        let outputs = iam::map([("arn", self.arn.as_str().into()), ("domainName", first.into())]);
         Reading::Live(Live::Present(Box::new(Object { outputs, ..Object::default() })))
     }
 }
@@ -223,9 +220,7 @@ impl Certificate {
 /// A time in seconds: a text in version 2 of the CLI, a number in version 1.
 fn seconds(json: &Json) -> Option<i64> {
     match json {
-        Json::String(text) => {
-            text.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_second)
-        }
+        Json::String(text) => text.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_second),
         Json::Number(number) => number.as_i64().or_else(|| {
             let whole = number.to_string();
             whole.split('.').next().and_then(|whole| whole.parse().ok())
@@ -262,7 +257,10 @@ fn given(
         None => certificate.live(),
         Some(why) => Reading::Missing(Blocker {
             code: "CertificateUnfit".into(),
-            message: format!("the certificate {arn} ({}) can't be used: {why}", certificate.names.join(", ")),
+            message: format!(
+                "the certificate {arn} ({}) can't be used: {why}",
+                certificate.names.join(", ")
+            ),
             next: format!("{command}"),
         }),
     }))
@@ -312,9 +310,8 @@ fn newest(
     if missing {
         return Ok(None);
     }
-    certificates.sort_by_key(|one| {
-        (Reverse(one.cover(domain)), Reverse(one.issued), one.arn.clone())
-    });
+    certificates
+        .sort_by_key(|one| (Reverse(one.cover(domain)), Reverse(one.issued), one.arn.clone()));
     let fit = certificates.iter().find(|one| one.unfit(Some(domain)).is_none());
     Ok(Some(fit.map_or_else(|| none_fits(subject, domain, &certificates), Certificate::live)))
 }
@@ -345,7 +342,9 @@ fn none_fits(subject: &Subject<'_>, domain: &str, certificates: &[Certificate]) 
         .iter()
         .any(|one| one.cover(domain) != Cover::No && one.status == "PENDING_VALIDATION");
     let next = if pending {
-        format!("make the records that validate {domain}: `aws acm describe-certificate` names them")
+        format!(
+            "make the records that validate {domain}: `aws acm describe-certificate` names them"
+        )
     } else {
         format!(
             "aws acm request-certificate --domain-name {domain} --validation-method DNS --region \

@@ -239,11 +239,8 @@ impl Adapter for CloudFormationStack {
             // It is what it was before; whether that is what is asked for now
             // tells whether anything is wrong.
             State::RolledBack => {
-                let sides = Sides {
-                    desired: &desired.attributes,
-                    prior: None,
-                    live: &object.attributes,
-                };
+                let sides =
+                    Sides { desired: &desired.attributes, prior: None, live: &object.attributes };
                 if compare(self.attributes(), &desired.exclusive, sides, &[]).is_equal() {
                     missing_outputs(desired, object)
                 } else {
@@ -434,9 +431,11 @@ fn parameter(value: &Value) -> Value {
             if value.has_unknown() { Value::Unknown(text) } else { Value::String(text) }
         }
         Value::Bool(_) | Value::Number(_) => Value::String(value.to_string()),
-        Value::Null | Value::String(_) | Value::Map(_) | Value::Unknown(_) | Value::Sensitive(_) => {
-            value.clone()
-        }
+        Value::Null
+        | Value::String(_)
+        | Value::Map(_)
+        | Value::Unknown(_)
+        | Value::Sensitive(_) => value.clone(),
     }
 }
 

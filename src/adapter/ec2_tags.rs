@@ -119,10 +119,7 @@ impl Adapter for Ec2Tags {
             return Ok(Desired {
                 identity: Identity::new([("name", unknown.clone())]),
                 attributes: Map::from([("tags".into(), unknown)]),
-                settings: Map::from([
-                    ("resources".into(), resources),
-                    ("tags".into(), tags),
-                ]),
+                settings: Map::from([("resources".into(), resources), ("tags".into(), tags)]),
                 ..Desired::default()
             });
         }

@@ -11,13 +11,13 @@ use schemars::{JsonSchema, Schema, schema_for};
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
-use super::eks::{self, LONGEST_KEY, 
-    IamArn, account_of, check_cluster_name, check_tags, cluster_is_absent, list_value,
-    member, problem, tags_of, tags_value, text, texts, typed,
+use super::eks::{
+    self, IamArn, LONGEST_KEY, account_of, check_cluster_name, check_tags, cluster_is_absent,
+    list_value, member, problem, tags_of, tags_value, text, texts, typed,
 };
 use super::{
-    Adapter, Answers, Attribute, Blocker, Context, Desired, Identity, Live, Object,
-    OnChange, Operation, Problem, Questions, ReadError, Reading, Rule, Step, Subject, Verb,
+    Adapter, Answers, Attribute, Blocker, Context, Desired, Identity, Live, Object, OnChange,
+    Operation, Problem, Questions, ReadError, Reading, Rule, Step, Subject, Verb,
 };
 use crate::command::{Answer, Command, Tool};
 use crate::value::{Map, Path, Value, is_unknown_text};

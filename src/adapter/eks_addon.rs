@@ -12,12 +12,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use super::eks::{
-    self, LONGEST_KEY, check_cluster_name, check_role_arn, check_tags, cluster_is_absent, condition, member,
-    problem, tags_of, tags_value, text, typed,
+    self, LONGEST_KEY, check_cluster_name, check_role_arn, check_tags, cluster_is_absent,
+    condition, member, problem, tags_of, tags_value, text, typed,
 };
 use super::{
     Adapter, Answers, Attribute, Blocker, Context, Desired, Health, Identity, Live, Object,
-    OnChange, Operation, Problem, Questions, ReadError, Reading, Readiness, Rule, Step, Subject,
+    OnChange, Operation, Problem, Questions, ReadError, Readiness, Reading, Rule, Step, Subject,
 };
 use crate::command::{Answer, Command, Tool};
 use crate::value::{Map, Path, Value, is_unknown_text};
@@ -353,17 +353,23 @@ fn live_attributes(addon: &Json) -> Map {
     // EKS keeps the text that it was given. One that is no JSON is another text,
     // and is told as it stands.
     let values = text(addon, "/configurationValues").map(|text| {
-        serde_json::from_str::<Json>(text).map_or_else(|_| text.into(), |json| Value::from_json(&json))
+        serde_json::from_str::<Json>(text)
+            .map_or_else(|_| text.into(), |json| Value::from_json(&json))
     });
     attributes.insert("configurationValues".to_owned(), values.unwrap_or_else(Value::map));
     attributes
 }
 
 fn outputs(addon: &Json) -> Map {
-    [("name", "/addonName"), ("arn", "/addonArn"), ("status", "/status"), ("version", "/addonVersion")]
-        .into_iter()
-        .filter_map(|(name, pointer)| Some((name.to_owned(), text(addon, pointer)?.into())))
-        .collect()
+    [
+        ("name", "/addonName"),
+        ("arn", "/addonArn"),
+        ("status", "/status"),
+        ("version", "/addonVersion"),
+    ]
+    .into_iter()
+    .filter_map(|(name, pointer)| Some((name.to_owned(), text(addon, pointer)?.into())))
+    .collect()
 }
 
 fn health(status: &str, issues: &Value) -> Health {

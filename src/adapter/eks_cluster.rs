@@ -12,12 +12,12 @@ use schemars::{JsonSchema, Schema, schema_for};
 use serde::{Deserialize, Serialize};
 
 use super::eks::{
-    IdTexts, LONGEST_KEY, check_cluster_name, check_role_arn, check_tags, condition, flat, problem, tags_value,
-    typed,
+    IdTexts, LONGEST_KEY, check_cluster_name, check_role_arn, check_tags, condition, flat, problem,
+    tags_value, typed,
 };
 use super::{
     Adapter, Answers, Attribute, Blocker, Context, Desired, Identity, Object, OnChange, Operation,
-    Problem, ReadError, Reading, Readiness, Rule, Step, Subject,
+    Problem, ReadError, Readiness, Reading, Rule, Step, Subject,
 };
 use crate::value::{Map, Path, Value, is_unknown_text};
 
@@ -252,11 +252,8 @@ impl Adapter for EksCluster {
         let auto = spec.auto_mode.map(|mode| Value::from(mode.is_on()));
         if context.external {
             let version = spec.version.as_deref().map(Value::from_spec_text);
-            let settings = [
-                ("external", Some(true.into())),
-                ("version", version),
-                ("autoMode", auto),
-            ];
+            let settings =
+                [("external", Some(true.into())), ("version", version), ("autoMode", auto)];
             desired.settings.extend(given(settings));
         } else {
             desired.attributes = attributes(&spec, auto);
@@ -353,7 +350,9 @@ fn wrong_mode(desired: &Desired, object: &Object, name: &str) -> Option<Blocker>
     })
 }
 
-fn given<const N: usize>(values: [(&str, Option<Value>); N]) -> impl Iterator<Item = (String, Value)> {
+fn given<const N: usize>(
+    values: [(&str, Option<Value>); N],
+) -> impl Iterator<Item = (String, Value)> {
     values.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)))
 }
 
@@ -372,9 +371,10 @@ fn attributes(spec: &Spec, auto: Option<Value>) -> Map {
         let ids = flat(ids, "");
         Value::List(ids.into_iter().map(|(_, id)| Value::from_spec_text(&id)).collect())
     };
-    let logs = spec.log_types.as_ref().map(|types| {
-        Value::List(types.iter().filter_map(spelled).collect())
-    });
+    let logs = spec
+        .log_types
+        .as_ref()
+        .map(|types| Value::List(types.iter().filter_map(spelled).collect()));
     given([
         ("version", text(&spec.version)),
         ("roleArn", text(&spec.role_arn)),
@@ -429,9 +429,10 @@ fn check(spec: &Spec, external: bool, problems: &mut Vec<Problem>) {
         }
         return;
     }
-    for (field, missing) in
-        [("roleArn", spec.role_arn.is_none()), ("subnetIds", flat(&spec.subnet_ids, "subnetIds").is_empty())]
-    {
+    for (field, missing) in [
+        ("roleArn", spec.role_arn.is_none()),
+        ("subnetIds", flat(&spec.subnet_ids, "subnetIds").is_empty()),
+    ] {
         if missing {
             problems.push(problem(
                 Path::default(),

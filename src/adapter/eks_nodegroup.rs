@@ -11,12 +11,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use super::eks::{
-    IdTexts, LONGEST_KEY, check_cluster_name, check_role_arn, check_tags, cluster_is_absent, condition, flat,
-    list_value, member, problem, tags_of, tags_value, text, texts, typed,
+    IdTexts, LONGEST_KEY, check_cluster_name, check_role_arn, check_tags, cluster_is_absent,
+    condition, flat, list_value, member, problem, tags_of, tags_value, text, texts, typed,
 };
 use super::{
     Adapter, Answers, Attribute, Blocker, Context, Desired, Health, Identity, Live, Object,
-    OnChange, Operation, Problem, Questions, ReadError, Reading, Readiness, Rule, Step, Subject,
+    OnChange, Operation, Problem, Questions, ReadError, Readiness, Reading, Rule, Step, Subject,
 };
 use crate::command::{Command, Tool};
 use crate::value::{Map, Path, Value, is_unknown_text};
@@ -333,9 +333,10 @@ fn attributes(spec: &Spec) -> Map {
     let number = |number: u32| Value::Number(number.into());
     let subnets = flat(&spec.subnets, "");
     let subnets = subnets.iter().map(|(_, id)| Value::from_spec_text(id)).collect();
-    let types = spec.instance_types.as_ref().map(|types| {
-        Value::List(types.iter().map(|name| Value::from_spec_text(name)).collect())
-    });
+    let types = spec
+        .instance_types
+        .as_ref()
+        .map(|types| Value::List(types.iter().map(|name| Value::from_spec_text(name)).collect()));
     let taints = spec.taints.iter().map(|taint| {
         let effect = Value::from_spec(&taint.effect).unwrap_or_default();
         let key = taint_key(&taint.key, effect.as_str().unwrap_or(""));

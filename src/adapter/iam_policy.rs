@@ -102,11 +102,7 @@ impl Adapter for IamPolicy {
         &[
             Attribute { name: PATH, rule: Rule::Exact, on_change: OnChange::Replace },
             Attribute { name: DESCRIPTION, rule: Rule::Exact, on_change: OnChange::Replace },
-            Attribute {
-                name: DOCUMENT,
-                rule: Rule::PolicyDocument,
-                on_change: OnChange::Update,
-            },
+            Attribute { name: DOCUMENT, rule: Rule::PolicyDocument, on_change: OnChange::Update },
             Attribute { name: TAGS, rule: Rule::Entries, on_change: OnChange::Update },
         ]
     }
@@ -207,11 +203,7 @@ fn normal_form(spec: &IamPolicySpec, document: Option<Value>, context: &Context)
         None => None,
     };
     Desired {
-        identity: Identity::new([
-            (POLICY_NAME, name.clone()),
-            (PATH, path),
-            (ARN, arn.clone()),
-        ]),
+        identity: Identity::new([(POLICY_NAME, name.clone()), (PATH, path), (ARN, arn.clone())]),
         attributes,
         exclusive,
         outputs: iam::map([("arn", arn), ("name", name)]),

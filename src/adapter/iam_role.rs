@@ -224,12 +224,7 @@ fn check(spec: &IamRoleSpec, context: &Context, problems: &mut Problems) -> Docu
     match &spec.trust_policy {
         Some(json) => {
             let document = Value::from_spec(json).unwrap_or_default();
-            iam_document::check(
-                problems,
-                &Path::new(TRUST_POLICY),
-                &document,
-                Purpose::Trust,
-            );
+            iam_document::check(problems, &Path::new(TRUST_POLICY), &document, Purpose::Trust);
             documents.trust = Some(document);
         }
         None if context.external => {}
@@ -289,9 +284,9 @@ fn normal_form(spec: &IamRoleSpec, documents: Documents, context: &Context) -> D
     put(
         MANAGED_POLICIES,
         match &spec.managed_policies {
-            Some(arns) => {
-                Some(Value::List(arns.iter().collect::<BTreeSet<_>>().into_iter().map(text).collect()))
-            }
+            Some(arns) => Some(Value::List(
+                arns.iter().collect::<BTreeSet<_>>().into_iter().map(text).collect(),
+            )),
             // Exclusive and not declared: nothing may be there.
             None => declared(MANAGED_POLICIES).then(|| Value::List(Vec::new())),
         },

@@ -71,8 +71,11 @@ impl Adapter for KubernetesObject {
     }
 
     fn readiness(&self, desired: &Desired, object: &Object) -> Readiness {
-        let obstacles: Vec<Obstacle> =
-            object.facts.get("obstacles").and_then(|found| found.to_spec().ok()).unwrap_or_default();
+        let obstacles: Vec<Obstacle> = object
+            .facts
+            .get("obstacles")
+            .and_then(|found| found.to_spec().ok())
+            .unwrap_or_default();
         let kind = desired.identity.part("kind").to_lowercase();
         let chain = format!("{kind} {} is not ready", desired.identity.part("name"));
         workload::readiness(&obstacles, &chain)

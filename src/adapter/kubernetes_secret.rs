@@ -399,9 +399,8 @@ fn object(json: &Json, subject: &Subject<'_>) -> Object {
         .collect();
     let prior = subject.prior.and_then(|prior| prior.attributes.get(GENERATED)?.as_list());
     let were: Vec<&str> = prior.into_iter().flatten().filter_map(Value::as_str).collect();
-    let declared = |key: &str| {
-        attributes.and_then(|attributes| attributes.get(DATA)?.get(key)).is_some()
-    };
+    let declared =
+        |key: &str| attributes.and_then(|attributes| attributes.get(DATA)?.get(key)).is_some();
     let (mut data, mut generated) = (Map::new(), Vec::new());
     for (key, value) in json["data"].as_object().into_iter().flatten() {
         if made.contains(&key.as_str()) {
@@ -438,9 +437,7 @@ fn text(encoded: &Json) -> Value {
     let encoded = encoded.as_str().unwrap_or_default();
     match kube::from_base64(encoded).map(String::from_utf8) {
         Some(Ok(text)) => sensitive(text),
-        Some(Err(_)) | None => {
-            Value::Sensitive(Box::new(Value::List(vec![Value::from(encoded)])))
-        }
+        Some(Err(_)) | None => Value::Sensitive(Box::new(Value::List(vec![Value::from(encoded)]))),
     }
 }
 

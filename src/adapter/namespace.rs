@@ -314,7 +314,8 @@ fn list(name: &str, types: &str) -> Option<Command> {
         .split_whitespace()
         .filter(|word| kube::is_subdomain(word) && !PASSING.contains(word))
         .collect();
-    let command = || Command::read(Tool::Kubectl, &["get", &types.join(","), "-n", name, "-o", "json"]);
+    let command =
+        || Command::read(Tool::Kubectl, &["get", &types.join(","), "-n", name, "-o", "json"]);
     (!types.is_empty()).then(command)
 }
 

@@ -10,14 +10,13 @@ use schemars::{JsonSchema, Schema, schema_for};
 use serde::Deserialize;
 use serde_json::Value as Json;
 
-use super::eks::{self, LONGEST_KEY, 
-    check_cluster_name, check_role_arn, check_tags, cluster_is_absent, member, problem,
-    tag_steps, tags_of, tags_value, text, typed,
+use super::eks::{
+    self, LONGEST_KEY, check_cluster_name, check_role_arn, check_tags, cluster_is_absent, member,
+    problem, tag_steps, tags_of, tags_value, text, typed,
 };
 use super::{
     Adapter, Answers, Attribute, Blocker, Context, Desired, Identity, Live, Object, OnChange,
-    Operation, Problem, Questions, ReadError, Reading, Rule, Step, Subject, Verb,
-    picked,
+    Operation, Problem, Questions, ReadError, Reading, Rule, Step, Subject, Verb, picked,
 };
 use crate::command::{Answer, Command, Tool};
 use crate::value::{Map, Path, Value, is_unknown_text};
@@ -219,7 +218,11 @@ fn described(
     mut questions: Questions<'_>,
 ) -> Result<Reading, ReadError> {
     let Some(id) = text(association, "/associationId") else {
-        return Err(ReadError::new(list.clone(), answer, "the answer has an association without id"));
+        return Err(ReadError::new(
+            list.clone(),
+            answer,
+            "the answer has an association without id",
+        ));
     };
     let describe = Command::read(Tool::Aws, &["eks", "describe-pod-identity-association"])
         .flag("--cluster-name", subject.identity.part("clusterName"))
@@ -269,8 +272,7 @@ fn check_dns(name: &str, field: &str, most: usize, dots: bool, problems: &mut Ve
             && !label.starts_with('-')
             && !label.ends_with('-')
     };
-    let valid =
-        name.len() <= most && if dots { name.split('.').all(label) } else { label(name) };
+    let valid = name.len() <= most && if dots { name.split('.').all(label) } else { label(name) };
     if !is_unknown_text(name) && !valid {
         let dots = if dots { ", with dots between" } else { "" };
         problems.push(problem(
@@ -298,8 +300,8 @@ fn owned(identity: &Identity, owner: &Value) -> Blocker {
 fn creation(desired: &Desired) -> Map {
     let mut input = desired.identity.0.clone();
     for (name, value) in &desired.attributes {
-        let empty =
-            value.as_str().is_some_and(str::is_empty) || value.as_map().is_some_and(|map| map.is_empty());
+        let empty = value.as_str().is_some_and(str::is_empty)
+            || value.as_map().is_some_and(|map| map.is_empty());
         if !empty {
             input.insert(name.clone(), value.clone());
         }

@@ -132,7 +132,8 @@ impl Adapter for Readiness {
         let get = get(namespace, &chosen);
         let Some(answer) = questions.ask(get.clone()) else { return Ok(questions.asking()) };
         let found = kube::items(&get, answer)?;
-        let mut pods: Vec<Json> = found.iter().filter(|one| one["kind"] == "Pod").cloned().collect();
+        let mut pods: Vec<Json> =
+            found.iter().filter(|one| one["kind"] == "Pod").cloned().collect();
         if !chosen.is_empty() {
             let all = Command::read(Tool::Kubectl, &["get", "pods", "-n", namespace, "-o", "json"]);
             let Some(answer) = questions.ask(all.clone()) else { return Ok(questions.asking()) };
@@ -147,8 +148,11 @@ impl Adapter for Readiness {
     }
 
     fn readiness(&self, desired: &Desired, object: &Object) -> super::Readiness {
-        let obstacles: Vec<Obstacle> =
-            object.facts.get("obstacles").and_then(|found| found.to_spec().ok()).unwrap_or_default();
+        let obstacles: Vec<Obstacle> = object
+            .facts
+            .get("obstacles")
+            .and_then(|found| found.to_spec().ok())
+            .unwrap_or_default();
         let chain = format!("namespace {} is not ready", desired.identity.part("namespace"));
         match workload::readiness(&obstacles, &chain) {
             super::Readiness::Ready => super::Readiness::Ready,
@@ -204,13 +208,7 @@ fn get(namespace: &str, chosen: &[&str]) -> Command {
     command.flag("-n", namespace).arg("--ignore-not-found").flag("-o", "json")
 }
 
-fn judge(
-    namespace: &str,
-    chosen: &[&str],
-    found: &[Json],
-    pods: &[Json],
-    at_least: u64,
-) -> Object {
+fn judge(namespace: &str, chosen: &[&str], found: &[Json], pods: &[Json], at_least: u64) -> Object {
     let workloads: Vec<&Json> =
         found.iter().filter(|one| one["kind"] != "Pod" && !is_of(one, "CronJob")).collect();
     let belongs = |pod: &&Json| {
@@ -218,9 +216,10 @@ fn judge(
         workloads.iter().any(|workload| workload::has_pods(workload, pod))
     };
     // A pod on its own, or of a controller that is not asked about.
-    let alone = found.iter().filter(|one| one["kind"] == "Pod").filter(|pod| {
-        !belongs(pod) && !is_of(pod, "Job") && kube::leaving(pod).is_none()
-    });
+    let alone = found
+        .iter()
+        .filter(|one| one["kind"] == "Pod")
+        .filter(|pod| !belongs(pod) && !is_of(pod, "Job") && kube::leaving(pod).is_none());
     let judged: Vec<&Json> = workloads.iter().copied().chain(alone).collect();
     let assessment = workload::assess(judged.iter().copied(), pods);
     let mut obstacles = assessment.obstacles;
@@ -244,7 +243,8 @@ fn judge(
         count(&mut pods.iter())
     } else {
         count(&mut pods.iter().filter(|pod| {
-            belongs(pod) || judged.iter().any(|one| one["metadata"]["uid"] == pod["metadata"]["uid"])
+            belongs(pod)
+                || judged.iter().any(|one| one["metadata"]["uid"] == pod["metadata"]["uid"])
         }))
     };
     let ready = ready as u64;

@@ -264,8 +264,7 @@ fn check_name(name: &str, problems: &mut Vec<Problem>) {
     if is_unknown_text(name) {
         return;
     }
-    let end =
-        |c: Option<char>| c.is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
+    let end = |c: Option<char>| c.is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
     let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '.';
     let why = if !(3..=63).contains(&name.len()) {
         Some(format!("it has {} characters, not 3 to 63", name.len()))

@@ -262,10 +262,9 @@ impl Adapter for Script {
         }
         // What is expected no longer is nothing that `apply` could take away.
         let expecting = subject.desired.map_or(remembered, |desired| &desired.attributes);
-        let keys = expecting.get(EXPECT).and_then(Value::as_map).into_iter().flat_map(|map| map.keys());
-        let live = keys.filter_map(|key| {
-            Some((key.clone(), Value::from_json(found.get(key)?)))
-        });
+        let keys =
+            expecting.get(EXPECT).and_then(Value::as_map).into_iter().flat_map(|map| map.keys());
+        let live = keys.filter_map(|key| Some((key.clone(), Value::from_json(found.get(key)?))));
         object.attributes.insert(EXPECT.to_owned(), Value::Map(live.collect()));
         for name in texts(settings.get(OUTPUTS)) {
             let Some(value) = found.get(name) else {

@@ -58,9 +58,8 @@ impl Adapter for ServiceLinkedRole {
         };
         let path = Path::new(SERVICE_NAME);
         problems.name(&path, &spec.service_name, 128);
-        let is_service = |name: &str| {
-            name.ends_with(".amazonaws.com") || name.ends_with(".amazonaws.com.cn")
-        };
+        let is_service =
+            |name: &str| name.ends_with(".amazonaws.com") || name.ends_with(".amazonaws.com.cn");
         if !is_unknown_text(&spec.service_name) && !is_service(&spec.service_name) {
             problems.add(
                 &path,
@@ -140,8 +139,13 @@ mod tests {
 
     fn read(answer: &Answer) -> Result<Reading, ReadError> {
         let desired = desired("spot.amazonaws.com").unwrap();
-        let subject =
-            Subject { identity: &desired.identity, desired: Some(&desired), prior: None, ignore: &[], among: 1 };
+        let subject = Subject {
+            identity: &desired.identity,
+            desired: Some(&desired),
+            prior: None,
+            ignore: &[],
+            among: 1,
+        };
         let mut answers = Answers::default();
         let Reading::Ask(asked) = ServiceLinkedRole.read(&subject, &answers)? else {
             panic!("must ask first")
@@ -229,10 +233,8 @@ mod tests {
             assert!(desired(bad).is_err(), "{bad}");
         }
         assert!(desired("eks-nodegroup.amazonaws.com").is_ok());
-        let unknown = Value::Map(Map::from([(
-            SERVICE_NAME.into(),
-            Value::Unknown("${var.service}".into()),
-        )]));
+        let unknown =
+            Value::Map(Map::from([(SERVICE_NAME.into(), Value::Unknown("${var.service}".into()))]));
         assert!(!ServiceLinkedRole.desired(&unknown, &context()).unwrap().identity.is_known());
     }
 }

@@ -31,8 +31,13 @@ fn summary(id: &str, names: &[&str], status: &str, issued: impl Into<Json>) -> J
 /// Reads with these answers; the commands must all be foreseen.
 fn read(spec: &Json, table: &[(&str, Answer)]) -> Result<Reading, ReadError> {
     let desired = desired(spec).unwrap();
-    let subject =
-        Subject { identity: &desired.identity, desired: Some(&desired), prior: None, ignore: &[], among: 1 };
+    let subject = Subject {
+        identity: &desired.identity,
+        desired: Some(&desired),
+        prior: None,
+        ignore: &[],
+        among: 1,
+    };
     let mut answers = Answers::default();
     loop {
         match AcmCertificate.read(&subject, &answers)? {
@@ -64,25 +69,37 @@ fn the_newest_that_fits_best_counts() {
     let star = "*.k8.example.com";
     for (expected, list) in [
         // Exact before wildcard, though it is older.
-        ("b", vec![
-            summary("a", &[star], "ISSUED", json!("2026-05-01T00:00:00+00:00")),
-            summary("b", &["x.org", NAME], "ISSUED", json!("2020-05-01T00:00:00+00:00")),
-        ]),
+        (
+            "b",
+            vec![
+                summary("a", &[star], "ISSUED", json!("2026-05-01T00:00:00+00:00")),
+                summary("b", &["x.org", NAME], "ISSUED", json!("2020-05-01T00:00:00+00:00")),
+            ],
+        ),
         // The newest of equals, by either version's times.
-        ("b", vec![
-            summary("a", &[star], "ISSUED", json!("2025-05-01T00:00:00+00:00")),
-            summary("b", &[star], "ISSUED", json!("2026-05-01T00:00:00+00:00")),
-        ]),
-        ("a", vec![
-            summary("a", &[star], "ISSUED", json!(1_790_000_000.25)),
-            summary("b", &[star], "ISSUED", json!(1_700_000_000.5)),
-        ]),
+        (
+            "b",
+            vec![
+                summary("a", &[star], "ISSUED", json!("2025-05-01T00:00:00+00:00")),
+                summary("b", &[star], "ISSUED", json!("2026-05-01T00:00:00+00:00")),
+            ],
+        ),
+        (
+            "a",
+            vec![
+                summary("a", &[star], "ISSUED", json!(1_790_000_000.25)),
+                summary("b", &[star], "ISSUED", json!(1_700_000_000.5)),
+            ],
+        ),
         // One that is not issued does not count, however well it fits.
-        ("c", vec![
-            summary("a", &[NAME], "EXPIRED", json!("2026-05-01T00:00:00+00:00")),
-            summary("b", &[NAME], "PENDING_VALIDATION", Json::Null),
-            summary("c", &["*.K8.example.com."], "ISSUED", json!("2021-05-01T00:00:00+00:00")),
-        ]),
+        (
+            "c",
+            vec![
+                summary("a", &[NAME], "EXPIRED", json!("2026-05-01T00:00:00+00:00")),
+                summary("b", &[NAME], "PENDING_VALIDATION", Json::Null),
+                summary("c", &["*.K8.example.com."], "ISSUED", json!("2021-05-01T00:00:00+00:00")),
+            ],
+        ),
     ] {
         let table = [(LIST, ok(&json!({ "CertificateSummaryList": list })))];
         assert_eq!(found(read(&json!({ "domainName": NAME }), &table).unwrap()), expected);

@@ -78,8 +78,10 @@ pub(super) fn cause(events: &[Json], stack: &str, status: &str) -> String {
         let status = text(event, "/ResourceStatus").unwrap_or("");
         text(event, "/ResourceType") == Some("AWS::CloudFormation::Stack")
             && text(event, "/LogicalResourceId") == Some(stack)
-            && (matches!(status, "CREATE_IN_PROGRESS" | "UPDATE_IN_PROGRESS" | "DELETE_IN_PROGRESS")
-                || (rollback && status.ends_with("ROLLBACK_IN_PROGRESS")))
+            && (matches!(
+                status,
+                "CREATE_IN_PROGRESS" | "UPDATE_IN_PROGRESS" | "DELETE_IN_PROGRESS"
+            ) || (rollback && status.ends_with("ROLLBACK_IN_PROGRESS")))
     };
     let failed = |event: &&Json| {
         let reason = text(event, "/ResourceStatusReason").unwrap_or("");

@@ -119,7 +119,8 @@ fn tags(operation: &Operation<'_>) -> Vec<Value> {
         let key = tag.get("Key").and_then(Value::as_str).unwrap_or("");
         !iam::is_aws_tag(key) && !members.iter().any(|member| member.key == key)
     });
-    let ours = members.iter().filter_map(|member| Some(iam::tag(&member.key, member.after.as_ref()?)));
+    let ours =
+        members.iter().filter_map(|member| Some(iam::tag(&member.key, member.after.as_ref()?)));
     kept.cloned().chain(ours).collect()
 }
 
@@ -143,7 +144,9 @@ fn repair(operation: &Operation<'_>, desired: &Desired) -> Result<Vec<Step>, Vec
             return Err(vec![Blocker {
                 code: "StackFailed".into(),
                 message: status::told(name, told, fact(super::CAUSE)),
-                next: format!("see to the stack by hand: aws cloudformation describe-stack-events --stack-name {name}"),
+                next: format!(
+                    "see to the stack by hand: aws cloudformation describe-stack-events --stack-name {name}"
+                ),
             }]);
         }
         _ => Vec::new(),

@@ -98,8 +98,7 @@ fn a_stack_as_declared() {
     let (live, rounds) = read(&CloudFormationStack, Some(&desired), None, &table);
     assert_eq!(rounds, [[DESCRIBE, TEMPLATE_OF]]);
     let object = present(live);
-    let sides =
-        Sides { desired: &desired.attributes, prior: None, live: &object.attributes };
+    let sides = Sides { desired: &desired.attributes, prior: None, live: &object.attributes };
     let found = compare(CloudFormationStack.attributes(), &desired.exclusive, sides, &[]);
     assert_eq!(found.changes, []);
     let foreign: Vec<_> = found.foreign.iter().map(|one| one.path.to_string()).collect();
@@ -347,8 +346,7 @@ fn problems_name_the_place() {
         (json!({"stackName": "net"}), "", "no `template`"),
         (json!({"stackName": "net", "timeoutMinutes": 0}), "timeoutMinutes", "1 to 120"),
     ] {
-        let problems =
-            CloudFormationStack.desired(&value(&spec), &Context::default()).unwrap_err();
+        let problems = CloudFormationStack.desired(&value(&spec), &Context::default()).unwrap_err();
         let found =
             problems.iter().any(|p| p.path.to_string() == path && p.summary.contains(summary));
         assert!(found, "{path} {summary}: {problems:#?}");

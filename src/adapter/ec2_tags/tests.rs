@@ -67,7 +67,10 @@ fn unknown_resources_make_everything_unknown_but_the_command() {
     ]));
     let desired = Ec2Tags.desired(&spec, &context()).unwrap();
     assert_eq!(desired.attributes["tags"], unknown);
-    assert!(!desired.identity.is_known() && Ec2Tags.claims(&desired.identity, &desired.attributes).is_empty());
+    assert!(
+        !desired.identity.is_known()
+            && Ec2Tags.claims(&desired.identity, &desired.attributes).is_empty()
+    );
     let created = steps(Verb::Create, Some(&desired), None, None, &[]);
     let (_, (operation, input)) = &created[0];
     assert_eq!(operation, "ec2 create-tags");
@@ -110,10 +113,7 @@ fn one_command_reads_and_only_declared_pairs_count() {
 fn what_was_applied_is_read_too() {
     let desired = desired(&json!({"resources": ["subnet-0a0a0a0a0"], "tags": {"new": "1"}}));
     let prior = Prior {
-        attributes: Map::from([(
-            "tags".into(),
-            value(&json!({"subnet-0b0b0b0b0": {"old": "1"}})),
-        )]),
+        attributes: Map::from([("tags".into(), value(&json!({"subnet-0b0b0b0b0": {"old": "1"}})))]),
         ..Prior::default()
     };
     let asked = "aws ec2 describe-tags \
@@ -143,7 +143,13 @@ fn keys_that_a_filter_would_misread_are_not_filtered_by() {
 fn more_resources_than_a_filter_takes_are_read_side_by_side() {
     let ids: Vec<String> = (0..450).map(|n| format!("subnet-{n:08x}")).collect();
     let desired = desired(&json!({"resources": [ids], "tags": {"a": "1"}}));
-    let subject = Subject { identity: &desired.identity, desired: Some(&desired), prior: None, ignore: &[], among: 1 };
+    let subject = Subject {
+        identity: &desired.identity,
+        desired: Some(&desired),
+        prior: None,
+        ignore: &[],
+        among: 1,
+    };
     let Ok(Reading::Ask(commands)) = Ec2Tags.read(&subject, &Answers::default()) else {
         panic!("it does not ask");
     };
@@ -216,7 +222,9 @@ fn updating_names_only_what_changes_and_deletes_by_value() {
 fn deleting_takes_our_keys_with_their_live_values() {
     let tags = |json: Json| Map::from([("tags".to_owned(), value(&json))]);
     let prior = Prior {
-        attributes: tags(json!({"sg-0a0a0a0a0": {"a": "1", "gone": "1"}, "sg-0b0b0b0b0": {"a": "1"}})),
+        attributes: tags(
+            json!({"sg-0a0a0a0a0": {"a": "1", "gone": "1"}, "sg-0b0b0b0b0": {"a": "1"}}),
+        ),
         ..Prior::default()
     };
     let object = Object {

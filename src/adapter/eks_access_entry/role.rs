@@ -71,7 +71,9 @@ impl MadeFor<'_> {
         object: &mut Object,
     ) -> Result<(), ReadError> {
         let unchecked = |why: &str| {
-            format!("could not check whether the role is the one that the entry was made for: {why}")
+            format!(
+                "could not check whether the role is the one that the entry was made for: {why}"
+            )
         };
         let account = IamArn::parse(self.principal).map(|arn| arn.account);
         if self.entry_account.is_some_and(|entrys| Some(entrys) != account) {

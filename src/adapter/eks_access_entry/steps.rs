@@ -158,7 +158,8 @@ fn default_username(identity: &Identity) -> Result<Value, Blocker> {
     if let (Some(arn), Some(role)) = (arn, arn.and_then(IamArn::role_name)) {
         let partition = principal.split(':').nth(1).unwrap_or("aws");
         let account = arn.account;
-        let name = format!("arn:{partition}:sts::{account}:assumed-role/{role}/{{{{SessionName}}}}");
+        let name =
+            format!("arn:{partition}:sts::{account}:assumed-role/{role}/{{{{SessionName}}}}");
         return Ok(name.into());
     }
     if arn.is_some_and(|arn| arn.resource.starts_with("user/")) {
@@ -178,9 +179,9 @@ mod tests {
     use super::super::EksAccessEntry;
     use super::super::tests::{EDIT, NODE, VIEW, context, desired, node};
     use super::*;
-    use crate::value::Map;
     use crate::adapter::eks::testing::{call, change, value};
     use crate::adapter::{Adapter, Object, Verb};
+    use crate::value::Map;
 
     fn steps(
         verb: Verb,
@@ -311,7 +312,8 @@ mod tests {
     fn a_name_that_is_not_declared_any_more_goes_back_to_the_default() {
         let changes = [change(&["username"], Some("team".into()), None)];
         let calls =
-            steps(Verb::Update, Some(&desired(json!({}))), Some(&Object::default()), &changes).unwrap();
+            steps(Verb::Update, Some(&desired(json!({}))), Some(&Object::default()), &changes)
+                .unwrap();
         assert_eq!(
             calls[0].1["username"],
             json!("arn:aws:sts::111122223333:assumed-role/KarpenterNodeRole-demo/{{SessionName}}")

@@ -88,10 +88,7 @@ fn prior(role: &str, created: &str) -> Prior {
     Prior {
         identity: node().identity,
         attributes: node().attributes,
-        outputs: Map::from([
-            ("roleId".into(), role.into()),
-            ("createdAt".into(), created.into()),
-        ]),
+        outputs: Map::from([("roleId".into(), role.into()), ("createdAt".into(), created.into())]),
         settings: Map::new(),
         ..Prior::default()
     }
@@ -262,7 +259,9 @@ fn a_missing_role_outdates_and_a_hidden_one_is_noted() {
         "The role with name KarpenterNodeRole-demo cannot be found.",
     );
     let object = node_with(missing.clone(), None);
-    assert!(matches!(&object.health, Health::Outdated(why) if why.starts_with("its role does not")));
+    assert!(
+        matches!(&object.health, Health::Outdated(why) if why.starts_with("its role does not"))
+    );
     let denied = failed("AccessDenied", "GetRole", "User is not authorized to perform iam:GetRole");
     let object = node_with(denied, None);
     assert_eq!(object.health, Health::Sound);
@@ -325,9 +324,11 @@ fn problems_are_all_told() {
                 "principalArn": "arn:aws:sts::111122223333:assumed-role/x/session",
                 "tags": {"aws:x": "1"},
             }),
-            &["principalArn: `arn:aws:sts::111122223333:assumed-role/x/session` is a session, \
+            &[
+                "principalArn: `arn:aws:sts::111122223333:assumed-role/x/session` is a session, \
                which ends: an entry is for a lasting principal",
-              "tags[\"aws:x\"]: keys that begin with `aws:` are for AWS alone"],
+                "tags[\"aws:x\"]: keys that begin with `aws:` are for AWS alone",
+            ],
         ),
         (
             json!({

@@ -7,8 +7,7 @@ use crate::adapter::Verb;
 use crate::adapter::eks::testing::{call, failed, ok, present, read, value};
 use crate::diff::{Comparison, Sides, compare};
 
-const DESCRIBE: &str =
-    "aws eks describe-addon --cluster-name demo --addon-name aws-ebs-csi-driver";
+const DESCRIBE: &str = "aws eks describe-addon --cluster-name demo --addon-name aws-ebs-csi-driver";
 const OFFERS: &str = "aws eks describe-addon-versions --addon-name aws-ebs-csi-driver";
 const ASSOCIATION: &str =
     "aws eks describe-pod-identity-association --cluster-name demo --association-id a-1";
@@ -40,8 +39,7 @@ fn live(status: &str) -> Json {
 
 fn object(desired: &Desired, live: &Json) -> Object {
     let version = |version: &str| json!({"addonVersion": version});
-    let versions =
-        ["v1.53.0-eksbuild.9", "v1.53.0-eksbuild.10", "v1.9.0-eksbuild.1"].map(version);
+    let versions = ["v1.53.0-eksbuild.9", "v1.53.0-eksbuild.10", "v1.9.0-eksbuild.1"].map(version);
     let table = [
         (DESCRIBE, ok(&json!({"addon": live}))),
         (OFFERS, ok(&json!({"addons": [{"addonVersions": versions}]}))),
@@ -116,10 +114,7 @@ fn what_differs_is_changed_and_the_rest_is_sent_as_it_is() {
             })),
         ),
         // An empty list takes the roles away; none declared leaves them.
-        (
-            json!({"podIdentityAssociations": []}),
-            update(json!({"podIdentityAssociations": []})),
-        ),
+        (json!({"podIdentityAssociations": []}), update(json!({"podIdentityAssociations": []}))),
     ] {
         let found = planned(&desired(&spec), &live("ACTIVE"), Verb::Update);
         assert_eq!(found, Ok(expected), "{spec}");

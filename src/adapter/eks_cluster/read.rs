@@ -2,12 +2,8 @@
 
 use serde_json::Value as Json;
 
-use crate::adapter::eks::{
-    account_of, condition, list, list_value, member, tags_of, text, texts,
-};
-use crate::adapter::{
-    Answers, Health, Live, Object, Questions, ReadError, Reading, Subject,
-};
+use crate::adapter::eks::{account_of, condition, list, list_value, member, tags_of, text, texts};
+use crate::adapter::{Answers, Health, Live, Object, Questions, ReadError, Reading, Subject};
 use crate::command::{Command, Tool};
 use crate::value::{Map, Value};
 
@@ -27,8 +23,7 @@ pub(super) fn read(subject: &Subject<'_>, answers: &Answers) -> Result<Reading, 
     });
     // Of a cluster that this stack makes or made: what would keep it from being
     // deleted.
-    let is_external =
-        |desired: &crate::adapter::Desired| desired.settings.contains_key("external");
+    let is_external = |desired: &crate::adapter::Desired| desired.settings.contains_key("external");
     let is_ours = match subject.desired {
         Some(desired) => !is_external(desired),
         None => subject.prior.is_some(),
@@ -168,10 +163,9 @@ fn health(status: &str, issues: &Value) -> Health {
         "CREATING" | "UPDATING" | "DELETING" | "PENDING" => {
             Health::Busy(format!("the cluster has status {status}"))
         }
-        "FAILED" => Health::Broken(format!(
-            "the cluster has status FAILED{}",
-            condition::because(issues)
-        )),
+        "FAILED" => {
+            Health::Broken(format!("the cluster has status FAILED{}", condition::because(issues)))
+        }
         _ => Health::Sound,
     }
 }

@@ -63,14 +63,10 @@ fn gone(name: &str) -> Step {
 
 /// Puts what is declared of these into one map.
 fn pick(from: &Map, names: &[&str]) -> Map {
-    names
-        .iter()
-        .filter_map(|name| Some(((*name).to_owned(), from.get(*name)?.clone())))
-        .collect()
+    names.iter().filter_map(|name| Some(((*name).to_owned(), from.get(*name)?.clone()))).collect()
 }
 
-const ENDPOINT: [&str; 3] =
-    ["endpointPublicAccess", "endpointPrivateAccess", "publicAccessCidrs"];
+const ENDPOINT: [&str; 3] = ["endpointPublicAccess", "endpointPrivateAccess", "publicAccessCidrs"];
 const NETWORK: [&str; 2] = ["subnetIds", "securityGroupIds"];
 const COMPUTE: [&str; 3] = ["autoMode", "nodePools", "nodeRoleArn"];
 const LOGS: [&str; 5] = ["api", "audit", "authenticator", "controllerManager", "scheduler"];
@@ -115,9 +111,8 @@ fn creation(name: &str, desired: &Desired) -> Step {
 
 /// The logs that are kept, and those that are not.
 fn logging(kept: &[Value]) -> Value {
-    let (on, off): (Vec<&str>, Vec<&str>) = LOGS
-        .into_iter()
-        .partition(|name| kept.iter().any(|kept| kept.as_str() == Some(name)));
+    let (on, off): (Vec<&str>, Vec<&str>) =
+        LOGS.into_iter().partition(|name| kept.iter().any(|kept| kept.as_str() == Some(name)));
     let setups = [(on, true), (off, false)].into_iter().filter(|(types, _)| !types.is_empty());
     let setups = setups.map(|(types, enabled)| {
         let types = types.into_iter().map(Value::from).collect();
@@ -201,8 +196,7 @@ fn update(operation: &Operation<'_>) -> Result<Vec<Step>, Vec<Blocker>> {
     if changed(&["deletionProtection"]).is_some() {
         steps.push(config("the protection", pick(declared, &["deletionProtection"])));
     }
-    if let Some(key) =
-        changed(&["encryptionKeyArn"]).and_then(|_| declared.get("encryptionKeyArn"))
+    if let Some(key) = changed(&["encryptionKeyArn"]).and_then(|_| declared.get("encryptionKeyArn"))
     {
         let cluster = operation.identity.0.get("name").cloned().unwrap_or_default();
         let mut input = of("clusterName", cluster);
@@ -233,7 +227,8 @@ fn update(operation: &Operation<'_>) -> Result<Vec<Step>, Vec<Blocker>> {
 fn blockers(operation: &Operation<'_>, name: &str) -> Vec<Blocker> {
     let mut blockers = Vec::new();
     for change in operation.changes {
-        let text = |value: &Option<Value>| value.as_ref().and_then(Value::as_str).map(str::to_owned);
+        let text =
+            |value: &Option<Value>| value.as_ref().and_then(Value::as_str).map(str::to_owned);
         let (before, after) = (text(&change.before), text(&change.after));
         let (Some(before), Some(after)) = (before, after) else { continue };
         match change.path.segments().first().map_or("", String::as_str) {

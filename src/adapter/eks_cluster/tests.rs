@@ -100,10 +100,7 @@ fn status_and_version_tell() {
         let table = [(DESCRIBE, cluster(status, "1.33")), (SUBNETS, subnets())];
         let object = present(read(&EksCluster, Some(&desired()), None, &table).0);
         assert_eq!(object.health, health);
-        assert_eq!(
-            object.notes,
-            ["the cluster runs Kubernetes 1.33, the manifest says 1.34"]
-        );
+        assert_eq!(object.notes, ["the cluster runs Kubernetes 1.33, the manifest says 1.34"]);
         let readiness = EksCluster.readiness(&desired(), &object);
         assert_eq!(matches!(readiness, Readiness::Waiting(_)), waits, "{status}");
         assert_ne!(readiness, Readiness::Ready);
@@ -113,11 +110,8 @@ fn status_and_version_tell() {
 #[test]
 fn absent_is_what_the_service_says_and_nothing_else() {
     let desired = desired();
-    let missing = failed(
-        "ResourceNotFoundException",
-        "DescribeCluster",
-        "No cluster found for name: demo.",
-    );
+    let missing =
+        failed("ResourceNotFoundException", "DescribeCluster", "No cluster found for name: demo.");
     let (live, _) = read(&EksCluster, Some(&desired), None, &[(DESCRIBE, missing)]);
     assert_eq!(live, Ok(Live::Absent));
     for answer in [
@@ -150,10 +144,8 @@ fn problems_are_all_told() {
         ]
     );
     let external = Context { external: true, ..Context::default() };
-    let unknown = Value::Map(Map::from([(
-        "name".into(),
-        Value::Unknown("${IamRole.x.arn}".into()),
-    )]));
+    let unknown =
+        Value::Map(Map::from([("name".into(), Value::Unknown("${IamRole.x.arn}".into()))]));
     assert!(!EksCluster.desired(&unknown, &external).unwrap().identity.is_known());
 }
 
@@ -220,8 +212,7 @@ fn planned(desired: &Desired, live: &Json) -> Result<Vec<(String, Json)>, Vec<St
         ("aws eks list-nodegroups --cluster-name demo", groups),
     ];
     let object = present(read(&EksCluster, Some(desired), None, &table).0);
-    let differences =
-        differences(desired, &object);
+    let differences = differences(desired, &object);
     let operation = Operation {
         verb: Verb::Update,
         identity: &desired.identity,
@@ -417,10 +408,7 @@ fn a_cluster_is_deleted_once_and_not_before_its_node_groups() {
         let table = [
             (DESCRIBE, ok(&json!({"cluster": live}))),
             (SUBNETS, subnets()),
-            (
-                "aws eks list-nodegroups --cluster-name demo",
-                ok(&json!({"nodegroups": groups})),
-            ),
+            ("aws eks list-nodegroups --cluster-name demo", ok(&json!({"nodegroups": groups}))),
         ];
         let object = present(read(&EksCluster, None, Some(&prior), &table).0);
         let operation = Operation {

@@ -48,7 +48,9 @@ fn live() -> Json {
 }
 
 fn object(desired: &Desired, live: &Json) -> Object {
-    present(read(&EksNodegroup, Some(desired), None, &[(DESCRIBE, ok(&json!({"nodegroup": live})))]).0)
+    present(
+        read(&EksNodegroup, Some(desired), None, &[(DESCRIBE, ok(&json!({"nodegroup": live})))]).0,
+    )
 }
 
 /// What differs, with nothing applied before.
@@ -182,7 +184,10 @@ fn a_node_group_is_made_and_made_anew() {
         changes: &[],
     };
     let steps = EksNodegroup.steps(&operation).unwrap();
-    assert_eq!(steps.iter().map(|step| call(&step.command)).collect::<Vec<_>>(), std::slice::from_ref(&create));
+    assert_eq!(
+        steps.iter().map(|step| call(&step.command)).collect::<Vec<_>>(),
+        std::slice::from_ref(&create)
+    );
     let (_, steps) = planned(&desired, &live(), Verb::Repair);
     assert_eq!(
         steps.iter().map(|(what, _)| what.as_str()).collect::<Vec<_>>(),

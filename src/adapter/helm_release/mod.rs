@@ -28,7 +28,7 @@ use schemars::Schema;
 use super::workload::{self, Obstacle};
 use super::{
     Adapter, Answers, Attribute, Blocker, Context, Desired, Identity, Leftovers, Object, OnChange,
-    Operation, Prior, Problem, ReadError, Source, Readiness, Reading, Rule, Step, Subject,
+    Operation, Prior, Problem, ReadError, Readiness, Reading, Rule, Source, Step, Subject,
 };
 use crate::value::Value;
 
@@ -82,8 +82,11 @@ impl Adapter for HelmRelease {
 
     fn readiness(&self, desired: &Desired, object: &Object) -> Readiness {
         let name = desired.identity.part("releaseName");
-        let obstacles: Vec<Obstacle> =
-            object.facts.get("obstacles").and_then(|found| found.to_spec().ok()).unwrap_or_default();
+        let obstacles: Vec<Obstacle> = object
+            .facts
+            .get("obstacles")
+            .and_then(|found| found.to_spec().ok())
+            .unwrap_or_default();
         // What Helm says of it is the first effect, and begins the chain.
         let status = object.facts.get("status").and_then(Value::as_str).unwrap_or("");
         let word = if matches!(status, "" | "deployed") { "not ready" } else { status };

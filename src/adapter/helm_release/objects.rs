@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value as Json;
 
 use super::manifest;
-use crate::adapter::{Blocker, Questions};
 use crate::adapter::workload::{self, Clues, Obstacle};
+use crate::adapter::{Blocker, Questions};
 use crate::diff::kubernetes::{Scopes, normal};
 use crate::value::{Map, Value};
 
@@ -37,8 +37,7 @@ impl Objects {
         let text = status["manifest"].as_str().unwrap_or("");
         let declared = manifest::objects(text)
             .map_err(|error| format!("the release's manifest can't be read: {error}"))?;
-        let mut objects =
-            Self { namespace: namespace.to_owned(), declared, ..Self::default() };
+        let mut objects = Self { namespace: namespace.to_owned(), declared, ..Self::default() };
         // Helm 4 names its groups by version and kind; the pods that belong to
         // a workload are in a group of their own, as lists.
         for (group, members) in status["info"]["resources"].as_object().into_iter().flatten() {
@@ -152,7 +151,8 @@ impl Objects {
         };
         let wanted = found["spec"]["replicas"].as_u64().unwrap_or(1);
         let ready = found["status"]["readyReplicas"].as_u64().unwrap_or(0);
-        let told = || format!("their controller does not run: deployment {} is 0/{wanted}", name(found));
+        let told =
+            || format!("their controller does not run: deployment {} is 0/{wanted}", name(found));
         (ready == 0).then(told)
     }
 

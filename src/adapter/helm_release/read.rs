@@ -14,7 +14,8 @@ use super::values::{
 };
 use crate::adapter::workload::Obstacle;
 use crate::adapter::{
-    Adapter, Answers, Blocker, CLUSTER_NAME, Desired, Health, Live, Object, Questions, ReadError, Reading, Subject, is_cut_off,
+    Adapter, Answers, Blocker, CLUSTER_NAME, Desired, Health, Live, Object, Questions, ReadError,
+    Reading, Subject, is_cut_off,
 };
 use crate::command::{Answer, Command, Tool};
 use crate::diff::keep_ignored;
@@ -74,9 +75,8 @@ pub fn read(subject: &Subject<'_>, answers: &Answers) -> Result<Reading, ReadErr
     let rendering = Rendering::of(subject.desired, wanted_values.as_ref(), &found);
     let history = found.is_pending().then(|| ask(release.history())).flatten();
     let missing = objects.missing();
-    let missing = (!missing.is_empty())
-        .then(|| ask(get_objects(missing, release.namespace)))
-        .flatten();
+    let missing =
+        (!missing.is_empty()).then(|| ask(get_objects(missing, release.namespace))).flatten();
     let shown = rendering.local.and_then(|chart| ask(show_chart(chart)));
     let mut rendered = None;
     let mut without_cluster = None;
@@ -157,7 +157,8 @@ pub fn read(subject: &Subject<'_>, answers: &Answers) -> Result<Reading, ReadErr
     let applied = applied_objects(subject, &object, &declared, &wanted);
     let mut secrets = Vec::new();
     let declared = subject.desired.and_then(|desired| desired.attributes.get("values"));
-    for values in declared.into_iter().chain(&wanted_values).chain(object.attributes.get("values")) {
+    for values in declared.into_iter().chain(&wanted_values).chain(object.attributes.get("values"))
+    {
         sensitive_texts(values, &mut secrets);
     }
     let tree = |tree: Map| hide_texts(Value::Map(tree), &secrets);
@@ -343,9 +344,7 @@ impl Found {
         let name = release.name;
         match self.word() {
             "deployed" => Health::Sound,
-            "failed" => {
-                Health::Broken(format!("release {name} is failed: {}", self.description()))
-            }
+            "failed" => Health::Broken(format!("release {name} is failed: {}", self.description())),
             "uninstalling" => {
                 Health::Broken(format!("an uninstall of release {name} was interrupted"))
             }
@@ -433,10 +432,7 @@ fn chart_of(
         )));
     }
     let version = wanted.map_or(version, str::to_owned);
-    Ok(Map::from([
-        ("chart".into(), Value::from(name)),
-        ("version".into(), Value::from(version)),
-    ]))
+    Ok(Map::from([("chart".into(), Value::from(name)), ("version".into(), Value::from(version))]))
 }
 
 fn is_not_found(answer: &Answer) -> bool {

@@ -106,10 +106,7 @@ pub fn gone(subject: &Subject<'_>, mut questions: Questions<'_>) -> Result<Readi
 ///
 /// # Errors
 /// When nobody can tell.
-fn of_pools(
-    pools: &[&str],
-    questions: &mut Questions<'_>,
-) -> Result<Option<Left>, ReadError> {
+fn of_pools(pools: &[&str], questions: &mut Questions<'_>) -> Result<Option<Left>, ReadError> {
     left(pools, None, questions)
 }
 
@@ -200,9 +197,10 @@ fn judge(
             format!("kubectl delete nodepool {pool}"),
             true,
         )
-    } else if let Some(pod) = on_nodes.iter().find(|pod| {
-        pod["metadata"]["annotations"]["karpenter.sh/do-not-disrupt"] == "true"
-    }) {
+    } else if let Some(pod) = on_nodes
+        .iter()
+        .find(|pod| pod["metadata"]["annotations"]["karpenter.sh/do-not-disrupt"] == "true")
+    {
         let (namespace, pod) = of(pod);
         (
             format!("pod {namespace}/{pod} has the annotation karpenter.sh/do-not-disrupt"),

@@ -71,10 +71,8 @@ pub fn hide(live: Value, guides: &[&Value]) -> Value {
             list.into_iter()
                 .enumerate()
                 .map(|(index, value)| {
-                    let below: Vec<&Value> = guides
-                        .iter()
-                        .filter_map(|guide| guide.as_list()?.get(index))
-                        .collect();
+                    let below: Vec<&Value> =
+                        guides.iter().filter_map(|guide| guide.as_list()?.get(index)).collect();
                     hide(value, &below)
                 })
                 .collect(),
@@ -180,20 +178,15 @@ mod tests {
             "list": [{"x": "canary-4"}],
         }));
         let desired = Value::Map(Map::from([
-            (
-                "db".into(),
-                Value::Map(Map::from([("login".into(), sensitive("other"))])),
-            ),
+            ("db".into(), Value::Map(Map::from([("login".into(), sensitive("other"))]))),
             ("plainToken".into(), Value::from("p")),
             (
                 "list".into(),
                 Value::List(vec![Value::Map(Map::from([("x".into(), sensitive("other"))]))]),
             ),
         ]));
-        let prior = Value::Map(Map::from([(
-            "old".into(),
-            Value::Sensitive(Box::new(Value::Null)),
-        )]));
+        let prior =
+            Value::Map(Map::from([("old".into(), Value::Sensitive(Box::new(Value::Null)))]));
         let shown = format!("{}", hide(live, &[&desired, &prior]));
         assert!(!shown.contains("canary"), "{shown}");
         assert!(shown.contains("declared in plain text") && shown.contains("\"host\": \"h\""));
@@ -204,10 +197,7 @@ mod tests {
         let values = Value::Map(Map::from([
             ("a".into(), sensitive("canary")),
             ("b".into(), sensitive("x")),
-            (
-                "c".into(),
-                Value::Sensitive(Box::new(Value::List(vec![Value::from("inner")]))),
-            ),
+            ("c".into(), Value::Sensitive(Box::new(Value::List(vec![Value::from("inner")])))),
         ]));
         let mut secrets = Vec::new();
         sensitive_texts(&values, &mut secrets);

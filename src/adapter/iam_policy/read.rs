@@ -219,4 +219,3 @@ fn versions(
     }
     Ok((!missing).then_some(Value::List(versions)))
 }
-

@@ -185,11 +185,6 @@ fn delete(operation: &Operation<'_>) -> Result<Vec<Step>, Vec<Blocker>> {
     let (idle, _) = idle_versions(operation);
     let mut steps: Vec<Step> =
         idle.iter().map(|version| delete_version(operation, version, "")).collect();
-    steps.push(step(
-        operation.identity,
-        format!("delete the policy {name}"),
-        "delete-policy",
-        [],
-    ));
+    steps.push(step(operation.identity, format!("delete the policy {name}"), "delete-policy", []));
     Ok(steps)
 }

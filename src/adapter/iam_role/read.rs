@@ -162,10 +162,8 @@ fn is_replaced(object: &Object, desired: &Desired) -> bool {
 
 /// The ARNs of attached policies, each once.
 fn arns(source: Source<'_>, attached: &[Json]) -> Result<Value, ReadError> {
-    let arns: BTreeSet<String> = attached
-        .iter()
-        .map(|policy| source.text(policy, "PolicyArn"))
-        .collect::<Result<_, _>>()?;
+    let arns: BTreeSet<String> =
+        attached.iter().map(|policy| source.text(policy, "PolicyArn")).collect::<Result<_, _>>()?;
     Ok(Value::List(arns.into_iter().map(Value::from).collect()))
 }
 
@@ -233,5 +231,3 @@ fn role_itself(
         .collect();
     Ok(Object { attributes, outputs, notes, ..Object::default() })
 }
-
-

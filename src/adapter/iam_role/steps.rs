@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use super::{
     DEFAULT_SESSION, DESCRIPTION, EXCLUSIVE, INLINE_POLICIES, INSTANCE_PROFILES, MANAGED_POLICIES,
-    MAX_SESSION_DURATION, PATH, PERMISSIONS_BOUNDARY, ROLE_NAME, TAGS, TRUST_POLICY, iam, iam_document,
+    MAX_SESSION_DURATION, PATH, PERMISSIONS_BOUNDARY, ROLE_NAME, TAGS, TRUST_POLICY, iam,
+    iam_document,
 };
 use crate::adapter::iam::Member;
 use crate::adapter::{Blocker, Desired, Identity, Object, Operation, Step, Verb};
@@ -59,10 +60,7 @@ impl Role {
         self.step(
             format!("put the inline policy {policy} into {}", self.label()),
             "put-role-policy",
-            [
-                ("PolicyName", policy.into()),
-                ("PolicyDocument", iam_document::text(document)),
-            ],
+            [("PolicyName", policy.into()), ("PolicyDocument", iam_document::text(document))],
         )
     }
 

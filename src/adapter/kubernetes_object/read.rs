@@ -42,8 +42,7 @@ pub fn read(subject: &Subject<'_>, answers: &Answers) -> Result<Reading, ReadErr
         return Err(ReadError::new(get, answer, why));
     }
     let mut pods = Vec::new();
-    if let Some((namespace, selector)) =
-        subject.desired.and_then(|_| workload::wanted_pods(&json))
+    if let Some((namespace, selector)) = subject.desired.and_then(|_| workload::wanted_pods(&json))
     {
         let get = Command::read(Tool::Kubectl, &["get", "pods"])
             .flag("-n", &namespace)
@@ -117,10 +116,8 @@ fn object(json: &Json, subject: &Subject<'_>, pods: &[Json]) -> Object {
     let guides: Vec<&Value> = [&wanted, &remembered].into_iter().flatten().collect();
     let owners: Vec<Map> =
         guides.iter().map(|body| Map::from([(key.clone(), (*body).clone())])).collect();
-    let narrowed = project_tree(
-        &Map::from([(key.clone(), live.clone())]),
-        &owners.iter().collect::<Vec<_>>(),
-    );
+    let narrowed =
+        project_tree(&Map::from([(key.clone(), live.clone())]), &owners.iter().collect::<Vec<_>>());
     let live = narrowed.get(&key).cloned().unwrap_or_else(Value::map);
     let live = hide(live, &guides);
     let trees = |body: Value| {
@@ -186,12 +183,7 @@ fn trial(subject: &Subject<'_>, object: &Object) -> Option<Command> {
         return None;
     }
     let kept = Desired {
-        attributes: keep_ignored(
-            declared,
-            &desired.attributes,
-            &object.attributes,
-            subject.ignore,
-        ),
+        attributes: keep_ignored(declared, &desired.attributes, &object.attributes, subject.ignore),
         ..desired.clone()
     };
     let document = document(&kept, subject.identity)?;
@@ -246,7 +238,9 @@ fn judge(answer: &Answer, object: &mut Object) {
         object.facts.insert("invalid".into(), Value::from(why));
     } else {
         // It may be refused for a reason that is over when its turn comes.
-        object.notes.push(format!("the API server would refuse this now: {}", kube::failure(answer)));
+        object
+            .notes
+            .push(format!("the API server would refuse this now: {}", kube::failure(answer)));
     }
 }
 
@@ -290,7 +284,8 @@ pub(super) fn immutable(stderr: &str) -> Vec<String> {
     let field = |line: &str| {
         let line = line.split_once(" is invalid: ").map_or(line, |(_, rest)| rest);
         let line = line.trim().trim_start_matches("* ");
-        let end = [": Invalid value", ": Forbidden"].iter().filter_map(|word| line.find(word)).min();
+        let end =
+            [": Invalid value", ": Forbidden"].iter().filter_map(|word| line.find(word)).min();
         end.and_then(|end| line.get(..end)).map(str::to_owned)
     };
     stderr.lines().filter(says).filter_map(field).collect()

@@ -69,14 +69,15 @@ pub fn desired(spec: &Value, context: &Context) -> Result<Desired, Vec<Problem>>
     let named = names(manifest, &mut problems);
     refused(manifest, &named, &mut problems);
     let timeout = spec.get("timeout").and_then(Value::as_str).unwrap_or("2m");
-    let timeout = seconds(timeout).filter(|time| (1..=86_400).contains(time)).unwrap_or_else(|| {
-        problems.push(problem(
-            &["timeout"],
-            format!("{} is not a time to wait", quote(timeout)),
-            "write hours, minutes and seconds, at most 24h in all, such as `90s` or `5m`",
-        ));
-        0
-    });
+    let timeout =
+        seconds(timeout).filter(|time| (1..=86_400).contains(time)).unwrap_or_else(|| {
+            problems.push(problem(
+                &["timeout"],
+                format!("{} is not a time to wait", quote(timeout)),
+                "write hours, minutes and seconds, at most 24h in all, such as `90s` or `5m`",
+            ));
+            0
+        });
     let paths = paths(spec, &mut problems);
     if !problems.is_empty() {
         return Err(problems);
@@ -238,7 +239,8 @@ fn refused(manifest: &Value, named: &Names, problems: &mut Vec<Problem>) {
             value = value.and_then(|value| value.get(segment));
         }
         if value.is_some_and(|value| !value.is_null()) {
-            let whole: Vec<&str> = std::iter::once("manifest").chain(path.iter().copied()).collect();
+            let whole: Vec<&str> =
+                std::iter::once("manifest").chain(path.iter().copied()).collect();
             let summary = format!("`{}` is the API server's to write", path.join("."));
             refuse(&whole, &summary, "remove it");
         }

@@ -132,9 +132,8 @@ fn reverts(operation: &Operation<'_>, change: &FieldChange, field: &str) -> bool
         Some((before, _)) => (before, true),
         None => (field.trim_start_matches('.'), false),
     };
-    let below = |a: &str, b: &str| {
-        a == b || a.strip_prefix(b).is_some_and(|rest| rest.starts_with('.'))
-    };
+    let below =
+        |a: &str, b: &str| a == b || a.strip_prefix(b).is_some_and(|rest| rest.starts_with('.'));
     drift
         && of_object
         && (below(&path, field) || (!listed && below(field, &path)))

@@ -48,13 +48,14 @@ fn prior(desired: &Desired) -> Prior {
 type Planned = (Vec<String>, Vec<FieldChange>, Result<Vec<Step>, Vec<Blocker>>);
 
 /// What was asked, what differs, and what follows.
-fn plan(
-    desired: &Desired,
-    prior: Option<&Prior>,
-    live: &Json,
-    trial: &Answer,
-) -> Planned {
-    let subject = Subject { identity: &desired.identity, desired: Some(desired), prior, ignore: &[], among: 1 };
+fn plan(desired: &Desired, prior: Option<&Prior>, live: &Json, trial: &Answer) -> Planned {
+    let subject = Subject {
+        identity: &desired.identity,
+        desired: Some(desired),
+        prior,
+        ignore: &[],
+        among: 1,
+    };
     let answer = |command: &str| {
         if command.contains("--dry-run=server") { trial.clone() } else { prints(live) }
     };
@@ -88,8 +89,7 @@ fn paths(changes: &[FieldChange]) -> Vec<String> {
 }
 
 const GET: &str = "kubectl get -f - --ignore-not-found --show-managed-fields -o json";
-const TRIAL: &str =
-    "kubectl apply --server-side --field-manager=lkh --dry-run=server -f -";
+const TRIAL: &str = "kubectl apply --server-side --field-manager=lkh --dry-run=server -f -";
 
 #[test]
 fn an_object_as_declared_takes_one_read() {
@@ -108,10 +108,7 @@ fn an_object_that_nobody_applies_is_taken_over_even_where_it_is_equal() {
     assert_eq!(asked, [GET, TRIAL]);
     assert_eq!(paths(&changes), ["fieldManager"]);
     let command = steps.unwrap().remove(0).command;
-    assert_eq!(
-        command.to_string(),
-        "kubectl apply --server-side --field-manager=lkh -f -"
-    );
+    assert_eq!(command.to_string(), "kubectl apply --server-side --field-manager=lkh -f -");
     assert_eq!(command.stdin.unwrap().reveal().unwrap(), config(&json!({"a": "1"})));
 }
 
@@ -164,7 +161,8 @@ fn what_can_not_change_is_named_and_replaced_when_told() {
     let before = prior(&desired(&web("one"), &json!({})));
     let mut live = web("one");
     live["metadata"]["managedFields"] = json!([{"manager": "lkh", "operation": "Apply"}]);
-    let (_, _, steps) = plan(&desired(&web("two"), &json!({})), Some(&before), &live, &fails(refused));
+    let (_, _, steps) =
+        plan(&desired(&web("two"), &json!({})), Some(&before), &live, &fails(refused));
     let blockers = steps.unwrap_err();
     assert_eq!(blockers[0].code, "FieldImmutable");
     assert!(blockers[0].message.contains("spec.selector"), "{}", blockers[0].message);
@@ -208,8 +206,13 @@ fn an_unknown_kind_is_missing_and_says_what_brings_it() {
     });
     let wanted = desired(&pool, &json!({}));
     assert_eq!(wanted.identity.to_string(), "group=karpenter.sh kind=NodePool name=default");
-    let subject =
-        Subject { identity: &wanted.identity, desired: Some(&wanted), prior: None, ignore: &[], among: 1 };
+    let subject = Subject {
+        identity: &wanted.identity,
+        desired: Some(&wanted),
+        prior: None,
+        ignore: &[],
+        among: 1,
+    };
     let unserved = "error: resource mapping not found for name: \"default\" namespace: \"\" from \
                     \"STDIN\": no matches for kind \"NodePool\" in version \"karpenter.sh/v1\"\n\
                     ensure CRDs are installed first";
@@ -220,11 +223,10 @@ fn an_unknown_kind_is_missing_and_says_what_brings_it() {
         }
         other => panic!("{other:?}"),
     }
-    assert_eq!(
-        read(&KubernetesObject, &subject, |_| nothing()).0,
-        Ok(Reading::Live(Live::Absent))
+    assert_eq!(read(&KubernetesObject, &subject, |_| nothing()).0, Ok(Reading::Live(Live::Absent)));
+    assert!(
+        read(&KubernetesObject, &subject, |_| fails("Error from server (Forbidden): x")).0.is_err()
     );
-    assert!(read(&KubernetesObject, &subject, |_| fails("Error from server (Forbidden): x")).0.is_err());
     // A namespace that nobody named would be another object.
     let mut live = pool.clone();
     live["metadata"]["namespace"] = json!("default");
@@ -278,8 +280,13 @@ fn a_state_that_someone_edited_runs_nothing() {
         let mut identity: Identity = wanted.identity.clone();
         identity.0.insert(key.to_owned(), value.into());
         before.identity = identity.clone();
-        let subject =
-            Subject { identity: &identity, desired: None, prior: Some(&before), ignore: &[], among: 1 };
+        let subject = Subject {
+            identity: &identity,
+            desired: None,
+            prior: Some(&before),
+            ignore: &[],
+            among: 1,
+        };
         let (result, asked) = read(&KubernetesObject, &subject, |_| nothing());
         assert!(result.is_err() && asked.is_empty(), "{key}");
     }
@@ -296,7 +303,10 @@ fn secrets_and_unknown_parts_pass_through_hidden() {
     manifest.insert("data".into(), Value::Map(data));
     let spec = Value::Map(Map::from([("manifest".to_owned(), Value::Map(manifest))]));
     let mut wanted = KubernetesObject.desired(&spec, &Context::default()).unwrap();
-    assert!(wanted.attributes.get("object").unwrap().has_unknown() && wanted.attributes.get("object").unwrap().has_sensitive());
+    assert!(
+        wanted.attributes.get("object").unwrap().has_unknown()
+            && wanted.attributes.get("object").unwrap().has_sensitive()
+    );
     assert!(!format!("{wanted:?}").contains("canary"));
     // Once it is known, a live secret is hidden where the manifest hides it.
     if let Some(Value::Map(tree)) = wanted.attributes.get_mut("object")
@@ -341,8 +351,9 @@ fn manifests_that_are_refused() {
             "remove it",
         ),
     ] {
-        let problems =
-            KubernetesObject.desired(&spec(&manifest, &json!({})), &Context::default()).unwrap_err();
+        let problems = KubernetesObject
+            .desired(&spec(&manifest, &json!({})), &Context::default())
+            .unwrap_err();
         let help = problems[0].help.clone().unwrap_or_default();
         assert!(help.contains(says), "{manifest}: {problems:?}");
     }
@@ -352,7 +363,10 @@ fn manifests_that_are_refused() {
         json!({"replaceOnChange": ["kind"]}),
         json!({"replaceOnChange": [""]}),
     ] {
-        assert!(KubernetesObject.desired(&spec(&base, &more), &Context::default()).is_err(), "{more}");
+        assert!(
+            KubernetesObject.desired(&spec(&base, &more), &Context::default()).is_err(),
+            "{more}"
+        );
     }
 }
 
@@ -369,10 +383,17 @@ fn readiness_is_as_far_as_the_object_says() {
         &json!({}),
     );
     let ready = |conditions: &Json| {
-        let subject =
-            Subject { identity: &wanted.identity, desired: Some(&wanted), prior: None, ignore: &[], among: 1 };
+        let subject = Subject {
+            identity: &wanted.identity,
+            desired: Some(&wanted),
+            prior: None,
+            ignore: &[],
+            among: 1,
+        };
         match read(&KubernetesObject, &subject, |_| prints(&pool(conditions))).0 {
-            Ok(Reading::Live(Live::Present(object))) => KubernetesObject.readiness(&wanted, &object),
+            Ok(Reading::Live(Live::Present(object))) => {
+                KubernetesObject.readiness(&wanted, &object)
+            }
             other => panic!("{other:?}"),
         }
     };
@@ -380,7 +401,9 @@ fn readiness_is_as_far_as_the_object_says() {
     assert_eq!(ready(&json!([{"type": "Ready", "status": "True"}])), Readiness::Ready);
     let not = json!([{"type": "Ready", "status": "False", "message": "NodeClass not found"}]);
     match ready(&not) {
-        Readiness::Waiting(blockers) => assert!(blockers[0].message.contains("NodeClass not found")),
+        Readiness::Waiting(blockers) => {
+            assert!(blockers[0].message.contains("NodeClass not found"));
+        }
         other => panic!("{other:?}"),
     }
 }

@@ -33,8 +33,13 @@ fn desired(value: &str) -> Desired {
 }
 
 fn live(data: &Json, desired: &Desired, prior: Option<&Prior>) -> Object {
-    let subject =
-        Subject { identity: &desired.identity, desired: Some(desired), prior, ignore: &[], among: 1 };
+    let subject = Subject {
+        identity: &desired.identity,
+        desired: Some(desired),
+        prior,
+        ignore: &[],
+        among: 1,
+    };
     let json = json!({
         "apiVersion": "v1", "kind": "Secret", "type": "Opaque",
         "metadata": {"name": "app-secret", "namespace": "lake", "resourceVersion": "7"},
@@ -49,7 +54,11 @@ fn live(data: &Json, desired: &Desired, prior: Option<&Prior>) -> Object {
 }
 
 /// What differs, and the command for it.
-fn plan(desired: &Desired, object: &Object, prior: Option<&Prior>) -> (Vec<String>, Option<Command>) {
+fn plan(
+    desired: &Desired,
+    object: &Object,
+    prior: Option<&Prior>,
+) -> (Vec<String>, Option<Command>) {
     let sides = Sides {
         desired: &desired.attributes,
         prior: prior.map(|prior| &prior.attributes),
@@ -188,9 +197,9 @@ fn it_stays_unless_told_otherwise() {
 #[test]
 fn what_can_not_be_changed_is_said() {
     let blocked = |object: &Object, desired: &Desired| {
-        let sides =
-            Sides { desired: &desired.attributes, prior: None, live: &object.attributes };
-        let changes = compare(KubernetesSecret.attributes(), &desired.exclusive, sides, &[]).changes;
+        let sides = Sides { desired: &desired.attributes, prior: None, live: &object.attributes };
+        let changes =
+            compare(KubernetesSecret.attributes(), &desired.exclusive, sides, &[]).changes;
         let operation = Operation {
             verb: Verb::Update,
             identity: &desired.identity,
@@ -213,8 +222,13 @@ fn what_can_not_be_changed_is_said() {
 #[test]
 fn absent_only_when_the_server_says_so() {
     let desired = desired("x");
-    let subject =
-        Subject { identity: &desired.identity, desired: Some(&desired), prior: None, ignore: &[], among: 1 };
+    let subject = Subject {
+        identity: &desired.identity,
+        desired: Some(&desired),
+        prior: None,
+        ignore: &[],
+        among: 1,
+    };
     let (absent, _) = read(&KubernetesSecret, &subject, |_| nothing());
     assert_eq!(absent, Ok(Reading::Live(Live::Absent)));
     let forbidden = "Error from server (Forbidden): secrets is forbidden";

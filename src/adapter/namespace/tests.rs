@@ -36,9 +36,10 @@ fn live(json: &Json, wanted: bool) -> Object {
         {"kind": "PersistentVolumeClaim", "metadata": {"name": "data-db-0"}},
     ]});
     let answer = |command: &str| match command {
-        text if text.contains("api-resources") => {
-            Answer { stdout: "configmaps\nevents\npods\n--all\nwidgets.x.io\n".into(), ..Answer::default() }
-        }
+        text if text.contains("api-resources") => Answer {
+            stdout: "configmaps\nevents\npods\n--all\nwidgets.x.io\n".into(),
+            ..Answer::default()
+        },
         text if text.contains("get namespace") => prints(json),
         text => {
             let types = "kubectl get configmaps,pods,widgets.x.io -n lake -o json";
@@ -69,7 +70,11 @@ fn namespace(more: &Json) -> Json {
     json
 }
 
-fn step(verb: Verb, object: Option<&Object>, changes: &[FieldChange]) -> Result<Step, Vec<Blocker>> {
+fn step(
+    verb: Verb,
+    object: Option<&Object>,
+    changes: &[FieldChange],
+) -> Result<Step, Vec<Blocker>> {
     let desired = desired(&json!({"labels": {"team": "data"}})).unwrap();
     let operation = Operation {
         verb,
@@ -113,8 +118,13 @@ fn what_can_be_declared_and_what_not() {
 #[test]
 fn absent_only_when_the_server_says_so() {
     let desired = desired(&json!({})).unwrap();
-    let subject =
-        Subject { identity: &desired.identity, desired: Some(&desired), prior: None, ignore: &[], among: 1 };
+    let subject = Subject {
+        identity: &desired.identity,
+        desired: Some(&desired),
+        prior: None,
+        ignore: &[],
+        among: 1,
+    };
     let of = |answer: Answer| read(&Namespace, &subject, move |_| answer.clone()).0;
     assert_eq!(of(nothing()), Ok(Reading::Live(Live::Absent)));
     for stderr in ["Error from server (Forbidden): no", "Unable to connect to the server: x", ""] {
@@ -129,10 +139,7 @@ fn absent_only_when_the_server_says_so() {
 #[test]
 fn marks_of_the_server_do_not_count() {
     let object = live(&namespace(&Json::Null), true);
-    assert_eq!(
-        object.attributes.get("labels").unwrap().reveal().unwrap(),
-        json!({"team": "data"})
-    );
+    assert_eq!(object.attributes.get("labels").unwrap().reveal().unwrap(), json!({"team": "data"}));
     assert_eq!(object.attributes.get("annotations").unwrap().reveal().unwrap(), json!({}));
     assert_eq!(object.health, Health::Sound);
     assert!(Namespace.obstacles(&Identity::default(), &object).is_empty(), "it stays");
@@ -172,9 +179,7 @@ fn it_is_not_deleted_with_what_others_put_into_it() {
 
 #[test]
 fn one_that_is_going_is_waited_for_unless_it_is_stuck() {
-    let condition = |kind: &str, message: &str| {
-        json!({"type": kind, "status": "True", "reason": "x", "message": message})
-    };
+    let condition = |kind: &str, message: &str| json!({"type": kind, "status": "True", "reason": "x", "message": message});
     let content = condition("NamespaceContentRemaining", "pods. has 2 resource instances");
     let object = live(&namespace(&json!([content])), true);
     let Health::Outdated(why) = &object.health else { panic!("{:?}", object.health) };
@@ -210,7 +215,8 @@ fn claims_and_their_volumes_go_first_where_the_manifest_says_so() {
             ignore: &[],
             among: 1,
         };
-        let claim = |name: &str| json!({"kind": "PersistentVolumeClaim", "metadata": {"name": name}});
+        let claim =
+            |name: &str| json!({"kind": "PersistentVolumeClaim", "metadata": {"name": name}});
         let volume = |name: &str, namespace: &str, policy: &str| {
             json!({"kind": "PersistentVolume", "metadata": {"name": name}, "spec": {
                 "claimRef": {"namespace": namespace}, "persistentVolumeReclaimPolicy": policy,

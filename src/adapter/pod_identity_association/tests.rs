@@ -69,8 +69,7 @@ fn steps(
     changes: &[crate::diff::FieldChange],
 ) -> Result<Vec<(String, Json)>, Vec<Blocker>> {
     let identity = self::desired(json!({})).identity;
-    let operation =
-        Operation { verb, identity: &identity, desired, prior: None, object, changes };
+    let operation = Operation { verb, identity: &identity, desired, prior: None, object, changes };
     let steps = PodIdentityAssociation.steps(&operation)?;
     Ok(steps.iter().map(|step| call(&step.command)).collect())
 }
@@ -191,21 +190,14 @@ fn updating_goes_by_id_and_takes_away_what_is_not_declared_any_more() {
                     "roleArn": ROLE, "targetRoleArn": "",
                 })
             ),
-            (
-                "eks tag-resource".to_owned(),
-                json!({"resourceArn": ARN, "tags": {"team": "lake"}})
-            ),
+            ("eks tag-resource".to_owned(), json!({"resourceArn": ARN, "tags": {"team": "lake"}})),
         ]
     );
     let only_tags = [change(&["tags", "team"], Some("data".into()), None)];
-    let calls =
-        steps(Verb::Update, Some(&desired(json!({}))), Some(&object), &only_tags).unwrap();
+    let calls = steps(Verb::Update, Some(&desired(json!({}))), Some(&object), &only_tags).unwrap();
     assert_eq!(
         calls,
-        [(
-            "eks untag-resource".to_owned(),
-            json!({"resourceArn": ARN, "tagKeys": ["team"]})
-        )]
+        [("eks untag-resource".to_owned(), json!({"resourceArn": ARN, "tagKeys": ["team"]}))]
     );
 }
 
@@ -229,8 +221,7 @@ fn what_an_add_on_owns_is_left_alone() {
     assert_eq!(object.notes, [format!("the add-on {owner} owns this association")]);
     for verb in [Verb::Update, Verb::Delete] {
         let changes = [change(&["roleArn"], Some("old".into()), Some(ROLE.into()))];
-        let blockers =
-            steps(verb, Some(&desired(json!({}))), Some(&object), &changes).unwrap_err();
+        let blockers = steps(verb, Some(&desired(json!({}))), Some(&object), &changes).unwrap_err();
         assert_eq!(blockers[0].code, "OwnedByAddOn");
         assert!(blockers[0].message.contains(owner));
     }
@@ -246,8 +237,7 @@ fn problems_are_all_told() {
         "targetRoleArn": "role/x",
         "tags": {"": "x"},
     });
-    let problems =
-        PodIdentityAssociation.desired(&value(&spec), &Context::default()).unwrap_err();
+    let problems = PodIdentityAssociation.desired(&value(&spec), &Context::default()).unwrap_err();
     let paths: Vec<_> = problems.iter().map(|p| p.path.to_string()).collect();
     assert_eq!(
         paths,

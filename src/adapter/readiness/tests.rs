@@ -41,8 +41,13 @@ fn deployment(ready: u64, wanted: u64) -> Json {
 /// What stands in the way, by code; empty: it is ready.
 fn verdict(spec: &Json, items: &[Json]) -> Vec<(String, String)> {
     let desired = desired(spec).unwrap();
-    let subject =
-        Subject { identity: &desired.identity, desired: Some(&desired), prior: None, ignore: &[], among: 1 };
+    let subject = Subject {
+        identity: &desired.identity,
+        desired: Some(&desired),
+        prior: None,
+        ignore: &[],
+        among: 1,
+    };
     let all = spec["workloads"].is_null();
     let listed: Vec<&Json> = items.iter().filter(|one| all || one["kind"] != "Pod").collect();
     let list = json!({"kind": "List", "items": listed});
@@ -114,7 +119,8 @@ fn pods_of_jobs_that_are_done_count_as_done() {
 #[test]
 fn chosen_workloads() {
     let chosen = json!({"namespace": "lake", "workloads": ["Deployment/web"]});
-    let (web, other) = (pod("web-1", "Running", true, "ReplicaSet"), pod("x", "Pending", false, ""));
+    let (web, other) =
+        (pod("web-1", "Running", true, "ReplicaSet"), pod("x", "Pending", false, ""));
     assert!(codes(&chosen, &[deployment(1, 1), web]).is_empty());
     assert_eq!(codes(&chosen, &[]), ["WorkloadMissing"]);
     // Of others' pods nothing is asked, and they do not count.
@@ -124,8 +130,13 @@ fn chosen_workloads() {
 #[test]
 fn an_answer_that_tells_nothing_is_no_readiness() {
     let desired = desired(&json!({"namespace": "lake"})).unwrap();
-    let subject =
-        Subject { identity: &desired.identity, desired: Some(&desired), prior: None, ignore: &[], among: 1 };
+    let subject = Subject {
+        identity: &desired.identity,
+        desired: Some(&desired),
+        prior: None,
+        ignore: &[],
+        among: 1,
+    };
     for answer in [
         fails("Unable to connect to the server: x"),
         prints(&json!({"kind": "PodList", "metadata": {"continue": "x"}, "items": []})),

@@ -1,8 +1,8 @@
 use serde_json::json;
 
 use super::*;
-use crate::adapter::eks::testing::{call, change, failed, ok, present, read, value};
 use crate::adapter::Prior;
+use crate::adapter::eks::testing::{call, change, failed, ok, present, read, value};
 
 const LIST: &str = "aws route53 list-resource-record-sets --hosted-zone-id Z1";
 
@@ -32,11 +32,14 @@ fn spelling_is_no_difference() {
         "Name": "\\052.k8.example.com.", "Type": "CNAME", "TTL": 300,
         "ResourceRecords": [{"Value": "lb.EXAMPLE.net"}],
     });
-    let table = [(LIST, sets(json!([
-        {"Name": "k8.example.com.", "Type": "CNAME", "TTL": 1, "ResourceRecords": [{"Value": "x.org"}]},
-        {"Name": "\\052.k8.example.com.", "Type": "TXT", "TTL": 1, "ResourceRecords": [{"Value": "\"x\""}]},
-        raw,
-    ])))];
+    let table = [(
+        LIST,
+        sets(json!([
+            {"Name": "k8.example.com.", "Type": "CNAME", "TTL": 1, "ResourceRecords": [{"Value": "x.org"}]},
+            {"Name": "\\052.k8.example.com.", "Type": "TXT", "TTL": 1, "ResourceRecords": [{"Value": "\"x\""}]},
+            raw,
+        ])),
+    )];
     let object = present(read(&Route53Record, Some(&desired), None, &table).0);
     assert_eq!(object.attributes, desired.attributes);
     // A deletion names all of it as it was answered.
@@ -101,10 +104,13 @@ fn a_new_one_overwrites_nobody_and_a_changed_one_is_set() {
 #[test]
 fn records_with_a_routing_policy_are_others() {
     let desired = desired(&spec()).unwrap();
-    let table = [(LIST, sets(json!([{
-        "Name": "\\052.k8.example.com.", "Type": "CNAME", "TTL": 300, "SetIdentifier": "a", "Weight": 1,
-        "ResourceRecords": [{"Value": "x.org"}],
-    }])))];
+    let table = [(
+        LIST,
+        sets(json!([{
+            "Name": "\\052.k8.example.com.", "Type": "CNAME", "TTL": 300, "SetIdentifier": "a", "Weight": 1,
+            "ResourceRecords": [{"Value": "x.org"}],
+        }])),
+    )];
     let object = present(read(&Route53Record, Some(&desired), None, &table).0);
     let operation = Operation {
         verb: Verb::Update,
@@ -128,7 +134,9 @@ fn absent_is_what_the_list_does_not_hold() {
     let no_zone = || failed("NoSuchHostedZone", "ListResourceRecordSets", "no");
     let prior = Prior { identity: desired.identity.clone(), ..Prior::default() };
     assert_eq!(told(Some(&prior), no_zone()), Ok(Live::Absent));
-    for answer in [no_zone(), failed("AccessDenied", "ListResourceRecordSets", "no"), ok(&json!({}))] {
+    for answer in
+        [no_zone(), failed("AccessDenied", "ListResourceRecordSets", "no"), ok(&json!({}))]
+    {
         assert!(told(None, answer).is_err());
     }
 }

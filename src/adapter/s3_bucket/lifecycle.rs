@@ -9,9 +9,9 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::super::Problem;
 use super::super::eks::problem;
 use super::super::iam::{self, Member};
-use super::super::Problem;
 use crate::value::{Map, Path, Value, is_unknown_text};
 
 /// The id of the rule that `expireDays` stands for.
@@ -138,10 +138,8 @@ fn rule_value(rule: &RuleSpec) -> Value {
     let days = |days: u32| Value::from(u64::from(days));
     let status = if rule.enabled.unwrap_or(true) { "Enabled" } else { "Disabled" };
     let prefix = rule.prefix.as_deref().map_or(Value::from(""), Value::from_spec_text);
-    let mut value = iam::map([
-        ("Status", status.into()),
-        ("Filter", iam::map([("Prefix", prefix)]).into()),
-    ]);
+    let mut value =
+        iam::map([("Status", status.into()), ("Filter", iam::map([("Prefix", prefix)]).into())]);
     let mut put = |name: &str, member: &str, told: Option<u32>| {
         if let Some(told) = told {
             value.insert(name.into(), iam::map([(member, days(told))]).into());

@@ -213,13 +213,11 @@ fn parts(
         attributes.insert(VERSIONING.into(), on.into());
     }
     if remembered(LIFECYCLE) {
-        let told =
-            ask("get-bucket-lifecycle-configuration", &["NoSuchLifecycleConfiguration"])?;
+        let told = ask("get-bucket-lifecycle-configuration", &["NoSuchLifecycleConfiguration"])?;
         let raw = raw_list(told.as_ref(), "Rules");
         attributes.insert(LIFECYCLE.into(), lifecycle::by_id(&raw).into());
         facts.insert(RAW_RULES.into(), raw.into());
-        let size =
-            told.as_ref().and_then(|told| text(told, "/TransitionDefaultMinimumObjectSize"));
+        let size = told.as_ref().and_then(|told| text(told, "/TransitionDefaultMinimumObjectSize"));
         if let Some(size) = size.filter(|size| *size != "all_storage_classes_128K") {
             facts.insert(MINIMUM_SIZE.into(), size.into());
         }

@@ -32,7 +32,8 @@ pub(super) fn obstacles(identity: &Identity, object: &Object) -> Vec<Blocker> {
     if content.is_empty() || (force && !more) {
         return Vec::new();
     }
-    let count = if more { format!("more than {}", content.len()) } else { content.len().to_string() };
+    let count =
+        if more { format!("more than {}", content.len()) } else { content.len().to_string() };
     let key = |one: &Value| one.get("Key").and_then(Value::as_str).unwrap_or("").to_owned();
     let mut keys: Vec<String> = content.iter().map(key).collect();
     keys.dedup();
@@ -64,10 +65,7 @@ pub(super) fn obstacles(identity: &Identity, object: &Object) -> Vec<Blocker> {
 }
 
 fn content(object: Option<&Object>) -> &[Value] {
-    object
-        .and_then(|object| object.facts.get(CONTENT))
-        .and_then(Value::as_list)
-        .unwrap_or_default()
+    object.and_then(|object| object.facts.get(CONTENT)).and_then(Value::as_list).unwrap_or_default()
 }
 
 struct Bucket {
@@ -105,7 +103,9 @@ impl Bucket {
                 .collect()
         };
         let mut steps = vec![create];
-        steps.extend(self.fields(&desired.attributes, &|name| desired.attributes.contains_key(name)));
+        steps.extend(
+            self.fields(&desired.attributes, &|name| desired.attributes.contains_key(name)),
+        );
         steps.extend(self.tags(&[], &members(TAGS)));
         steps.extend(self.lifecycle(None, &members(LIFECYCLE)));
         steps.extend(self.policy(desired.attributes.get(POLICY)));
@@ -197,9 +197,8 @@ impl Bucket {
             members.iter().any(|member| Some(&member.key) == key.as_ref())
         };
         let theirs = raw.iter().filter(|tag| !is_ours(tag)).cloned();
-        let ours = members
-            .iter()
-            .filter_map(|member| Some(iam::tag(&member.key, member.after.as_ref()?)));
+        let ours =
+            members.iter().filter_map(|member| Some(iam::tag(&member.key, member.after.as_ref()?)));
         let all: Vec<Value> = theirs.chain(ours).collect();
         Some(if all.is_empty() {
             self.step("remove the tags of", "delete-bucket-tagging", [])
@@ -226,8 +225,7 @@ impl Bucket {
             "put-bucket-lifecycle-configuration",
             [("LifecycleConfiguration", rules.into())],
         );
-        if let (Some(size), Some(Value::Map(input))) =
-            (fact(MINIMUM_SIZE), &mut step.command.stdin)
+        if let (Some(size), Some(Value::Map(input))) = (fact(MINIMUM_SIZE), &mut step.command.stdin)
         {
             input.insert("TransitionDefaultMinimumObjectSize".into(), size.clone());
         }
@@ -249,8 +247,7 @@ impl Bucket {
             .chunks(MOST_OBJECTS)
             .map(|chunk| {
                 let title = format!("delete {} objects and versions of", chunk.len());
-                let delete =
-                    iam::map([("Objects", chunk.to_vec().into()), ("Quiet", true.into())]);
+                let delete = iam::map([("Objects", chunk.to_vec().into()), ("Quiet", true.into())]);
                 self.step(&title, "delete-objects", [("Delete", delete.into())])
             })
             .collect();

@@ -90,7 +90,8 @@ fn problems_name_the_place() {
         let mut spec = json!({"bucket": "lake-1"});
         spec[field] = told;
         let problems = S3Bucket.desired(&value(&spec), &context("us-east-2")).unwrap_err();
-        let found = problems.iter().any(|p| p.path.to_string() == path && p.summary.contains(summary));
+        let found =
+            problems.iter().any(|p| p.path.to_string() == path && p.summary.contains(summary));
         assert!(found, "{spec}: {problems:#?}");
     }
 }
@@ -121,7 +122,8 @@ fn absent_is_what_the_service_says_and_nothing_else() {
     let desired = desired(&json!({"bucket": "lake-1"}));
     let table = [(HEAD, failed("404", "HeadBucket", "Not Found"))];
     assert_eq!(read(&S3Bucket, Some(&desired), None, &table).0, Ok(Live::Absent));
-    for answer in [failed("400", "HeadBucket", "Bad Request"), Answer { code: 255, ..Answer::default() }]
+    for answer in
+        [failed("400", "HeadBucket", "Bad Request"), Answer { code: 255, ..Answer::default() }]
     {
         assert!(read(&S3Bucket, Some(&desired), None, &[(HEAD, answer)]).0.is_err());
     }
@@ -145,7 +147,10 @@ fn a_bucket_of_others_is_never_made_nor_touched() {
                 (location.as_str(), place(Json::Null)),
             ],
         ),
-        ("BucketInOtherRegion", vec![(HEAD, Answer::default()), (location.as_str(), place(json!("EU")))]),
+        (
+            "BucketInOtherRegion",
+            vec![(HEAD, Answer::default()), (location.as_str(), place(json!("EU")))],
+        ),
     ] {
         let object = present(read(&S3Bucket, Some(&desired), None, &table).0);
         let operation = Operation {
@@ -208,18 +213,27 @@ fn what_others_have_put_there_is_sent_along() {
     );
     let table = [
         (HEAD, head("us-east-2")),
-        (block.as_str(), ok(&json!({"PublicAccessBlockConfiguration": {
-            "BlockPublicAcls": true, "IgnorePublicAcls": true,
-            "BlockPublicPolicy": true, "RestrictPublicBuckets": true,
-        }}))),
-        (lifecycle.as_str(), ok(&json!({"TransitionDefaultMinimumObjectSize": "varies_by_storage_class", "Rules": [
-            {"ID": "old", "Prefix": "tmp/", "Status": "Enabled", "Expiration": {"Days": 1}},
-        ]}))),
-        (tags.as_str(), ok(&json!({"TagSet": [
-            {"Key": "aws:cloudformation:stack-name", "Value": "s"},
-            {"Key": "owner", "Value": "someone"},
-            {"Key": "team", "Value": "old"},
-        ]}))),
+        (
+            block.as_str(),
+            ok(&json!({"PublicAccessBlockConfiguration": {
+                "BlockPublicAcls": true, "IgnorePublicAcls": true,
+                "BlockPublicPolicy": true, "RestrictPublicBuckets": true,
+            }})),
+        ),
+        (
+            lifecycle.as_str(),
+            ok(&json!({"TransitionDefaultMinimumObjectSize": "varies_by_storage_class", "Rules": [
+                {"ID": "old", "Prefix": "tmp/", "Status": "Enabled", "Expiration": {"Days": 1}},
+            ]})),
+        ),
+        (
+            tags.as_str(),
+            ok(&json!({"TagSet": [
+                {"Key": "aws:cloudformation:stack-name", "Value": "s"},
+                {"Key": "owner", "Value": "someone"},
+                {"Key": "team", "Value": "old"},
+            ]})),
+        ),
         (versioning.as_str(), Answer::default()),
     ];
     let (live, rounds) = read(&S3Bucket, Some(&desired), None, &table);
@@ -241,24 +255,36 @@ fn what_others_have_put_there_is_sent_along() {
         object: Some(&object),
         changes: &changes,
     };
-    assert_eq!(steps(&update), [
-        ("s3api put-bucket-versioning".into(), json!({
-            "Bucket": "lake-1", "VersioningConfiguration": {"Status": "Enabled"},
-        })),
-        ("s3api put-bucket-tagging".into(), json!({"Bucket": "lake-1", "Tagging": {"TagSet": [
-            {"Key": "aws:cloudformation:stack-name", "Value": "s"},
-            {"Key": "owner", "Value": "someone"},
-            {"Key": "team", "Value": "data"},
-        ]}})),
-        ("s3api put-bucket-lifecycle-configuration".into(), json!({
-            "Bucket": "lake-1",
-            "TransitionDefaultMinimumObjectSize": "varies_by_storage_class",
-            "LifecycleConfiguration": {"Rules": [
-                {"ID": "old", "Filter": {"Prefix": "tmp/"}, "Status": "Enabled", "Expiration": {"Days": 1}},
-                {"ID": "lkh-expire", "Filter": {"Prefix": ""}, "Status": "Enabled", "Expiration": {"Days": 7}},
-            ]},
-        })),
-    ]);
+    assert_eq!(
+        steps(&update),
+        [
+            (
+                "s3api put-bucket-versioning".into(),
+                json!({
+                    "Bucket": "lake-1", "VersioningConfiguration": {"Status": "Enabled"},
+                })
+            ),
+            (
+                "s3api put-bucket-tagging".into(),
+                json!({"Bucket": "lake-1", "Tagging": {"TagSet": [
+                    {"Key": "aws:cloudformation:stack-name", "Value": "s"},
+                    {"Key": "owner", "Value": "someone"},
+                    {"Key": "team", "Value": "data"},
+                ]}})
+            ),
+            (
+                "s3api put-bucket-lifecycle-configuration".into(),
+                json!({
+                    "Bucket": "lake-1",
+                    "TransitionDefaultMinimumObjectSize": "varies_by_storage_class",
+                    "LifecycleConfiguration": {"Rules": [
+                        {"ID": "old", "Filter": {"Prefix": "tmp/"}, "Status": "Enabled", "Expiration": {"Days": 1}},
+                        {"ID": "lkh-expire", "Filter": {"Prefix": ""}, "Status": "Enabled", "Expiration": {"Days": 7}},
+                    ]},
+                })
+            ),
+        ]
+    );
     // The last of them gone, nothing is there to be put.
     let gone = [change(&["lifecycle", "old"], Some("x".into()), None)];
     let update = Operation { changes: &gone, ..update };
@@ -298,7 +324,8 @@ fn a_bucket_that_holds_something_stays() {
             }
         }
     }
-    let broken = [(HEAD, head("us-east-2")), (VERSIONS, failed("AccessDenied", "ListObjectVersions", "no"))];
+    let broken =
+        [(HEAD, head("us-east-2")), (VERSIONS, failed("AccessDenied", "ListObjectVersions", "no"))];
     assert!(read(&S3Bucket, None, Some(&kept), &broken).0.is_err());
 }
 

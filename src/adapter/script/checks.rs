@@ -116,8 +116,18 @@ fn is_variable(name: &str) -> bool {
 /// Variables that lead the shell or the tools elsewhere.
 fn is_reserved(name: &str) -> bool {
     const NAMES: [&str; 12] = [
-        "PATH", "HOME", "IFS", "ENV", "SHELLOPTS", "UID", "EUID", "PPID", "GROUPS", "TMPDIR",
-        "lkh", "_",
+        "PATH",
+        "HOME",
+        "IFS",
+        "ENV",
+        "SHELLOPTS",
+        "UID",
+        "EUID",
+        "PPID",
+        "GROUPS",
+        "TMPDIR",
+        "lkh",
+        "_",
     ];
     const BEGINNINGS: [&str; 6] = ["BASH", "LD_", "AWS_", "KUBE", "HELM_", "DOCKER_"];
     NAMES.contains(&name) || BEGINNINGS.iter().any(|beginning| name.starts_with(beginning))

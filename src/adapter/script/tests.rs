@@ -136,7 +136,10 @@ fn the_steps_hand_everything_over_by_standard_input() {
     let remembered: Prior = serde_json::from_str(&json).unwrap();
     let error = read_with(None, Some(&remembered), &said(0, "")).unwrap_err();
     assert!(error.why.contains("sensitive input"));
-    assert_eq!(read_with(None, Some(&remembered.recalled(&desired)), &said(0, "")), Ok(Live::Absent));
+    assert_eq!(
+        read_with(None, Some(&remembered.recalled(&desired)), &said(0, "")),
+        Ok(Live::Absent)
+    );
 }
 
 #[test]

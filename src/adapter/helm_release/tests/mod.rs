@@ -193,4 +193,3 @@ const STATUS: &str = "helm status web -n shop -o json";
 const METADATA: &str = "helm get metadata web -n shop -o json";
 const TEMPLATE: &str = "helm template web oci://registry.example.org/charts/web --version 1.2.3 \
                         -n shop -f - --is-upgrade --no-hooks";
-

@@ -14,10 +14,7 @@ fn a_release_as_declared_needs_two_questions() {
     assert_eq!(changes(&object), [""; 0]);
     assert_eq!(object.outputs["revision"], Value::from(3));
     assert_eq!(object.outputs["appVersion"], Value::from("9"));
-    assert_eq!(
-        object.facts["workloads"].to_string(),
-        r#"{"deployment shop/web": "2/2"}"#
-    );
+    assert_eq!(object.facts["workloads"].to_string(), r#"{"deployment shop/web": "2/2"}"#);
     assert_eq!(HelmRelease.readiness(&desired, &object), Readiness::Ready);
     assert!(!format!("{object:?}").contains("canary"), "{object:?}");
     assert!(!format!("{object:?}").contains("Y2Fu"), "{object:?}");
@@ -91,17 +88,13 @@ fn an_object_that_helm_does_not_show_is_looked_for() {
     let first = [printed(&answer), printed(&metadata())];
     let [a, b] = first;
     // It is not there.
-    let (asked, missing) =
-        object(&desired, &[a.clone(), b.clone(), Answer::default()]);
+    let (asked, missing) = object(&desired, &[a.clone(), b.clone(), Answer::default()]);
     assert_eq!(asked[2], "kubectl get -f - --ignore-not-found -o json");
     assert_eq!(changes(&missing), [r#"objects["Deployment/shop/web"] Drift"#]);
     let Readiness::NotReady(blockers) = HelmRelease.readiness(&desired, &missing) else {
         panic!("a workload is missing");
     };
-    assert_eq!(
-        blockers[0].message,
-        "release web is not ready: deployment shop/web does not exist"
-    );
+    assert_eq!(blockers[0].message, "release web is not ready: deployment shop/web does not exist");
     // Its kind is not there.
     let no_kind = failed("error: unable to recognize \"-\": no matches for kind \"Deployment\"");
     let (_, no_kind) = object(&desired, &[a.clone(), b.clone(), no_kind]);
@@ -176,8 +169,7 @@ fn a_change_is_rendered_so_that_its_objects_show() {
     assert_eq!(changes(&object_), expected);
     // A kind that the cluster does not know yet.
     let unknown = failed("Error: resource mapping not found for name: \"x\"");
-    let (asked, object_) =
-        object(&desired, &[a.clone(), b.clone(), unknown.clone(), rendered]);
+    let (asked, object_) = object(&desired, &[a.clone(), b.clone(), unknown.clone(), rendered]);
     assert_eq!(asked[3], TEMPLATE);
     assert_eq!(changes(&object_), expected);
     assert!(object_.notes[0].contains("resource mapping not found"), "{:?}", object_.notes);
@@ -234,10 +226,8 @@ fn a_chart_at_a_path_tells_itself_what_it_is() {
     let rendered = Answer { stdout: MANIFEST.into(), ..Answer::default() };
     let known = [printed(&deployed()), printed(&metadata())];
     let [a, b] = known;
-    let (asked, object) = object(
-        &desired(&local),
-        &[a.clone(), b.clone(), chart("2.0.0"), rendered.clone()],
-    );
+    let (asked, object) =
+        object(&desired(&local), &[a.clone(), b.clone(), chart("2.0.0"), rendered.clone()]);
     assert_eq!(asked[2], "helm show chart ./charts/web");
     assert_eq!(
         asked[3],
@@ -248,8 +238,7 @@ fn a_chart_at_a_path_tells_itself_what_it_is() {
 
     let mut pinned = local;
     pinned["version"] = "1.2.3".into();
-    let (_, live) =
-        read_with(Some(&desired(&pinned)), None, &[a, b, chart("2.0.0"), rendered]);
+    let (_, live) = read_with(Some(&desired(&pinned)), None, &[a, b, chart("2.0.0"), rendered]);
     assert_eq!(
         live.unwrap_err(),
         "helm show chart ./charts/web: the manifest asks for version 1.2.3 of the chart, and the \
@@ -322,7 +311,6 @@ fn the_claims_of_a_release_are_known_unless_they_are_kept() {
     assert_eq!(object.facts["volumeClaims"].to_string(), r#"["lost"]"#);
 }
 
-
 #[test]
 fn a_release_that_is_not_sound_names_what_its_workloads_wait_for() {
     let desired = desired(&spec());
@@ -338,7 +326,9 @@ fn a_release_that_is_not_sound_names_what_its_workloads_wait_for() {
         assert_eq!(asked.len(), answers.len(), "only clues more than where it is sound");
         let note = object.notes.last().unwrap();
         assert!(
-            note.starts_with("what it runs is not ready: deployment shop/web 0/2: pods Pending: 0/2 nodes match"),
+            note.starts_with(
+                "what it runs is not ready: deployment shop/web 0/2: pods Pending: 0/2 nodes match"
+            ),
             "{note}"
         );
     }

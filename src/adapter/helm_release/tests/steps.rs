@@ -107,10 +107,7 @@ fn an_interrupted_upgrade_goes_back_to_the_last_good_revision_first() {
         assert_eq!(object.notes, ["release web is pending-upgrade since 2026-11-22T15:00:00Z"]);
         assert_eq!(
             repair(&desired, &object).unwrap(),
-            [
-                format!("helm rollback web {revision} -n shop --timeout 300s"),
-                UPGRADE.to_owned()
-            ]
+            [format!("helm rollback web {revision} -n shop --timeout 300s"), UPGRADE.to_owned()]
         );
     }
 }
@@ -140,9 +137,7 @@ fn an_interrupted_install_is_undone_unless_that_deletes_volumes() {
     for (word, history) in [("pending-install", Some(history)), ("uninstalling", None)] {
         let (desired, mut object) = interrupted(word, history);
         assert_eq!(repair(&desired, &object).unwrap(), [UNINSTALL, UPGRADE]);
-        object
-            .facts
-            .insert("volumeClaims".into(), Value::List(vec![Value::from("data-web-0")]));
+        object.facts.insert("volumeClaims".into(), Value::List(vec![Value::from("data-web-0")]));
         let blockers = repair(&desired, &object).unwrap_err();
         assert_eq!(blockers[0].code, "UninstallWouldDeleteVolumes");
         assert!(blockers[0].message.contains("data-web-0"));
@@ -170,9 +165,11 @@ fn create_update_and_delete_are_one_command_each() {
         let commands = steps_of(&operation);
         assert_eq!(
             lines(&commands),
-            ["helm upgrade --install web web --repo https://charts.example.org --version 1.2.3 -n \
+            [
+                "helm upgrade --install web web --repo https://charts.example.org --version 1.2.3 -n \
               shop -f - --reset-values --create-namespace --skip-crds --take-ownership --timeout \
-              600s"]
+              600s"
+            ]
         );
         assert_eq!(
             commands[0].stdin.as_ref().and_then(Value::reveal),
@@ -256,4 +253,3 @@ fn conflicts_are_forced_where_drift_is_reverted() {
         assert_eq!(line.contains("--force-conflicts"), forced, "{method:?} {changes:?}");
     }
 }
-

@@ -58,10 +58,13 @@ fn list_answer(ids: &[&str]) -> Answer {
 fn a_policy_as_desired_is_read_with_two_commands() {
     let version = get_version("v3");
     let table = [
-        (GET, policy_answer(json!({
-            "Description": "theirs",
-            "Tags": [{"Key": "team", "Value": "data"}, {"Key": "aws:x", "Value": "y"}],
-        }))),
+        (
+            GET,
+            policy_answer(json!({
+                "Description": "theirs",
+                "Tags": [{"Key": "team", "Value": "data"}, {"Key": "aws:x", "Value": "y"}],
+            })),
+        ),
         (version.as_str(), version_answer("v3", &may("S3:*"))),
     ];
     let (live, rounds) = read_with(&IamPolicy, Some(&desired(&spec("s3:*"))), None, &table);
@@ -95,7 +98,8 @@ const LIST_TAGS: &str =
 fn details(members: Json) -> Answer {
     let mut policy = policy_answer(members).json().unwrap()["Policy"].clone();
     policy.as_object_mut().unwrap().remove("Tags");
-    let version = |id, action| version_answer(id, &may(action)).json().unwrap()["PolicyVersion"].clone();
+    let version =
+        |id, action| version_answer(id, &may(action)).json().unwrap()["PolicyVersion"].clone();
     policy["PolicyVersionList"] = json!([version("v3", "S3:*"), version("v2", "ec2:*")]);
     ok(&json!({"Policies": [{"Arn": "other"}, policy], "RoleDetailList": []}))
 }
@@ -116,11 +120,8 @@ fn one_of_many_policies_is_read_off_the_list_where_nothing_is_to_do() {
     });
     let tags = (LIST_TAGS, ok(&json!({"Tags": [{"Key": "team", "Value": "theirs"}]})));
     let table = [(DETAILS, details(json!({}))), tags];
-    for (wanted, remembered) in
-        [(desired(&tagged), None), (plain.clone(), Some(prior(&tagged)))]
-    {
-        let (live, rounds) =
-            read_among(3, &IamPolicy, Some(&wanted), remembered.as_ref(), &table);
+    for (wanted, remembered) in [(desired(&tagged), None), (plain.clone(), Some(prior(&tagged)))] {
+        let (live, rounds) = read_among(3, &IamPolicy, Some(&wanted), remembered.as_ref(), &table);
         assert_eq!(rounds, [[DETAILS], [LIST_TAGS]]);
         assert_eq!(present(live).attributes[TAGS].redacted_json(), json!({"team": "theirs"}));
     }
@@ -180,11 +181,7 @@ fn versions_are_read_when_the_default_differs() {
     };
     assert_eq!(
         present(live).facts[VERSIONS].redacted_json(),
-        json!([
-            with(fact("v4", 4), may("s3:4")),
-            fact("v3", 3),
-            with(fact("v2", 2), may("s3:2")),
-        ])
+        json!([with(fact("v4", 4), may("s3:4")), fact("v3", 3), with(fact("v2", 2), may("s3:2")),])
     );
 
     // Not wholly known, the document equals none of them: their ids are enough.

@@ -29,10 +29,8 @@ fn role(members: Json) -> Answer {
 }
 
 fn attached(policies: &[&str]) -> Answer {
-    let all: Vec<Json> = policies
-        .iter()
-        .map(|name| json!({"PolicyName": name, "PolicyArn": aws(name)}))
-        .collect();
+    let all: Vec<Json> =
+        policies.iter().map(|name| json!({"PolicyName": name, "PolicyArn": aws(name)})).collect();
     ok(&json!({ "AttachedPolicies": all }))
 }
 
@@ -55,19 +53,22 @@ fn document(policy: &str, document: &Json) -> Answer {
 #[test]
 fn a_role_is_read_with_three_commands() {
     let table = [
-        (GET, role(json!({
-            "Path": "/lakehouse/",
-            "Description": "the nodes",
-            "MaxSessionDuration": 7200,
-            "PermissionsBoundary": {
-                "PermissionsBoundaryType": "Policy",
-                "PermissionsBoundaryArn": aws("Boundary"),
-            },
-            "Tags": [
-                {"Key": "team", "Value": "data"},
-                {"Key": "aws:cloudformation:stack-name", "Value": "eksctl"},
-            ],
-        }))),
+        (
+            GET,
+            role(json!({
+                "Path": "/lakehouse/",
+                "Description": "the nodes",
+                "MaxSessionDuration": 7200,
+                "PermissionsBoundary": {
+                    "PermissionsBoundaryType": "Policy",
+                    "PermissionsBoundaryArn": aws("Boundary"),
+                },
+                "Tags": [
+                    {"Key": "team", "Value": "data"},
+                    {"Key": "aws:cloudformation:stack-name", "Value": "eksctl"},
+                ],
+            })),
+        ),
         (ATTACHED, attached(&["B", "A"])),
         (INLINE, inline(&["theirs"])),
     ];
@@ -245,8 +246,12 @@ fn instance_profiles_are_read_of_a_role_that_goes() {
     let profiles = ok(&json!({"InstanceProfiles": [
         {"InstanceProfileName": "lake_123", "Roles": [{"RoleName": "KarpenterNodeRole-x"}]},
     ]}));
-    let table =
-        [(GET, role(json!({}))), (ATTACHED, attached(&[])), (INLINE, inline(&[])), (PROFILES, profiles)];
+    let table = [
+        (GET, role(json!({}))),
+        (ATTACHED, attached(&[])),
+        (INLINE, inline(&[])),
+        (PROFILES, profiles),
+    ];
     let applied = prior(&spec(json!({})));
     let elsewhere = desired(&spec(json!({"path": "/lakehouse/"})));
     let rounds_of = |wanted: Option<&Desired>, prior: Option<&Prior>| {
@@ -269,8 +274,7 @@ fn instance_profiles_are_read_of_a_role_that_goes() {
 
 // ---- one of many -----------------------------------------------------------
 
-const DETAILS: &str =
-    "aws iam get-account-authorization-details --page-size 1000 --filter Role";
+const DETAILS: &str = "aws iam get-account-authorization-details --page-size 1000 --filter Role";
 const ALL: &str = "aws iam list-roles --page-size 1000";
 
 /// What the two lists tell: the role, and another one before it. First what
@@ -323,10 +327,13 @@ fn one_of_many_roles_is_read_off_two_lists_to_the_same_end() {
     assert_eq!(rounds, [[DETAILS, ALL]], "one round, side by side");
     let ours = document_of("ours");
     let alone = [
-        (GET, role(json!({
-            "Path": "/lakehouse/", "Description": "the nodes", "MaxSessionDuration": 7200,
-            "Tags": tags, "PermissionsBoundary": boundary,
-        }))),
+        (
+            GET,
+            role(json!({
+                "Path": "/lakehouse/", "Description": "the nodes", "MaxSessionDuration": 7200,
+                "Tags": tags, "PermissionsBoundary": boundary,
+            })),
+        ),
         (ATTACHED, attached(&["B", "A"])),
         (INLINE, inline(&["ours", "theirs"])),
         (ours.as_str(), document("ours", &may("s3:*"))),

@@ -39,11 +39,8 @@ fn what_is_not_declared_is_not_there() {
 #[test]
 fn the_arn_follows_from_account_partition_and_path() {
     let arn = |region: &str, account: Option<&str>, fields: Json| {
-        let context = Context {
-            region: region.into(),
-            account: account.map(str::to_owned),
-            ..context()
-        };
+        let context =
+            Context { region: region.into(), account: account.map(str::to_owned), ..context() };
         IamRole.desired(&spec(fields), &context).unwrap().outputs["arn"].clone()
     };
     for (region, partition) in [
@@ -122,15 +119,24 @@ fn problems_name_the_place() {
         (json!({"tags": {"k": "v;"}}), "tags.k", "`;` can't stand"),
         (json!({"tags": {"k": "v".repeat(257)}}), "tags.k", "257 characters"),
         (json!({"inlinePolicies": {"a b": may("s3:*")}}), "inlinePolicies[\"a b\"]", "can't stand"),
-        (json!({"inlinePolicies": {"a": may(&format!("s3:{}", "x".repeat(10_240)))}}),
-            "inlinePolicies", "IAM allows 10240"),
-        (json!({"inlinePolicies": {"a": trust("x")}}),
-            "inlinePolicies.a.Statement.0", "neither `Resource`"),
+        (
+            json!({"inlinePolicies": {"a": may(&format!("s3:{}", "x".repeat(10_240)))}}),
+            "inlinePolicies",
+            "IAM allows 10240",
+        ),
+        (
+            json!({"inlinePolicies": {"a": trust("x")}}),
+            "inlinePolicies.a.Statement.0",
+            "neither `Resource`",
+        ),
         (json!({"trustPolicy": may("s3:*")}), "trustPolicy.Statement.0", "neither `Principal`"),
         (json!({"trustPolicy": {}}), "trustPolicy", "no `Statement`"),
         (json!({"trustPolicy": {"Statement": []}}), "trustPolicy.Statement", "no statement"),
-        (statement(json!({"Principal": "*", "Action": "sts:AssumeRole"})),
-            "trustPolicy.Statement.0", "no `Effect`"),
+        (
+            statement(json!({"Principal": "*", "Action": "sts:AssumeRole"})),
+            "trustPolicy.Statement.0",
+            "no `Effect`",
+        ),
     ] {
         let problems = IamRole.desired(&spec(fields.clone()), &context()).unwrap_err();
         let found = problems

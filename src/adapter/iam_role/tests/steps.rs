@@ -44,30 +44,50 @@ fn a_role_is_made_with_one_call_and_one_for_each_policy() {
     assert_steps(
         &steps_of(&operation(Verb::Create, &desired(&full()))),
         &[
-            ("create the role KarpenterNodeRole-x", "create-role", json!({
-                "Path": "/lakehouse/",
-                "Description": "the nodes",
-                "MaxSessionDuration": 7200,
-                "PermissionsBoundary": aws("Boundary"),
-                "AssumeRolePolicyDocument": trust("ec2.amazonaws.com").to_string(),
-                "Tags": [{"Key": "cost", "Value": "7"}, {"Key": "team", "Value": "data"}],
-            })),
-            ("attach A to KarpenterNodeRole-x", "attach-role-policy",
-                json!({"PolicyArn": aws("A")})),
-            ("attach B to KarpenterNodeRole-x", "attach-role-policy",
-                json!({"PolicyArn": aws("B")})),
-            ("put the inline policy bucket into KarpenterNodeRole-x", "put-role-policy",
-                json!({"PolicyName": "bucket", "PolicyDocument": may("s3:*").to_string()})),
-            ("put the inline policy queue into KarpenterNodeRole-x", "put-role-policy",
-                json!({"PolicyName": "queue", "PolicyDocument": may("sqs:*").to_string()})),
+            (
+                "create the role KarpenterNodeRole-x",
+                "create-role",
+                json!({
+                    "Path": "/lakehouse/",
+                    "Description": "the nodes",
+                    "MaxSessionDuration": 7200,
+                    "PermissionsBoundary": aws("Boundary"),
+                    "AssumeRolePolicyDocument": trust("ec2.amazonaws.com").to_string(),
+                    "Tags": [{"Key": "cost", "Value": "7"}, {"Key": "team", "Value": "data"}],
+                }),
+            ),
+            (
+                "attach A to KarpenterNodeRole-x",
+                "attach-role-policy",
+                json!({"PolicyArn": aws("A")}),
+            ),
+            (
+                "attach B to KarpenterNodeRole-x",
+                "attach-role-policy",
+                json!({"PolicyArn": aws("B")}),
+            ),
+            (
+                "put the inline policy bucket into KarpenterNodeRole-x",
+                "put-role-policy",
+                json!({"PolicyName": "bucket", "PolicyDocument": may("s3:*").to_string()}),
+            ),
+            (
+                "put the inline policy queue into KarpenterNodeRole-x",
+                "put-role-policy",
+                json!({"PolicyName": "queue", "PolicyDocument": may("sqs:*").to_string()}),
+            ),
         ],
     );
     assert_steps(
         &steps_of(&operation(Verb::Create, &desired(&spec(json!({}))))),
-        &[("create the role KarpenterNodeRole-x", "create-role", json!({
-            "Path": "/",
-            "AssumeRolePolicyDocument": trust("ec2.amazonaws.com").to_string(),
-        }))],
+        &[(
+            "create the role KarpenterNodeRole-x",
+            "create-role",
+            json!({
+                "Path": "/",
+                "AssumeRolePolicyDocument": trust("ec2.amazonaws.com").to_string(),
+            }),
+        )],
     );
 }
 
@@ -100,16 +120,9 @@ fn what_is_not_known_yet_shows_as_an_expression() {
 
 /// The steps of an update, from a live role with these attributes.
 fn update(wanted: &Value, live: &Json, changes: &[FieldChange]) -> Vec<(String, String, Json)> {
-    let object = Object {
-        attributes: value(live).as_map().unwrap().clone(),
-        ..Object::default()
-    };
+    let object = Object { attributes: value(live).as_map().unwrap().clone(), ..Object::default() };
     let desired = desired(wanted);
-    steps_of(&Operation {
-        object: Some(&object),
-        changes,
-        ..operation(Verb::Update, &desired)
-    })
+    steps_of(&Operation { object: Some(&object), changes, ..operation(Verb::Update, &desired) })
 }
 
 #[test]
@@ -178,23 +191,48 @@ fn an_update_gives_before_it_takes() {
     assert_steps(
         &update(&wanted, &json!({}), &changes),
         &[
-            (&format!("set the trust policy of {name}"), "update-assume-role-policy",
-                json!({"PolicyDocument": trust("ec2.amazonaws.com").to_string()})),
-            (&format!("set the permissions boundary of {name} to Boundary"),
-                "put-role-permissions-boundary", json!({"PermissionsBoundary": aws("Boundary")})),
-            (&format!("attach New to {name}"), "attach-role-policy",
-                json!({"PolicyArn": aws("New")})),
-            (&format!("put the inline policy changed into {name}"), "put-role-policy",
-                json!({"PolicyName": "changed", "PolicyDocument": may("s3:*").to_string()})),
-            (&format!("detach Old from {name}"), "detach-role-policy",
-                json!({"PolicyArn": aws("Old")})),
-            (&format!("delete the inline policy removed of {name}"), "delete-role-policy",
-                json!({"PolicyName": "removed"})),
-            (&format!("tag {name} with added, changed"), "tag-role", json!({
-                "Tags": [{"Key": "added", "Value": "1"}, {"Key": "changed", "Value": "2"}],
-            })),
-            (&format!("remove the tag removed from {name}"), "untag-role",
-                json!({"TagKeys": ["removed"]})),
+            (
+                &format!("set the trust policy of {name}"),
+                "update-assume-role-policy",
+                json!({"PolicyDocument": trust("ec2.amazonaws.com").to_string()}),
+            ),
+            (
+                &format!("set the permissions boundary of {name} to Boundary"),
+                "put-role-permissions-boundary",
+                json!({"PermissionsBoundary": aws("Boundary")}),
+            ),
+            (
+                &format!("attach New to {name}"),
+                "attach-role-policy",
+                json!({"PolicyArn": aws("New")}),
+            ),
+            (
+                &format!("put the inline policy changed into {name}"),
+                "put-role-policy",
+                json!({"PolicyName": "changed", "PolicyDocument": may("s3:*").to_string()}),
+            ),
+            (
+                &format!("detach Old from {name}"),
+                "detach-role-policy",
+                json!({"PolicyArn": aws("Old")}),
+            ),
+            (
+                &format!("delete the inline policy removed of {name}"),
+                "delete-role-policy",
+                json!({"PolicyName": "removed"}),
+            ),
+            (
+                &format!("tag {name} with added, changed"),
+                "tag-role",
+                json!({
+                    "Tags": [{"Key": "added", "Value": "1"}, {"Key": "changed", "Value": "2"}],
+                }),
+            ),
+            (
+                &format!("remove the tag removed from {name}"),
+                "untag-role",
+                json!({"TagKeys": ["removed"]}),
+            ),
         ],
     );
     assert_eq!(update(&wanted, &json!({}), &[]), []);
@@ -226,10 +264,7 @@ fn an_attribute_that_changes_as_a_whole() {
         update(&wanted, &json!({}), &changes).into_iter().map(|(title, ..)| title).collect();
     assert_eq!(
         calls,
-        [
-            "attach New to KarpenterNodeRole-x",
-            "detach Old from KarpenterNodeRole-x",
-        ]
+        ["attach New to KarpenterNodeRole-x", "detach Old from KarpenterNodeRole-x",]
     );
 }
 
