@@ -20,6 +20,7 @@ use std::fmt::Write as _;
 use self::escape::{one, source};
 use self::facts::Facts;
 use super::format::Rendering;
+use super::headline::headline;
 use crate::access::AccessDelta;
 use crate::plan::risk::{Risk, assess};
 use crate::plan::{Action, Mode, Plan};
@@ -68,8 +69,8 @@ fn part(name: &str, facts: &Facts<'_>) -> String {
             Mode::Apply => "Plan".to_owned(),
             Mode::Destroy => "Plan to destroy".to_owned(),
         },
-        "importance" => parts::headline(facts).1.to_owned(),
-        "headline" => one(&parts::headline(facts).0),
+        "importance" => parts::importance(facts).to_owned(),
+        "headline" => one(&headline(facts.plan, &facts.risks)),
         "summary" => one(&plan.summary().to_string()),
         "hash" => one(plan.meaning().as_str()),
         "tiles" => parts::tiles(facts),

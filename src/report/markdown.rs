@@ -23,10 +23,11 @@ use self::escape::{code, fence_cost, fenced, marker_name};
 use self::rows::Rows;
 use super::count;
 use super::format::Rendering;
+use super::headline::headline;
 use crate::access::AccessDelta;
 use crate::address::Address;
 use crate::plan::risk::{Assessed, Risk, assess};
-use crate::plan::{Action, Change, Mode, Plan};
+use crate::plan::{Action, Change, Plan};
 
 /// The most bytes of a comment. GitHub takes 65,536 characters; what the other
 /// forges take is more.
@@ -161,7 +162,7 @@ impl<'a> Told<'a> {
             worst.word(),
             plan.serial
         );
-        let _ = writeln!(text, "### {}\n", self.headline());
+        let _ = writeln!(text, "### {}\n", headline(self.plan, self.risks));
         let digits = hash.strip_prefix("sha256:").unwrap_or(hash);
         let short = digits.get(..12).unwrap_or(digits);
         let state = match &plan.lineage {
@@ -189,45 +190,6 @@ impl<'a> Told<'a> {
     }
 
     /// One sentence that says it all.
-    fn headline(&self) -> String {
-        let number = |risk: Risk| self.of(risk).count();
-        let mut parts = Vec::new();
-        for (risk, one, many) in [
-            (Risk::DataLoss, "data loss", "data losses"),
-            (Risk::Destroy, "destroy", "destroys"),
-            (Risk::Access, "access widening", "access widenings"),
-            (Risk::Disruption, "disruption", "disruptions"),
-        ] {
-            match number(risk) {
-                0 => {}
-                1 => parts.push(format!("1 {one}")),
-                number => parts.push(format!("{number} {many}")),
-            }
-        }
-        let safe = number(Risk::InPlace) + number(Risk::Create) + number(Risk::Adopt);
-        if safe > 0 {
-            parts.push(format!("{safe} safe"));
-        }
-        let undone = self.risks.iter().filter(|one| one.undoes_drift).count();
-        if undone > 0 {
-            parts.push(format!("{undone} undoing what was changed outside"));
-        }
-        let blocked = self.plan.blocked().count();
-        if parts.is_empty() {
-            parts.push(match (blocked, self.plan.mode) {
-                (0, Mode::Apply) => "No changes: everything is as declared".to_owned(),
-                (0, Mode::Destroy) => "No changes: nothing is left to destroy".to_owned(),
-                (_, _) => "No changes can be made".to_owned(),
-            });
-        } else if self.plan.mode == Mode::Destroy {
-            parts.insert(0, "the stack is destroyed".to_owned());
-        }
-        if blocked > 0 {
-            parts.push(format!("{blocked} blocked"));
-        }
-        parts.join(", ")
-    }
-
     fn foot(&self) -> String {
         let hash = self.hash;
         let mut text = String::new();

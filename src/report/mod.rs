@@ -13,6 +13,7 @@ pub mod explain;
 pub mod format;
 pub mod gitlab;
 pub mod graph;
+mod headline;
 pub mod html;
 pub mod log;
 pub mod markdown;

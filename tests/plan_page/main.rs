@@ -480,7 +480,7 @@ fn a_large_stack_with_few_changes_shows_them(browser: &Browser) {
 fn nothing_to_do_is_said(browser: &Browser) {
     browser.open(&page(&plans::quiet()));
     let headline = browser.eval("document.getElementById('headline').textContent");
-    assert_eq!(headline, "No changes. Everything is as declared.");
+    assert_eq!(headline, "No changes: everything is as declared");
     assert_eq!(count(browser, ".node").0, 2);
     assert_eq!(count(browser, "#risks, #drift, #access").0, 0, "what is empty is left out");
 }

@@ -9,8 +9,8 @@ use super::escape::one;
 use super::facts::Facts;
 use super::fields::write_body;
 use crate::access::{Grant, PrincipalDelta, Verdict};
+use crate::plan::Action;
 use crate::plan::risk::{Assessed, Risk};
-use crate::plan::{Action, Mode};
 use crate::report::{count, short};
 
 /// The sign of an action, for people who see no colour.
@@ -29,37 +29,14 @@ pub(super) fn sign(action: Action) -> &'static str {
     }
 }
 
-/// What happens, in one sentence, and of what importance it is.
-pub(super) fn headline(facts: &Facts<'_>) -> (String, &'static str) {
-    let of = |risk: Risk| facts.risks.iter().filter(|one| one.risk == risk).count();
-    let parts: Vec<String> = Risk::ALL
-        .into_iter()
-        .filter(|&risk| risk != Risk::None && of(risk) > 0)
-        .map(|risk| format!("{} {}", of(risk), risk.title()))
-        .collect();
-    let blocked = facts.plan.blocked().count();
-    if blocked > 0 && parts.is_empty() {
-        return (format!("{blocked} blocked or not ready; nothing can be done."), "bad");
+/// How alarming the page looks.
+pub(super) fn importance(facts: &Facts<'_>) -> &'static str {
+    match facts.risks.first().map(|one| one.risk) {
+        Some(Risk::DataLoss | Risk::Destroy) => "bad",
+        Some(Risk::Access | Risk::Disruption) => "warn",
+        None | Some(Risk::None) if facts.plan.blocked().count() > 0 => "bad",
+        Some(Risk::InPlace | Risk::Create | Risk::Adopt | Risk::None) | None => "good",
     }
-    if parts.is_empty() {
-        let nothing = match facts.plan.mode {
-            Mode::Apply => "No changes. Everything is as declared.",
-            Mode::Destroy => "No changes. Nothing is left to destroy.",
-        };
-        return (nothing.to_owned(), "good");
-    }
-    let worst = facts.risks.first().map_or(Risk::None, |one| one.risk);
-    let class = match worst {
-        Risk::DataLoss | Risk::Destroy => "bad",
-        Risk::Access | Risk::Disruption => "warn",
-        _ => "good",
-    };
-    let mut text = parts.join(", ");
-    if blocked > 0 {
-        let _ = write!(text, "; {blocked} blocked");
-    }
-    text.push('.');
-    (text, class)
 }
 
 /// One tile an action; each narrows the list to it.
