@@ -236,6 +236,8 @@ fn alike(tools: &Tools, servers: &Servers) {
     ground.prepare(&format!("s3 cp large s3://{bucket}/large"), &[]);
     fs::write(ground.path("role.json"), ROLE).unwrap();
     let large = format!("s3 cp s3://{bucket}/large -");
+    let upload = format!("s3 cp - s3://{bucket}/piped");
+    let download = format!("s3 cp s3://{bucket}/piped -");
     let nowhere = format!("iam list-roles --endpoint-url http://127.0.0.1:{}", free_port());
     let calls = [
         call("--version", 0, "aws-cli/"),
@@ -248,7 +250,8 @@ fn alike(tools: &Tools, servers: &Servers) {
         call("iam get-role --cli-input-json file:///dev/stdin", 0, "Warm").reads(Input::File(ROLE)),
         call("iam get-role --cli-input-json file:///dev/stdin", 255, "Invalid JSON")
             .reads(Input::File("{")),
-        call("s3 cp - s3://BUCKET/nothing --dryrun", 0, "").reads(Input::Pipe("some text")),
+        call(&upload, 0, "").reads(Input::Pipe("a text in a pipe")),
+        call(&download, 0, "a text in a pipe"),
         call("iam get-role --cli-input-json file://role.json", 0, "Warm"),
         call("iam get-role --cli-input-json file://nothing.json", 255, "nothing.json"),
         call("iam list-roles --page-size 1 --query Roles[].RoleName", 0, "Third"),
