@@ -6,7 +6,7 @@
 //! real `aws`, kept loaded, and an emulator, which `tests/tools/install` brings;
 //! without them these cases are reported as skipped, and with the variable CI set they
 //! fail. `LKH_ROUNDS` sets how often two processes race (200 on a local state;
-//! 3 in S3, where a round is about ten calls of `aws`).
+//! 12 in S3, where a round is about ten calls of `aws`).
 
 #![allow(
     clippy::unwrap_used,
@@ -420,7 +420,7 @@ impl InS3 {
 
 fn s3_race(s3: &InS3) {
     s3.place.good("apply --auto-approve");
-    let (rounds, mut lost, mut moved) = (rounds(3), 0, 0);
+    let (rounds, mut lost, mut moved) = (rounds(12), 0, 0);
     let start = Instant::now();
     let mut names = ["IamRole.node", "IamRole.other"];
     for round in 0..rounds {
