@@ -3,11 +3,10 @@
 //! taken for dead is shut out.
 //!
 //! On a local state the tools are the sandbox's. On a state in S3 they are the
-//! real `aws` and an emulator, which `tests/tools/install` brings; without
-//! them these cases are reported as skipped, and with the variable CI set they
+//! real `aws`, kept loaded, and an emulator, which `tests/tools/install` brings;
+//! without them these cases are reported as skipped, and with the variable CI set they
 //! fail. `LKH_ROUNDS` sets how often two processes race (200 on a local state;
-//! 3 in S3, where a round is about ten processes of `aws`, each half a second
-//! of one core).
+//! 12 in S3, where a round is about ten calls of `aws`).
 
 #![allow(
     clippy::unwrap_used,
@@ -19,6 +18,8 @@
 #[allow(dead_code, reason = "the contract suite uses the rest")]
 #[path = "contract/servers.rs"]
 mod servers;
+#[path = "support/warm_aws.rs"]
+mod warm_aws;
 mod tools {
     //! Where `tests/tools/install` puts the real tools.
 
@@ -26,7 +27,7 @@ mod tools {
 
     /// The folder of the tools.
     pub struct Tools {
-        pub folder: PathBuf,
+        folder: PathBuf,
     }
 
     impl Tools {
@@ -54,6 +55,7 @@ mod tools {
 
 use std::fs;
 use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
@@ -71,6 +73,7 @@ use tools::Tools;
 type Case = fn(&InS3);
 
 fn main() {
+    warm_aws::act();
     let arguments = Arguments::from_args();
     let strict = std::env::var_os("CI").is_some_and(|value| !value.is_empty());
     let tools = Arc::new(Tools::find());
@@ -91,7 +94,7 @@ fn main() {
             Some(why) if strict => Err(Failed::from(format!("nothing is skipped in CI: {why}"))),
             Some(why) => Ok(Completion::ignored_with(why)),
             None => {
-                case(&InS3::new(&tools, &servers));
+                case(&InS3::new(&servers));
                 Ok(Completion::Completed)
             }
         }));
@@ -312,17 +315,22 @@ spec:
 ";
 
 impl InS3 {
-    fn new(tools: &Tools, servers: &Servers) -> Self {
+    fn new(servers: &Servers) -> Self {
         let account = servers.account();
-        let mut environment: Vec<_> = account
+        let environment: Vec<_> = account
             .environment()
             .into_iter()
             .map(|(name, value)| (name.to_owned(), value))
             .collect();
         let url = environment.iter().find(|(name, _)| name == "AWS_ENDPOINT_URL").unwrap();
         let port = url.1.rsplit(':').next().unwrap().parse().unwrap();
-        environment.push(("PATH".into(), format!("{}:/usr/bin:/bin", tools.folder.display())));
-        let place = Place::new(environment);
+        let mut place = Place::new(environment);
+        let bin = place.path("bin");
+        fs::create_dir(&bin).unwrap();
+        let script = format!("#!/bin/sh\nexec {} \"$@\"\n", warm_aws::quoted(&servers.aws()));
+        fs::write(bin.join("aws"), script).unwrap();
+        fs::set_permissions(bin.join("aws"), fs::Permissions::from_mode(0o755)).unwrap();
+        place.environment.push(("PATH".into(), format!("{}:/usr/bin:/bin", bin.display())));
         fs::create_dir(place.path("manifests")).unwrap();
         // All accounts share the names of buckets.
         let bucket = format!("race-{}", account.id);
@@ -412,7 +420,7 @@ impl InS3 {
 
 fn s3_race(s3: &InS3) {
     s3.place.good("apply --auto-approve");
-    let (rounds, mut lost, mut moved) = (rounds(3), 0, 0);
+    let (rounds, mut lost, mut moved) = (rounds(12), 0, 0);
     let start = Instant::now();
     let mut names = ["IamRole.node", "IamRole.other"];
     for round in 0..rounds {

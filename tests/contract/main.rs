@@ -14,8 +14,13 @@
 //! world.rs    an account and a cluster, simulated or real
 //! stage.rs    a case's world, manifests and state; runs lkh, reads its answers
 //! stacks.rs   the manifests that cases are made of
+//! warm.rs     `aws` kept loaded and the program itself are the same
 //! cases/      what must hold
 //! ```
+//!
+//! `aws` is the AWS CLI kept loaded (`../support/warm_aws.rs`): a call is a fork of
+//! a Python that has imported it. Some cases take the program itself, and all do
+//! with `LKH_COLD_AWS=1`; `warm.rs` shows that there is no difference.
 //!
 //! Where a tool or the Docker engine is missing, the cases that need it are
 //! reported as skipped, with the reason; with the variable CI set they fail.
@@ -34,6 +39,9 @@ mod servers;
 mod stacks;
 mod stage;
 mod tools;
+mod warm;
+#[path = "../support/warm_aws.rs"]
+mod warm_aws;
 mod world;
 
 use std::io::Write as _;
@@ -48,6 +56,8 @@ use tools::Tools;
 use world::Backend;
 
 fn main() {
+    warm_aws::act();
+    warm::hold();
     // What a panic says, the report repeats; where it was, only this tells.
     std::panic::set_hook(Box::new(|panic| {
         if let Some(place) = panic.location() {
@@ -55,18 +65,19 @@ fn main() {
         }
     }));
     let mut arguments = Arguments::from_args();
-    // The AWS CLI takes half a second of one core a call, and calls of one
-    // case mostly wait for one another, or for a minute to pass in which what
-    // was just made may not show: some cases more than there are cores.
+    // Calls of one case mostly wait for one another, or for a minute to pass in
+    // which what was just made may not show: more cases than there are cores.
     arguments.test_threads.get_or_insert_with(|| {
-        std::thread::available_parallelism().map_or(2, |cores| cores.get() + 5)
+        std::thread::available_parallelism().map_or(2, |cores| cores.get() + 10)
     });
     let strict = std::env::var_os("CI").is_some_and(|value| !value.is_empty());
     let tools = Arc::new(Tools::find());
     let servers = Arc::new(Servers::new(Arc::clone(&tools)));
     let times: Arc<Mutex<Vec<(Duration, String)>>> = Arc::default();
+    let all = cases::all();
+    assert!(COLD.iter().all(|name| all.iter().any(|case| case.name == *name)), "{COLD:?}");
     let mut trials = Vec::new();
-    for case in cases::all() {
+    for case in all {
         for &backend in case.on {
             let (tools, servers, times) =
                 (Arc::clone(&tools), Arc::clone(&servers), Arc::clone(&times));
@@ -83,7 +94,8 @@ fn main() {
                     Some(why) => Ok(Completion::ignored_with(why)),
                     None => {
                         let began = Instant::now();
-                        let stage = Stage::new(backend, case.name, &tools, &servers);
+                        let cold = COLD.contains(&case.name);
+                        let stage = Stage::new(backend, case.name, cold, &tools, &servers);
                         (case.run)(&stage);
                         times.lock().unwrap().push((began.elapsed(), named));
                         stage.write_calls(case.name);
@@ -92,6 +104,24 @@ fn main() {
                 }
             }));
         }
+    }
+    for &(name, work) in warm::TRIALS {
+        let (tools, servers, times) =
+            (Arc::clone(&tools), Arc::clone(&servers), Arc::clone(&times));
+        trials.push(Trial::ignorable_test(name, move || {
+            match ["aws", "ministack"].iter().find_map(|tool| tools.lacks(tool)) {
+                Some(why) if strict => {
+                    Err(Failed::from(format!("nothing is skipped in CI: {why}")))
+                }
+                Some(why) => Ok(Completion::ignored_with(why)),
+                None => {
+                    let began = Instant::now();
+                    work(&tools, &servers);
+                    times.lock().unwrap().push((began.elapsed(), name.to_owned()));
+                    Ok(Completion::Completed)
+                }
+            }
+        }));
     }
     let conclusion = libtest_mimic::run(&arguments, trials);
     servers.stop();
@@ -102,6 +132,16 @@ fn main() {
     }
     conclusion.exit();
 }
+
+/// The cases whose real `aws` is the program itself, a process from its start on: one of every
+/// sort that is short, so that the process is tested, too.
+const COLD: &[&str] = &[
+    "what_is_missing_is_told",
+    "preflight_tells_what_there_is",
+    "a_stack_that_fails_tells_why",
+    "a_certificate_is_found",
+    "a_saved_plan_is_carried_out_once",
+];
 
 /// So many of the slowest trials are named at the end: the suite is to stay short.
 const SLOWEST: usize = 15;

@@ -1,6 +1,8 @@
 //! What the real tools talk to, all on loopback: the AWS emulator (one for all
 //! cases, an account each), a chart registry with a login, a chart repository.
+//! And the AWS CLI kept loaded, which cases share, too.
 
+use std::ffi::OsString;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -13,6 +15,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use crate::tools::Tools;
+use crate::warm_aws::WarmAws;
 
 /// The region of all real cases.
 pub const REGION: &str = "us-east-2";
@@ -23,13 +26,14 @@ const VPC: &str = "vpc-00000000";
 pub struct Servers {
     tools: Arc<Tools>,
     aws: Mutex<Option<Server>>,
+    warm: Mutex<Option<WarmAws>>,
     accounts: AtomicU64,
 }
 
 impl Servers {
     /// None yet.
     pub fn new(tools: Arc<Tools>) -> Self {
-        Self { tools, aws: Mutex::default(), accounts: AtomicU64::new(1) }
+        Self { tools, aws: Mutex::default(), warm: Mutex::default(), accounts: AtomicU64::new(1) }
     }
 
     /// A new, empty AWS account.
@@ -52,8 +56,22 @@ impl Servers {
         Account { id: (200_000_000_000 + number).to_string(), port: server.port }
     }
 
+    /// The words that `aws` is started with: what stands for the AWS CLI that
+    /// is kept loaded, or the program where every call is to be a process of
+    /// its own.
+    pub fn aws(&self) -> Vec<OsString> {
+        let program = self.tools.program("aws");
+        let mut warm = self.warm.lock().unwrap();
+        let cold = std::env::var_os("LKH_COLD_AWS").is_some_and(|value| !value.is_empty());
+        if warm.is_none() && !cold {
+            *warm = WarmAws::start(&program);
+        }
+        warm.as_ref().map_or_else(|| vec![program.into()], WarmAws::words)
+    }
+
     /// Ends what was started.
     pub fn stop(&self) {
+        self.warm.lock().unwrap().take();
         self.aws.lock().unwrap().take();
     }
 }

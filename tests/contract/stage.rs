@@ -30,7 +30,14 @@ pub struct Stage {
 
 impl Stage {
     /// A new world with an empty directory of manifests and no state.
-    pub fn new(backend: Backend, case: &str, tools: &Arc<Tools>, servers: &Servers) -> Self {
+    /// With `cold`, every call of the real `aws` is a process of its own.
+    pub fn new(
+        backend: Backend,
+        case: &str,
+        cold: bool,
+        tools: &Arc<Tools>,
+        servers: &Servers,
+    ) -> Self {
         let folder = tempfile::Builder::new().prefix(case).tempdir().unwrap();
         let state = folder.path().join("state");
         let world: Box<dyn World> = match backend {
@@ -38,7 +45,8 @@ impl Stage {
             Backend::Real | Backend::Docker => {
                 let of_world = folder.path().join("world");
                 fs::create_dir(&of_world).unwrap();
-                Box::new(Real::new(backend == Backend::Docker, &of_world, tools, servers))
+                let in_container = backend == Backend::Docker;
+                Box::new(Real::new(in_container, cold, &of_world, tools, servers))
             }
         };
         let stage = Self {

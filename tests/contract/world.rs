@@ -1,6 +1,7 @@
 //! An account with a cluster, simulated or real: how `lkh` gets there, and how
 //! a case looks at it and changes it behind the engine's back.
 
+use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -13,6 +14,7 @@ use lkh::sandbox::cluster::{Fault, Target, Trouble};
 use crate::kube::KubeServer;
 use crate::servers::{Account, Servers};
 use crate::tools::Tools;
+use crate::warm_aws::quoted;
 
 /// How `lkh` runs the tools.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -145,6 +147,8 @@ impl World for Sandbox {
 pub struct Real {
     in_container: bool,
     tools: Arc<Tools>,
+    /// The words that `aws` is started with.
+    aws: Vec<OsString>,
     account: Account,
     kube: KubeServer,
     folder: PathBuf,
@@ -155,12 +159,20 @@ const CLUSTER: &str = "lake";
 
 impl Real {
     /// A new account with a cluster; `folder` is for the files that lead there.
-    pub fn new(in_container: bool, folder: &Path, tools: &Arc<Tools>, servers: &Servers) -> Self {
+    /// With `cold`, `aws` is the program itself.
+    pub fn new(
+        in_container: bool,
+        cold: bool,
+        folder: &Path,
+        tools: &Arc<Tools>,
+        servers: &Servers,
+    ) -> Self {
         let account = servers.account();
         account.prepare_cluster(CLUSTER);
         let this = Self {
             in_container,
             tools: Arc::clone(tools),
+            aws: if cold { vec![tools.program("aws").into()] } else { servers.aws() },
             account,
             kube: KubeServer::start(),
             folder: folder.to_owned(),
@@ -187,18 +199,25 @@ impl Real {
     /// Puts a script in front of a tool that writes down how it is started.
     fn log_argv_of(&self, tool: &str) {
         let script = format!(
-            "#!/bin/sh\nprintf '%s\\n' \"{tool} $*\" >>'{}'\nexec '{}' \"$@\"\n",
+            "#!/bin/sh\nprintf '%s\\n' \"{tool} $*\" >>'{}'\nexec {} \"$@\"\n",
             self.argv_log().display(),
-            self.tools.program(tool).display()
+            quoted(&self.words(tool))
         );
         let file = self.folder.join("bin").join(tool);
         fs::write(&file, script).unwrap();
         fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
     }
 
+    /// What a tool is started with: the program, and arguments before its own.
+    fn words(&self, tool: &str) -> Vec<OsString> {
+        if tool == "aws" { self.aws.clone() } else { vec![self.tools.program(tool).into()] }
+    }
+
     fn tool(&self, tool: &str) -> Command {
-        let mut command = Command::new(self.tools.program(tool));
+        let words = self.words(tool);
+        let mut command = Command::new(&words[0]);
         command
+            .args(&words[1..])
             .env_clear()
             .envs(self.account.environment())
             .env("HOME", self.folder.join("home"))

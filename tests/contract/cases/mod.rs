@@ -20,19 +20,19 @@ use crate::Case;
 pub fn all() -> Vec<Case> {
     [
         // The longest first.
-        lakehouse::CASES,
         phase::CASES,
-        iam::CASES,
+        lakehouse::CASES,
         many::CASES,
         eks::CASES,
+        scripts::CASES,
         data::CASES,
+        iam::CASES,
         helm::CASES,
+        kubernetes::CASES,
         plans::CASES,
         charts::CASES,
         failures::CASES,
         preflight::CASES,
-        scripts::CASES,
-        kubernetes::CASES,
     ]
     .into_iter()
     .flatten()
