@@ -8,9 +8,11 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use serde_json::value::RawValue;
 use serde_json::{Map, Value as Json};
 
 use super::{Answer, Command};
+use crate::limits::check_json;
 
 /// Which members of a list in an answer are wanted; the other lists are left
 /// out, and everything else of the answer stays.
@@ -39,66 +41,84 @@ impl Command {
     }
 }
 
-/// Where the members of a list stand, by the texts of some of their fields.
-type Index = BTreeMap<Vec<String>, Vec<usize>>;
+/// The members of a list, each as its JSON text, by the texts of some of their
+/// fields.
+type Index = BTreeMap<Vec<String>, Vec<Box<str>>>;
 /// A list and those fields.
 type Key = (&'static str, Vec<&'static str>);
 
-/// An answer, taken apart.
+/// An answer, taken apart. What it holds of members are texts: trees of a large
+/// account's answer would take many times the memory.
 #[derive(Debug)]
 pub struct Parts {
-    /// `None`: it is no JSON object.
-    whole: Option<Map<String, Json>>,
-    indexes: Mutex<BTreeMap<Key, Arc<Index>>>,
+    /// Everything but the lists; `None`: it is no JSON object.
+    rest: Option<Map<String, Json>>,
+    indexes: Mutex<BTreeMap<Key, Option<Arc<Index>>>>,
 }
 
 impl Parts {
     /// Takes an answer apart.
     pub fn of(answer: &Answer) -> Self {
-        let whole = match answer.json() {
-            Ok(Json::Object(whole)) => Some(whole),
-            _ => None,
-        };
-        Self { whole, indexes: Mutex::default() }
+        let rest = fields(answer).and_then(|fields| {
+            let rest = fields.iter().filter(|(_, value)| !value.get().starts_with('['));
+            let rest = rest.map(|(name, value)| Some((name.clone(), from(value)?)));
+            rest.collect::<Option<Map<_, _>>>()
+        });
+        Self { rest, indexes: Mutex::default() }
     }
 
-    /// The part of the answer that is wanted. An answer without the list, or
-    /// one that is no JSON, is handed out as it is.
+    /// The part of that answer that is wanted. One without the list, or that is
+    /// no JSON, is handed out as it is.
     pub fn part(&self, answer: &Answer, pick: &Pick) -> Answer {
-        let Some(whole) = &self.whole else { return answer.clone() };
-        let Some(Json::Array(members)) = whole.get(pick.list) else { return answer.clone() };
+        let (Some(rest), Some(index)) = (&self.rest, self.index(answer, pick)) else {
+            return answer.clone();
+        };
         let texts: Vec<String> = pick.member.iter().map(|(_, text)| text.clone()).collect();
-        let index = self.index(pick, members);
-        let places = index.get(&texts).map(Vec::as_slice).unwrap_or_default();
-        let picked = places.iter().filter_map(|place| members.get(*place)).cloned().collect();
-        let mut part: Map<String, Json> = whole
-            .iter()
-            .filter(|(_, value)| !value.is_array())
-            .map(|(name, value)| (name.clone(), value.clone()))
-            .collect();
-        part.insert(pick.list.to_owned(), Json::Array(picked));
+        let members = index.get(&texts).map(|members| members.join(",")).unwrap_or_default();
+        let list = format!("{}:[{members}]", Json::from(pick.list));
+        let rest =
+            rest.iter().map(|(name, value)| format!("{}:{value}", Json::from(name.as_str())));
+        let all: Vec<String> = rest.chain([list]).collect();
         Answer {
             code: answer.code,
-            stdout: Json::Object(part).to_string(),
+            stdout: format!("{{{}}}", all.join(",")),
             stderr: answer.stderr.clone(),
         }
     }
 
-    fn index(&self, pick: &Pick, members: &[Json]) -> Arc<Index> {
-        let fields: Vec<&'static str> = pick.member.iter().map(|(field, _)| *field).collect();
+    fn index(&self, answer: &Answer, pick: &Pick) -> Option<Arc<Index>> {
+        let names: Vec<&'static str> = pick.member.iter().map(|(field, _)| *field).collect();
         let mut indexes = self.indexes.lock().unwrap_or_else(PoisonError::into_inner);
-        let index = indexes.entry((pick.list, fields.clone())).or_insert_with(|| {
-            let mut index = Index::new();
-            for (place, member) in members.iter().enumerate() {
-                let text = |field: &&str| member.get(*field)?.as_str().map(str::to_owned);
-                if let Some(texts) = fields.iter().map(text).collect::<Option<Vec<_>>>() {
-                    index.entry(texts).or_default().push(place);
-                }
-            }
-            Arc::new(index)
-        });
-        Arc::clone(index)
+        let index = indexes.entry((pick.list, names));
+        let names = index.key().1.clone();
+        index.or_insert_with(|| indexed(answer, pick.list, &names).map(Arc::new)).clone()
     }
+}
+
+/// The fields of an answer that is a JSON object, each as its text.
+fn fields(answer: &Answer) -> Option<BTreeMap<String, &RawValue>> {
+    check_json(answer.stdout.as_bytes()).ok()?;
+    serde_json::from_str(&answer.stdout).ok()
+}
+
+fn from(text: &RawValue) -> Option<Json> {
+    serde_json::from_str(text.get()).ok()
+}
+
+/// The members of a list by these fields. A member without one of them is in
+/// nobody's part.
+fn indexed(answer: &Answer, list: &str, names: &[&str]) -> Option<Index> {
+    let fields = fields(answer)?;
+    let members: Vec<&RawValue> = serde_json::from_str(fields.get(list)?.get()).ok()?;
+    let mut index = Index::new();
+    for member in members {
+        let tree = from(member)?;
+        let text = |name: &&str| tree.get(*name)?.as_str().map(str::to_owned);
+        if let Some(texts) = names.iter().map(text).collect::<Option<Vec<_>>>() {
+            index.entry(texts).or_default().push(member.get().into());
+        }
+    }
+    Some(index)
 }
 
 #[cfg(test)]
