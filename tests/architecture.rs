@@ -151,7 +151,7 @@ const MAX_LINES: usize = 500;
 const LONG_FILES: &[(&str, usize, &str)] = &[
     ("cli/session.rs", 560, "what every command that reads or changes begins with"),
     ("engine/apply.rs", 590, "one resource's way through an apply, from re-read to evidence"),
-    ("engine/survey.rs", 590, "one resource's way through a plan"),
+    ("engine/survey.rs", 540, "one resource's way through a plan"),
     ("manifest/load.rs", 545, "the steps from files to a checked stack, in their order"),
     ("plan/decide.rs", 520, "the table of what is done when"),
     ("sandbox/aws/eks/nodegroups.rs", 560, "one fleet of machines, from its call to its nodes"),

@@ -56,12 +56,12 @@ pub mod workload;
 
 pub use attribute::{Attribute, OnChange, Rule};
 pub use identity::{CLUSTER_NAME, Identity};
+use reading::is_cut_off;
 pub use reading::{
     Answers, Health, Leftover, Leftovers, Live, Object, Prior, Questions, ReadError, Reading,
-    Standing, Subject,
+    Standing, Subject, picked,
 };
 pub use reading::{Source, SourceAt, source_digest};
-use reading::{is_cut_off, picked};
 
 /// Declares the closed list of kinds: `Kind => module of its adapter`.
 macro_rules! kinds {

@@ -7,6 +7,7 @@ use super::session::{Session, load};
 use super::storage::Storage;
 use super::{code, complain, print};
 use crate::engine::status::Overview;
+use crate::engine::survey::Purpose;
 use crate::report::evidence::{Case, json, text};
 use crate::store::Store;
 
@@ -40,7 +41,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
             if store.load().await?.is_none() {
                 bail!("there is no state at {} yet: run lkh apply", store.place());
             }
-            let now = session.engine.status(&session.targets).await?;
+            let now = session.engine.status(&session.targets, Purpose::Prove).await?;
             show(args, phases, store, Some(&now)).await
         });
     }

@@ -9,7 +9,7 @@ use super::next;
 use super::session::world_path;
 use super::{code, print, tell};
 use crate::command::Tool;
-use crate::sandbox::{Fault, Sandbox, Seed};
+use crate::sandbox::{Fault, Quota, Sandbox, Seed};
 
 /// Looks after the simulated account and cluster of `--exec sandbox`: make it
 /// anew, or change things behind lkh's back and watch how `lkh plan` shows the
@@ -49,6 +49,15 @@ enum Command {
     Nodes {
         /// How many
         count: usize,
+    },
+    /// Set how many roles or policies the account may hold: an apply that would
+    /// make more is stopped before it changes anything
+    Quota {
+        /// Of what
+        #[arg(value_enum)]
+        of: Quota,
+        /// How many
+        count: u64,
     },
     /// Break the pods of a workload, or mend them again
     Break {
@@ -117,6 +126,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
         Command::Nodes { count } => {
             sandbox.set_nodes(*count)?;
             tell(&format!("The cluster has {} now.", crate::report::count(*count, "node")));
+        }
+        Command::Quota { of, count } => {
+            sandbox.set_quota(*of, *count)?;
+            tell(&format!("{}: {count}.", of.name()));
         }
         Command::Break { namespace, workload, with } => {
             sandbox.set_fault(namespace, workload, *with)?;

@@ -4,6 +4,7 @@ use super::options::{AccessOptions, StackOptions};
 use super::session::{Session, load};
 use super::{code, print};
 use crate::engine::status::Presence;
+use crate::engine::survey::Purpose;
 use crate::report;
 
 /// What `lkh status` takes.
@@ -30,7 +31,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
     };
     let session = Session::new(stack, &args.stack, &args.access)?;
     session.block_on(async |session| {
-        let overview = session.engine.status(&session.targets).await?;
+        let overview = session.engine.status(&session.targets, Purpose::Show).await?;
         if args.stack.output.json {
             super::print_json(&report::status::json(&overview))?;
         } else {

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use serde_json::Value as Json;
 use serde_json::value::RawValue;
-use serde_json::{Map, Value as Json};
 
 use super::{Answer, Command};
 use crate::limits::check_json;
@@ -25,9 +25,12 @@ pub struct Pick {
 }
 
 impl fmt::Display for Pick {
+    /// As the AWS CLI's `--query` takes it in a shell: `"Roles[?RoleName=='x']"`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.list)?;
-        self.member.iter().try_for_each(|(field, text)| write!(f, "[{field}={text:?}]"))
+        let tests = self.member.iter().map(|(field, text)| {
+            format!("{field}=='{}'", text.replace('\\', r"\\").replace('\'', r"\'"))
+        });
+        write!(f, "\"{}[?{}]\"", self.list, tests.collect::<Vec<_>>().join(" && "))
     }
 }
 
@@ -41,84 +44,73 @@ impl Command {
     }
 }
 
-/// The members of a list, each as its JSON text, by the texts of some of their
-/// fields.
-type Index = BTreeMap<Vec<String>, Vec<Box<str>>>;
-/// A list and those fields.
+/// A list, and the fields of its members that are asked for.
 type Key = (&'static str, Vec<&'static str>);
 
-/// An answer, taken apart. What it holds of members are texts: trees of a large
-/// account's answer would take many times the memory.
+/// A list of an answer, taken apart by these fields. What it holds of members are
+/// texts: trees of a large account's answer would take many times the memory.
 #[derive(Debug)]
-pub struct Parts {
-    /// Everything but the lists; `None`: it is no JSON object.
-    rest: Option<Map<String, Json>>,
-    indexes: Mutex<BTreeMap<Key, Option<Arc<Index>>>>,
+struct List {
+    /// The members, each as its JSON text, by the texts of the fields.
+    members: BTreeMap<Vec<String>, Vec<Box<str>>>,
+    /// What the answer has besides lists, as the text of JSON fields: it may say
+    /// that the list is cut off.
+    rest: Vec<String>,
 }
 
-impl Parts {
-    /// Takes an answer apart.
-    pub fn of(answer: &Answer) -> Self {
-        let rest = fields(answer).and_then(|fields| {
-            let rest = fields.iter().filter(|(_, value)| !value.get().starts_with('['));
-            let rest = rest.map(|(name, value)| Some((name.clone(), from(value)?)));
-            rest.collect::<Option<Map<_, _>>>()
-        });
-        Self { rest, indexes: Mutex::default() }
-    }
+/// An answer, taken apart as far as anyone asked for a part.
+#[derive(Debug, Default)]
+pub struct Parts(Mutex<BTreeMap<Key, Option<Arc<List>>>>);
 
-    /// The part of that answer that is wanted. One without the list, or that is
-    /// no JSON, is handed out as it is.
+impl Parts {
+    /// The part that is wanted of the answer, always the same one. An answer that
+    /// can't be taken apart tells nobody anything: its part is empty.
     pub fn part(&self, answer: &Answer, pick: &Pick) -> Answer {
-        let (Some(rest), Some(index)) = (&self.rest, self.index(answer, pick)) else {
-            return answer.clone();
-        };
-        let texts: Vec<String> = pick.member.iter().map(|(_, text)| text.clone()).collect();
-        let members = index.get(&texts).map(|members| members.join(",")).unwrap_or_default();
-        let list = format!("{}:[{members}]", Json::from(pick.list));
-        let rest =
-            rest.iter().map(|(name, value)| format!("{}:{value}", Json::from(name.as_str())));
-        let all: Vec<String> = rest.chain([list]).collect();
+        let stdout = self.list(answer, pick).map(|list| {
+            let texts: Vec<String> = pick.member.iter().map(|(_, text)| text.clone()).collect();
+            let members = list.members.get(&texts).map(|members| members.join(","));
+            let picked = field(pick.list, &format!("[{}]", members.unwrap_or_default()));
+            let all: Vec<&str> = list.rest.iter().chain([&picked]).map(String::as_str).collect();
+            format!("{{{}}}", all.join(","))
+        });
         Answer {
             code: answer.code,
-            stdout: format!("{{{}}}", all.join(",")),
+            stdout: stdout.unwrap_or_default(),
             stderr: answer.stderr.clone(),
         }
     }
 
-    fn index(&self, answer: &Answer, pick: &Pick) -> Option<Arc<Index>> {
+    fn list(&self, answer: &Answer, pick: &Pick) -> Option<Arc<List>> {
         let names: Vec<&'static str> = pick.member.iter().map(|(field, _)| *field).collect();
-        let mut indexes = self.indexes.lock().unwrap_or_else(PoisonError::into_inner);
-        let index = indexes.entry((pick.list, names));
-        let names = index.key().1.clone();
-        index.or_insert_with(|| indexed(answer, pick.list, &names).map(Arc::new)).clone()
+        let mut lists = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let list = lists.entry((pick.list, names));
+        let (name, names) = list.key().clone();
+        list.or_insert_with(|| List::of(answer, name, &names).map(Arc::new)).clone()
     }
 }
 
-/// The fields of an answer that is a JSON object, each as its text.
-fn fields(answer: &Answer) -> Option<BTreeMap<String, &RawValue>> {
-    check_json(answer.stdout.as_bytes()).ok()?;
-    serde_json::from_str(&answer.stdout).ok()
-}
-
-fn from(text: &RawValue) -> Option<Json> {
-    serde_json::from_str(text.get()).ok()
-}
-
-/// The members of a list by these fields. A member without one of them is in
-/// nobody's part.
-fn indexed(answer: &Answer, list: &str, names: &[&str]) -> Option<Index> {
-    let fields = fields(answer)?;
-    let members: Vec<&RawValue> = serde_json::from_str(fields.get(list)?.get()).ok()?;
-    let mut index = Index::new();
-    for member in members {
-        let tree = from(member)?;
-        let text = |name: &&str| tree.get(*name)?.as_str().map(str::to_owned);
-        if let Some(texts) = names.iter().map(text).collect::<Option<Vec<_>>>() {
-            index.entry(texts).or_default().push(member.get().into());
+impl List {
+    /// Takes an answer apart. A member without one of the fields is in nobody's part.
+    fn of(answer: &Answer, name: &str, names: &[&str]) -> Option<Self> {
+        check_json(answer.stdout.as_bytes()).ok()?;
+        let fields: BTreeMap<String, &RawValue> = serde_json::from_str(&answer.stdout).ok()?;
+        let all: Vec<&RawValue> = serde_json::from_str(fields.get(name)?.get()).ok()?;
+        let mut members: BTreeMap<Vec<String>, Vec<Box<str>>> = BTreeMap::new();
+        for member in all {
+            let tree: Json = serde_json::from_str(member.get()).ok()?;
+            let text = |name: &&str| tree.get(*name)?.as_str().map(str::to_owned);
+            if let Some(texts) = names.iter().map(text).collect::<Option<Vec<_>>>() {
+                members.entry(texts).or_default().push(member.get().into());
+            }
         }
+        let besides = fields.iter().filter(|(_, value)| !value.get().starts_with('['));
+        let rest = besides.map(|(name, value)| field(name, value.get())).collect();
+        Some(Self { members, rest })
     }
-    Some(index)
+}
+
+fn field(name: &str, value: &str) -> String {
+    format!("{}:{value}", Json::from(name))
 }
 
 #[cfg(test)]
@@ -143,7 +135,7 @@ mod tests {
             "IsTruncated": true,
         });
         let answer = Answer { stdout: stdout.to_string(), ..Answer::default() };
-        let parts = Parts::of(&answer);
+        let parts = Parts::default();
         for (member, ids) in [
             (vec![("Name", "b")], vec![2]),
             (vec![("Name", "a"), ("Of", "x")], vec![1]),
@@ -166,10 +158,11 @@ mod tests {
     }
 
     #[test]
-    fn what_can_not_be_taken_apart_stays_whole() {
+    fn what_can_not_be_taken_apart_tells_nobody_anything() {
         for stdout in ["", "no", "[1]", "{\"Others\": []}", "{\"Items\": {}}"] {
             let answer = Answer { code: 3, stdout: stdout.into(), stderr: "why".into() };
-            assert_eq!(Parts::of(&answer).part(&answer, &pick(&[("Name", "a")])), answer);
+            let part = Parts::default().part(&answer, &pick(&[("Name", "a")]));
+            assert_eq!(part, Answer { code: 3, stdout: String::new(), stderr: "why".into() });
         }
     }
 }

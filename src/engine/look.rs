@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::survey::Purpose;
 use super::{Engine, EngineError, Targets};
 use crate::adapter::{Desired, Live};
 use crate::address::Address;
@@ -71,7 +72,7 @@ impl Engine {
     /// When nothing can be planned at all, or nothing has that address.
     pub async fn look(&self, address: &Address) -> Result<Look, EngineError> {
         let targets = Targets(vec![address.to_string()]);
-        let planned = self.survey(Mode::Apply, &targets, true).await?;
+        let planned = self.survey(Mode::Apply, &targets, Purpose::Show).await?;
         let settled = planned.settled.get(address);
         let desired = settled.and_then(|settled| settled.desired.clone());
         let live = settled.and_then(|settled| settled.live.clone());

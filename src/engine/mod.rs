@@ -37,7 +37,7 @@ use self::keeper::Keeper;
 use self::outputs::Remembered;
 use self::read::Unreadable;
 pub use self::report::Report;
-use self::survey::{Settled, Survey};
+use self::survey::{Purpose, Settled, Survey};
 use crate::address::Address;
 use crate::exec::gateway::Gateway;
 use crate::journal;
@@ -168,14 +168,14 @@ impl Engine {
     /// When nothing can be planned at all. A resource that can't be read is
     /// part of the plan, as unknown.
     pub async fn plan(&self, mode: Mode, targets: &Targets) -> Result<Planned, EngineError> {
-        self.survey(mode, targets, false).await
+        self.survey(mode, targets, Purpose::Plan).await
     }
 
     async fn survey(
         &self,
         mode: Mode,
         targets: &Targets,
-        keep_all: bool,
+        purpose: Purpose,
     ) -> Result<Planned, EngineError> {
         self.check_toolbox().await?;
         let end = self.store.last_line();
@@ -209,7 +209,7 @@ impl Engine {
         let recent = past.log.as_ref().map_or_else(BTreeMap::new, |log| {
             survey::recent::recent(state.as_ref(), log, self.clock.now())
         });
-        let survey = Arc::new(Survey::of(self, mode, chosen, keep_all, recent));
+        let survey = Arc::new(Survey::of(self, mode, chosen, purpose, recent));
         let remembered = Remembered::of(&self.stack, state.as_ref());
         // Its evidence would be half of what a large plan keeps.
         let origin = state.map(Origin::of);

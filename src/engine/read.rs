@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio::task::JoinSet;
 
-use crate::adapter::{Adapter, Answers, Blocker, Live, Reading, Subject};
+use crate::adapter::{Adapter, Answers, Blocker, Live, Reading, Subject, picked};
 use crate::command::{Answer, Command, Tool};
 use crate::exec::gateway::Gateway;
 use crate::exec::{ExecError, explain};
@@ -67,8 +67,13 @@ pub async fn read(
     let mut commands = Vec::new();
     for _ in 0..MAX_ROUNDS {
         let proved = |commands: Vec<(Command, Answer)>, live: Live, missing| {
+            let told = |(command, answer): &(Command, Answer)| {
+                command.pick.is_none() || picked(command, answer).is_some()
+            };
             let commands = commands
                 .into_iter()
+                // A list that did not tell of the object proves nothing.
+                .filter(told)
                 .map(|(command, answer)| proof(&command, &answer, &live))
                 .collect();
             Ok(Sighting { live, commands, missing })
@@ -102,7 +107,8 @@ pub async fn read(
     })
 }
 
-/// A command with the digest of what it told. Helm, `kubectl` and scripts answer with
+/// A command with the digest of what it told; of a list, of the part that was
+/// wanted, which the command shows as a person would ask for it. Helm, `kubectl` and scripts answer with
 /// values that may be secret, and a digest of a short secret can be guessed: of
 /// theirs it is the digest of the normal form, which hides what is sensitive.
 fn proof(command: &Command, answer: &Answer, live: &Live) -> (String, Digest) {
@@ -116,7 +122,11 @@ fn proof(command: &Command, answer: &Answer, live: &Live) -> (String, Digest) {
         }
         _ => Digest::of(answer.stdout.as_bytes()),
     };
-    (command.to_string(), digest)
+    let line = match &command.pick {
+        Some(pick) => format!("{command} --query {pick}"),
+        None => command.to_string(),
+    };
+    (line, digest)
 }
 
 /// Runs the commands side by side. Where several have no answer, the first of
@@ -159,14 +169,7 @@ async fn run(
     freshness: Freshness,
 ) -> Result<Answer, ExecError> {
     match freshness {
-        Freshness::Shared => match gateway.read(command).await {
-            // It would only have been the shorter way: without an answer the
-            // adapter asks for the one object.
-            Err(error) if command.pick.is_some() => {
-                Ok(Answer { code: 1, stdout: String::new(), stderr: error.to_string() })
-            }
-            outcome => outcome,
-        },
+        Freshness::Shared => gateway.read(command).await,
         Freshness::Fresh if seeded::is(Bug::StaleReads) => gateway.read(command).await,
         Freshness::Fresh => gateway.read_fresh(command).await,
     }

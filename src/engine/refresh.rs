@@ -8,7 +8,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::read::Sighting;
-use super::survey::Settled;
+use super::survey::{Purpose, Settled};
 use super::{Engine, EngineError, Targets, apply, outputs};
 use crate::adapter::{Live, Readiness};
 use crate::address::Address;
@@ -30,7 +30,7 @@ impl Engine {
         targets: &Targets,
         lock: &Lock,
     ) -> Result<Vec<(Address, Status)>, EngineError> {
-        let planned = self.survey(Mode::Apply, targets, true).await?;
+        let planned = self.survey(Mode::Apply, targets, Purpose::Prove).await?;
         let Some(mut state) = self.state_of(&planned.plan).await? else { return Ok(Vec::new()) };
         let mut statuses = Vec::new();
         let before = state.clone();

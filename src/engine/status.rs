@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::survey::Settled;
+use super::survey::{Purpose, Settled};
 use super::{Engine, EngineError, Planned, Targets};
 use crate::adapter::{Blocker, Health, Identity, Live, Object, Readiness};
 use crate::address::Address;
@@ -154,8 +154,12 @@ impl Engine {
     ///
     /// # Errors
     /// When nothing can be read at all: see [`Engine::plan`].
-    pub async fn status(&self, targets: &Targets) -> Result<Overview, EngineError> {
-        let planned = self.survey(Mode::Apply, targets, true).await?;
+    pub async fn status(
+        &self,
+        targets: &Targets,
+        purpose: Purpose,
+    ) -> Result<Overview, EngineError> {
+        let planned = self.survey(Mode::Apply, targets, purpose).await?;
         let state = self.store.load().await?;
         let recorded = |address: &Address| {
             let record = state.as_ref()?.resources.get(address)?;

@@ -9,6 +9,7 @@
 mod before;
 mod cluster;
 pub mod recent;
+mod settled;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
@@ -17,46 +18,37 @@ use tokio::sync::SetOnce;
 use tokio::task::JoinSet;
 
 use self::recent::Recent;
+use self::settled::{SEE_CAUSE, unknown, unreadable};
+pub use self::settled::{Settled, outputs};
 use super::Engine;
 use super::clock::Clock;
 use super::entry::Entry;
 use super::event::{Event, Observer};
 use super::read::{Freshness, Sighting, Unreadable, read};
-use crate::adapter::{
-    Adapter, Blocker, Context, Desired, Kind, Live, Prior, Problem, Standing, Subject,
-};
+use crate::adapter::{Adapter, Context, Desired, Kind, Live, Prior, Problem, Standing, Subject};
 use crate::address::{Address, Reference};
 use crate::command::{Command, Tool};
 use crate::exec::gateway::Gateway;
 use crate::manifest::resource::Resource;
 use crate::manifest::stack::Stack;
 use crate::manifest::template::{Resolution, resolve};
-use crate::plan::decide::{Decision, Facts, decide};
+use crate::plan::decide::{Facts, decide};
 use crate::plan::whole::{Seen, Whole};
 use crate::plan::{Action, Mode, Reason};
 use crate::seeded::{self, Bug};
-use crate::value::{Map, Value};
+use crate::value::Value;
 
-/// A resource that is read and decided.
-#[derive(Debug, Clone)]
-pub struct Settled {
-    /// What the manifest asks for, with every output of its dependencies that
-    /// is known.
-    pub desired: Option<Desired>,
-    /// What was read; `None`: nothing could be read.
-    pub live: Option<Live>,
-    /// What was applied last and counts as this resource's: without what other
-    /// resources claim by now.
-    pub prior: Option<Arc<Prior>>,
-    /// The commands that told.
-    pub evidence: Vec<(String, crate::value::Digest)>,
-    /// What is done with it.
-    pub decision: Decision,
-    /// The whole object before and after that, until the plan takes it: both
-    /// would be half of what a large plan keeps.
-    pub whole: Arc<Mutex<Whole>>,
-    /// What others may refer to.
-    pub outputs: Map,
+/// What a walk is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// A plan. What was read of resources that the state describes rightly is
+    /// dropped: a large stack takes half the memory without.
+    Plan,
+    /// To show what there is: everything that was read is kept.
+    Show,
+    /// To prove what is claimed: as to show, and every object is read alone, so
+    /// that a proof is asked in the same way again, whatever else there is.
+    Prove,
 }
 
 /// Everything that the walk needs.
@@ -74,9 +66,8 @@ pub struct Survey {
     pub entries: BTreeMap<Address, Entry>,
     /// How many of them there are of each kind.
     numbers: BTreeMap<Kind, usize>,
-    /// Whether everything that was read is kept, also of resources that the
-    /// state describes rightly: a large stack takes half the memory without.
-    pub keep_all: bool,
+    /// What it is for.
+    pub purpose: Purpose,
     /// The account, once known; `Err`: why it is not.
     account: SetOnce<Result<String, Unreadable>>,
     settled: BTreeMap<Address, SetOnce<Arc<Settled>>>,
@@ -106,7 +97,7 @@ impl Survey {
         engine: &Engine,
         mode: Mode,
         entries: BTreeMap<Address, Entry>,
-        keep_all: bool,
+        purpose: Purpose,
         recent: BTreeMap<Address, Recent>,
     ) -> Self {
         let settled = entries.keys().map(|address| (address.clone(), SetOnce::new())).collect();
@@ -123,7 +114,7 @@ impl Survey {
             region: engine.region.clone(),
             entries,
             numbers,
-            keep_all,
+            purpose,
             account: SetOnce::new(),
             settled,
             clusters,
@@ -391,7 +382,7 @@ impl Survey {
                     && prior.settings == desired.settings
                     && prior.outputs == outputs);
         let prior = remembered.clone();
-        if known && !self.keep_all {
+        if known && self.purpose == Purpose::Plan {
             let evidence = Vec::new();
             let (desired, live) = (None, None);
             return Settled { desired, live, prior, evidence, decision, whole, outputs };
@@ -500,12 +491,12 @@ impl Survey {
         }
         let entry = self.entries.get(address);
         let ignore = entry.map(|entry| entry.ignore.as_slice()).unwrap_or_default();
-        let among = match freshness {
-            Freshness::Shared => {
+        let among = match (freshness, self.purpose) {
+            (Freshness::Fresh, _) | (Freshness::Shared, Purpose::Prove) => 1,
+            (Freshness::Shared, Purpose::Plan | Purpose::Show) => {
                 let here = self.numbers.get(&address.kind).copied().unwrap_or(1);
                 self.gateway.number(address.kind.as_str(), here)
             }
-            Freshness::Fresh => 1,
         };
         let subject = Subject { identity, desired, prior, ignore, among };
         read(&self.gateway, adapter, subject, freshness).await
@@ -521,27 +512,6 @@ fn sentence(problems: &[Problem]) -> String {
     texts.join("; ")
 }
 
-/// What others may refer to, given what is done with the resource.
-pub fn outputs(desired: Option<&Desired>, live: Option<&Live>, action: Action) -> Map {
-    let mut outputs = desired.map(|desired| desired.outputs.clone()).unwrap_or_default();
-    // An output that is known without reading may hold unknown parts of its
-    // own; those are no news to anyone.
-    outputs.retain(|_, value| !value.has_unknown());
-    let kept = matches!(
-        action,
-        Action::NoOp
-            | Action::Adopt
-            | Action::Update
-            | Action::Repair
-            | Action::Check
-            | Action::Unknown
-    );
-    if let (true, Some(Live::Present(object))) = (kept, live) {
-        outputs.extend(object.outputs.clone());
-    }
-    outputs
-}
-
 fn is_readable(desired: &Desired) -> bool {
     desired.identity.is_known()
         && !desired.attributes.values().any(Value::has_unknown)
@@ -552,29 +522,4 @@ fn is_readable(desired: &Desired) -> bool {
 /// destroy may need them.
 fn recalled(prior: &Arc<Prior>, asked: Option<&Desired>) -> Arc<Prior> {
     asked.map_or_else(|| Arc::clone(prior), |asked| Arc::new(prior.recalled(asked)))
-}
-
-/// What to do about a resource that waits for another one.
-const SEE_CAUSE: &str = "see what stands in the way of that one, then plan again";
-
-fn unreadable(error: &Unreadable, desired: Option<Desired>) -> Settled {
-    let mut why = error.why.clone();
-    if !error.command.is_empty() {
-        why = format!("{why}\ncommand: {}", error.command);
-    }
-    unknown(Reason::NotReadable { why }, error.next.clone(), desired)
-}
-
-fn unknown(reason: Reason, next: String, desired: Option<Desired>) -> Settled {
-    let code = match &reason {
-        Reason::DependencyUnknown { .. } => "DependencyUnknown",
-        Reason::DependencyMissing { .. } => "DependencyMissing",
-        _ => "NotReadable",
-    };
-    let blocker = Blocker { code: code.into(), message: reason.to_string(), next };
-    let mut decision = Decision::without_steps(Action::Unknown, reason);
-    decision.blockers.push(blocker);
-    let outputs = outputs(desired.as_ref(), None, Action::Unknown);
-    let whole = Arc::default();
-    Settled { desired, live: None, prior: None, evidence: Vec::new(), decision, whole, outputs }
 }

@@ -3,16 +3,16 @@
 //! there before a command needs them, and nothing that says it reads can write.
 //! It must not know how commands are run, nor what they are for.
 
+mod access;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::convert::Infallible;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
-use crate::command::part::Parts;
-use crate::command::{Answer, Command, Effect, Password, RegistryLogin, Tool};
+use crate::command::{Answer, Command, Effect, Tool};
 use crate::quote::quote;
 use crate::seeded::{self, Bug};
 use crate::value::Value;
@@ -21,9 +21,9 @@ use super::explain::explain;
 use super::random;
 use super::redact::Redactor;
 use super::retry::{self, Class, Jitter};
-use super::session::{self, Session, Token};
+use super::session::{self, Session};
 use super::snapshot::{Snapshot, Viewpoint};
-use super::{ClusterAccess, Exec, ExecError, Notices, PrivateFile, Surroundings};
+use super::{ClusterAccess, Exec, ExecError, Notices, Surroundings};
 
 /// How long after a `create-*` call its object may not be visible everywhere.
 const VISIBLE_AFTER: Duration = Duration::from_secs(60);
@@ -138,18 +138,37 @@ impl Gateway {
         match (&command.pick, outcome) {
             (None, outcome) => outcome.clone(),
             (Some(pick), Ok(answer)) if answer.succeeded() => Ok(told.part(answer, pick)),
-            (Some(_), outcome) => {
-                let why = match outcome {
-                    Ok(answer) => self.failure(answer),
-                    Err(error) => self.show(&error.to_string()),
-                };
-                self.tell_once(&format!(
-                    "`{command}`, which tells of many at once, failed: {why}; lkh reads each \
-                     alone, which takes longer"
-                ));
-                outcome.clone()
-            }
+            (Some(_), outcome) => self.without_list(command, outcome),
         }
+    }
+
+    /// What came of a read that should have told of many and did not. Where only
+    /// this read is to blame, who asked can still ask for the one object, so that
+    /// is no failure; a person is told why it takes longer.
+    fn without_list(&self, command: &Command, outcome: &Outcome) -> Outcome {
+        let (why, answer) = match outcome {
+            Ok(answer) => {
+                let error = answer.service_error();
+                if !error.is_some_and(|error| error.code.starts_with("AccessDenied")) {
+                    return outcome.clone();
+                }
+                (self.failure(answer), answer.clone())
+            }
+            Err(
+                error @ (ExecError::TimedOut { .. }
+                | ExecError::TooMuchOutput { .. }
+                | ExecError::Killed { .. }),
+            ) => {
+                let why = error.to_string();
+                (why.clone(), Answer { code: 1, stdout: String::new(), stderr: why })
+            }
+            Err(_) => return outcome.clone(),
+        };
+        self.tell_once(&format!(
+            "`{command}` would tell of many at once, and fails: {why}; lkh reads each alone, which \
+             takes longer"
+        ));
+        Ok(answer)
     }
 
     /// Runs a read now, whatever is remembered, and remembers nothing.
@@ -158,11 +177,7 @@ impl Gateway {
     /// As [`Gateway::read`].
     pub async fn read_fresh(&self, command: &Command) -> Outcome {
         check_read(command)?;
-        let answer = self.repeat(command, For::Engine).await?;
-        Ok(match &command.pick {
-            Some(pick) => Parts::of(&answer).part(&answer, pick),
-            None => answer,
-        })
+        self.repeat(command, For::Engine).await
     }
 
     /// How many are read of something in one walk: `here`, unless others who look
@@ -343,90 +358,6 @@ impl Gateway {
 
     fn brings_token(&self, command: &Command) -> bool {
         self.exec.needs_access() && !self.own_kubeconfig && session::needs_cluster(command)
-    }
-
-    /// Logs Helm in to a registry, once per host and user.
-    async fn log_in(&self, login: &RegistryLogin) -> Result<(), ExecError> {
-        let key = (login.host.clone(), login.username.clone());
-        let mut done = self.session.logins.lock().await;
-        if done.contains(&key) {
-            return Ok(());
-        }
-        match self.try_log_in(login).await {
-            Err(ExecError::Failed { why }) if login.password == Password::EcrPublic => {
-                self.tell_once(&format!("{why}; charts are pulled from there without a login"));
-            }
-            other => other?,
-        }
-        done.insert(key);
-        Ok(())
-    }
-
-    async fn try_log_in(&self, login: &RegistryLogin) -> Result<(), ExecError> {
-        let failed = |answer: &Answer| {
-            ExecError::failed(format!("no login to {}: {}", login.host, self.failure(answer)))
-        };
-        let password = match (&login.password, session::password_command(login)) {
-            (Password::Given(password), _) => Value::Sensitive(Box::new(password.clone())),
-            (_, Some(command)) => {
-                let answer = Box::pin(self.repeat(&command, For::Session)).await?;
-                if !answer.succeeded() {
-                    return Err(failed(&answer));
-                }
-                Value::Sensitive(Box::new(Value::from(answer.stdout.trim())))
-            }
-            (Password::Ecr | Password::EcrPublic, None) => Value::Null,
-        };
-        let command = session::login_command(login, &password)?;
-        let answer = Box::pin(self.repeat(&command, For::Session)).await?;
-        if answer.succeeded() { Ok(()) } else { Err(failed(&answer)) }
-    }
-
-    /// Sees to a token that is good for a while, and to the kubeconfig that
-    /// uses it.
-    async fn ready_token(&self) -> Result<(), ExecError> {
-        let access = lock(&self.cluster).clone().ok_or_else(|| {
-            ExecError::failed(
-                "no cluster is known; set `spec.kubernetes.cluster` in the Stack, or pass \
-                 --kubeconfig",
-            )
-        })?;
-        let mut token = self.session.token.lock().await;
-        let same = token.as_ref().is_some_and(|token| token.access == access);
-        if same && token.as_ref().is_some_and(|token| token.good_for() > 0) {
-            return Ok(());
-        }
-        let command = session::token_command(&access);
-        let answer = Box::pin(self.repeat(&command, For::Session)).await?;
-        let (text, expires) = answer
-            .json()
-            .ok()
-            .filter(|_| answer.succeeded())
-            .and_then(|json| session::parse_token(&json))
-            .ok_or_else(|| {
-                let why = self.failure(&answer);
-                ExecError::failed(format!("no token for the cluster {}: {why}", access.name))
-            })?;
-        lock(&self.redactor).protect_text(&text);
-        self.exec.store(PrivateFile::Token, &text).await?;
-        if !same {
-            let kubeconfig = session::kubeconfig(&access, PrivateFile::Token.name());
-            self.exec.store(PrivateFile::Kubeconfig, &kubeconfig).await?;
-        }
-        *token = Some(Token { access, expires });
-        Ok(())
-    }
-
-    /// Renews the token for as long as a command runs that uses it.
-    async fn keep_token(&self) -> Infallible {
-        loop {
-            let good_for = self.session.token.lock().await.as_ref().map_or(0, Token::good_for);
-            sleep(Duration::from_secs(good_for).max(Duration::from_secs(1))).await;
-            if let Err(error) = self.ready_token().await {
-                self.tell_once(&format!("the cluster's token could not be renewed: {error}"));
-                sleep(RENEWAL_PAUSE).await;
-            }
-        }
     }
 
     /// What a failed answer of a session command says, in a line.

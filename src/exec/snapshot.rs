@@ -9,7 +9,7 @@
 //! commands.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::OnceCell;
 
@@ -23,7 +23,7 @@ use crate::command::{Answer, Command, Pick, Tool};
 #[derive(Default)]
 pub(super) struct Remembered {
     outcome: OnceCell<Outcome>,
-    parts: OnceLock<Parts>,
+    parts: Parts,
 }
 
 impl Remembered {
@@ -34,7 +34,7 @@ impl Remembered {
 
     /// A part of its answer.
     pub(super) fn part(&self, answer: &Answer, pick: &Pick) -> Answer {
-        self.parts.get_or_init(|| Parts::of(answer)).part(answer, pick)
+        self.parts.part(answer, pick)
     }
 }
 

@@ -119,7 +119,7 @@ impl<'a> Case<'a> {
                 let again = standing.proof.iter().find(|(command, _)| *command == evidence.command);
                 match again {
                     Some((_, digest)) if *digest == evidence.digest => Verdict::Same,
-                    _ if standing.ready() == Some(true) => Verdict::StillTrue,
+                    Some(_) if standing.ready() == Some(true) => Verdict::StillTrue,
                     Some(_) => Verdict::Broken(why()),
                     None => Verdict::Unknown("this was not asked again".into()),
                 }

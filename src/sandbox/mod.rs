@@ -71,6 +71,25 @@ impl Fault {
     }
 }
 
+/// What an account may hold so many of, and no more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Quota {
+    /// IAM roles; 1,000 where nobody asked for more.
+    Roles,
+    /// Managed policies of its own; 1,500 where nobody asked for more.
+    Policies,
+}
+
+impl Quota {
+    /// Its name in the account's summary, as IAM's API has it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Roles => "RolesQuota",
+            Self::Policies => "PoliciesQuota",
+        }
+    }
+}
+
 /// Where a world remembers what it began with, unless that was the default.
 const SEED: &str = "meta/seed";
 
@@ -196,6 +215,14 @@ impl Sandbox {
             }
             cluster.reconcile();
         })
+    }
+
+    /// Sets a quota of the account, as AWS does when it is asked for more.
+    ///
+    /// # Errors
+    /// When the sandbox's file can't be read or written.
+    pub fn set_quota(&self, quota: Quota, most: u64) -> io::Result<()> {
+        self.with(|world| aws::set_quota(world, quota, most))
     }
 
     /// Sets what is wrong with the pods of a workload.

@@ -139,6 +139,37 @@ fn what_no_longer_holds_is_named() {
 }
 
 #[test]
+fn of_many_roles_each_is_asked_again_as_it_was() {
+    let environment = TestEnvironment::new();
+    let node = environment.read("manifests/node.yaml");
+    let role = node.split("---").next().unwrap();
+    for number in 1..=3 {
+        let role = role
+            .replace("name: node", &format!("name: many{number}"))
+            .replace("NodeRole", &format!("ManyRole{number}"));
+        environment.write(&format!("manifests/many{number}.yaml"), role);
+    }
+    environment.apply();
+    let answers = |code: i32| {
+        let output = environment.run("evidence --verify --json");
+        assert_eq!(output.code, code);
+        let resources = &output.json()["phase2"]["resources"];
+        let claims = resources["IamRole.many2"]["claims"].as_array().unwrap().clone();
+        assert_eq!(claims.len(), 3, "{claims:?}");
+        assert!(claims.iter().all(|claim| text(&claim["command"]).contains("ManyRole2")));
+        claims.iter().map(|claim| claim["verified"]["sameAnswer"].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(answers(0), [true, true, true]);
+    // A refresh writes down what a verification asks again.
+    environment.run("refresh").expect(0);
+    assert_eq!(answers(0), [true, true, true]);
+    let policy = "arn:aws:iam::aws:policy/AmazonEKSWorkerNodePolicy";
+    environment
+        .behind(&format!("aws iam detach-role-policy --role-name ManyRole2 --policy-arn {policy}"));
+    assert_eq!(answers(1), [true, false, true]);
+}
+
+#[test]
 fn what_can_not_be_read_again_is_not_known() {
     let environment = TestEnvironment::applied();
     environment.unreachable();

@@ -61,7 +61,7 @@ pub fn read_among(
                     let found = table.iter().find(|(asked, _)| *asked == line);
                     let (_, answer) = found.unwrap_or_else(|| panic!("unforeseen: {line}"));
                     let answer = match &command.pick {
-                        Some(pick) => Parts::of(answer).part(answer, pick),
+                        Some(pick) => Parts::default().part(answer, pick),
                         None => answer.clone(),
                     };
                     answers.insert(command, answer);

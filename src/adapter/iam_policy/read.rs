@@ -19,56 +19,70 @@ use crate::value::{Map, Value};
 /// is to be done about its document, else alone.
 pub(super) fn read(subject: &Subject<'_>, answers: &Answers) -> Result<Reading, ReadError> {
     let mut questions = Questions::new(answers);
-    if subject.is_one_of_many() && subject.desired.is_some() {
-        match listed(subject, &mut questions)? {
-            Listed::Asking => return Ok(questions.asking()),
-            Listed::Told(object) => return Ok(Reading::Live(Live::Present(object))),
-            Listed::Untold => {}
+    if let Some(desired) = subject.desired.filter(|_| subject.is_one_of_many()) {
+        let arn = subject.identity.part(ARN);
+        let details = iam::details("LocalManagedPolicy").picking("Policies", &[("Arn", arn)]);
+        let Some(answer) = questions.ask(details.clone()) else { return Ok(questions.asking()) };
+        if let Some(mut object) = listed(subject, desired, &details, answer) {
+            if !tags_count(subject) {
+                return Ok(Reading::Live(Live::Present(Box::new(object))));
+            }
+            let list_tags = iam::read_command("list-policy-tags", "--policy-arn", arn);
+            let Some(answer) = questions.ask(list_tags.clone()) else {
+                return Ok(questions.asking());
+            };
+            let source = Source { command: &list_tags, answer };
+            let tags = iam::whole(&list_tags, answer)
+                .and_then(|whole| source.list(&whole, "Tags").and_then(|_| source.tags(&whole)));
+            // May they not be listed, the policy itself still tells them.
+            if let Ok(tags) = tags {
+                object.attributes.insert(TAGS.into(), tags);
+                return Ok(Reading::Live(Live::Present(Box::new(object))));
+            }
         }
     }
     alone(subject, questions)
 }
 
-/// What the list of all policies tells of one.
-enum Listed {
-    /// It must be asked first.
-    Asking,
-    /// It.
-    Told(Box<Object>),
-    /// Nothing for sure, or not enough to change the policy.
-    Untold,
-}
-
+/// What the list of all policies tells of one, without its tags; `None`: nothing
+/// for sure, or not enough to change the policy.
+///
 /// `get-account-authorization-details` has the documents of all versions of all
-/// policies of the account, and no tags (API reference).
-fn listed(subject: &Subject<'_>, questions: &mut Questions<'_>) -> Result<Listed, ReadError> {
-    let arn = subject.identity.part(ARN);
-    let details = iam::details("LocalManagedPolicy").picking("Policies", &[("Arn", arn)]);
-    let Some(detailed) = questions.ask(details.clone()) else { return Ok(Listed::Asking) };
-    let Some(found) = picked(&details, detailed) else { return Ok(Listed::Untold) };
-    let source = Source { command: &details, answer: detailed };
-    let default = source.text(&found, "DefaultVersionId")?;
-    let versions = source.list(&found, "PolicyVersionList")?;
-    let default = versions
-        .iter()
-        .find(|version| version.get("VersionId").and_then(Json::as_str) == Some(&default));
-    let Some(default) = default else { return Ok(Listed::Untold) };
-    let document = iam_document::from_answer(source.member(default, "Document")?);
-    let differs = goal(subject).is_some_and(|goal| !policy::equal(goal, &document));
-    if differs || is_to_delete(subject, &found) {
-        return Ok(Listed::Untold);
+/// policies of the account (API reference).
+fn listed(
+    subject: &Subject<'_>,
+    desired: &Desired,
+    details: &Command,
+    answer: &Answer,
+) -> Option<Object> {
+    let mut found = picked(details, answer)?;
+    let source = Source { command: details, answer };
+    let default = source.text(&found, "DefaultVersionId").ok()?;
+    let versions = source.list(&found, "PolicyVersionList").ok()?;
+    let is_default =
+        |version: &&Json| version.get("VersionId").and_then(Json::as_str) == Some(&default);
+    let version = versions.iter().find(is_default)?;
+    let document = iam_document::from_answer(source.member(version, "Document").ok()?);
+    if goal(subject).is_some_and(|goal| !policy::equal(goal, &document)) {
+        return None;
     }
-    let mut object = policy_itself(source, &found, subject)?;
+    // AWS does not tell every description here. One that was read of this very
+    // policy is still true: no policy ever gets another one.
+    if desired.attributes.contains_key(DESCRIPTION) && found.get("Description").is_none() {
+        let prior = subject.prior.filter(|prior| {
+            let id = prior.outputs.get("policyId").and_then(Value::as_str);
+            id.is_some() && id == found.get("PolicyId").and_then(Json::as_str)
+        })?;
+        let known = prior.applied()?.get(DESCRIPTION)?.as_str()?;
+        found.as_object_mut()?.insert("Description".into(), known.into());
+    }
+    if is_to_delete(subject, &found) {
+        return None;
+    }
+    let mut object = policy_itself(source, &found, subject).ok()?;
     object.attributes.insert(DOCUMENT.into(), document);
-    if tags_count(subject) {
-        let list_tags = iam::read_command("list-policy-tags", "--policy-arn", arn);
-        let Some(answer) = questions.ask(list_tags.clone()) else { return Ok(Listed::Asking) };
-        let whole = iam::whole(&list_tags, answer)?;
-        let tags = Source { command: &list_tags, answer }.tags(&whole)?;
-        object.attributes.insert(TAGS.into(), tags);
-    }
     object.facts.insert(USES.into(), uses(&found).into());
-    Ok(Listed::Told(Box::new(object)))
+    Some(object)
 }
 
 /// The policy, then the document of its default version. The other versions

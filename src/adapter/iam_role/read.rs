@@ -21,67 +21,58 @@ use crate::value::{Map, Value};
 /// One that is to be deleted is read alone.
 pub(super) fn read(subject: &Subject<'_>, answers: &Answers) -> Result<Reading, ReadError> {
     let mut questions = Questions::new(answers);
-    if subject.is_one_of_many() && subject.desired.is_some() {
-        match listed(subject, &mut questions)? {
-            Listed::Asking => return Ok(questions.asking()),
-            Listed::Told(object) => return Ok(Reading::Live(Live::Present(object))),
-            Listed::Untold => {}
+    if let Some(desired) = subject.desired.filter(|_| subject.is_one_of_many()) {
+        let name = subject.identity.part(ROLE_NAME);
+        let details = iam::details("Role").picking("RoleDetailList", &[("RoleName", name)]);
+        let list = iam::list("list-roles").picking("Roles", &[("RoleName", name)]);
+        let (Some(detailed), Some(named)) =
+            (questions.ask(details.clone()), questions.ask(list.clone()))
+        else {
+            return Ok(questions.asking());
+        };
+        if let Some(object) = listed(subject, desired, (&details, detailed), (&list, named)) {
+            return Ok(Reading::Live(Live::Present(Box::new(object))));
         }
     }
     alone(subject, questions)
 }
 
-/// What the lists of all roles tell of one.
-enum Listed {
-    /// They must be asked first.
-    Asking,
-    /// It.
-    Told(Box<Object>),
-    /// Nothing for sure.
-    Untold,
-}
-
+/// What the lists of all roles tell of one; `None`: nothing for sure.
+///
 /// Two lists together tell all: `get-account-authorization-details` has
 /// everything but the description and the session's length, which `list-roles`
 /// has (API reference of both).
-fn listed(subject: &Subject<'_>, questions: &mut Questions<'_>) -> Result<Listed, ReadError> {
-    let name = subject.identity.part(ROLE_NAME);
-    let details = iam::details("Role").picking("RoleDetailList", &[("RoleName", name)]);
-    let list = iam::list("list-roles").picking("Roles", &[("RoleName", name)]);
-    let (Some(detailed), Some(listed)) =
-        (questions.ask(details.clone()), questions.ask(list.clone()))
-    else {
-        return Ok(Listed::Asking);
-    };
-    let (Some(detail), Some(mut role)) = (picked(&details, detailed), picked(&list, listed)) else {
-        return Ok(Listed::Untold);
-    };
-    let source = Source { command: &details, answer: detailed };
+fn listed(
+    subject: &Subject<'_>,
+    desired: &Desired,
+    (details, detailed): (&Command, &Answer),
+    (list, named): (&Command, &Answer),
+) -> Option<Object> {
+    let (detail, mut role) = (picked(details, detailed)?, picked(list, named)?);
+    let source = Source { command: details, answer: detailed };
     let is_same = ["RoleId", "Arn"].iter().all(|field| detail.get(field) == role.get(field));
-    let Some(members) = role.as_object_mut().filter(|_| is_same) else {
-        return Ok(Listed::Untold);
-    };
+    let members = role.as_object_mut().filter(|_| is_same)?;
     for field in ["AssumeRolePolicyDocument", "PermissionsBoundary", "Tags"] {
         members.insert(field.to_owned(), detail.get(field).cloned().unwrap_or_default());
     }
-    let mut object = role_itself(source, &role, subject)?;
-    if subject.desired.is_some_and(|desired| is_replaced(&object, desired)) {
-        return Ok(Listed::Untold);
+    let mut object = role_itself(source, &role, subject).ok()?;
+    if is_replaced(&object, desired) {
+        return None;
     }
-    let attached = source.list(&detail, "AttachedManagedPolicies")?;
-    object.attributes.insert(MANAGED_POLICIES.into(), arns(source, attached)?);
+    let attached = source.list(&detail, "AttachedManagedPolicies").ok()?;
+    object.attributes.insert(MANAGED_POLICIES.into(), arns(source, attached).ok()?);
     let mut documents = Map::new();
-    for policy in source.list(&detail, "RolePolicyList")? {
-        let name = source.text(policy, "PolicyName")?;
+    for policy in source.list(&detail, "RolePolicyList").ok()? {
+        let name = source.text(policy, "PolicyName").ok()?;
         let document = if counts(subject, &name) {
-            iam_document::from_answer(source.member(policy, "PolicyDocument")?)
+            iam_document::from_answer(source.member(policy, "PolicyDocument").ok()?)
         } else {
             NOT_READ.into()
         };
         documents.insert(name, document);
     }
     object.attributes.insert(INLINE_POLICIES.into(), Value::Map(documents));
-    Ok(Listed::Told(Box::new(object)))
+    Some(object)
 }
 
 /// Three commands side by side, then one for each inline policy that counts:

@@ -4,7 +4,10 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::exec::{Running, Storing};
+use tokio::time::sleep;
+
+use crate::command::{Password, RegistryLogin};
+use crate::exec::{PrivateFile, Running, Storing};
 
 use super::*;
 
@@ -166,6 +169,49 @@ async fn many_askers_of_one_read_share_one_run() {
         asker.await.unwrap().unwrap();
     }
     assert_eq!(world.script.most.load(Ordering::SeqCst), 3);
+}
+
+fn role_of(name: &str) -> Command {
+    Command::read(Tool::Aws, &["iam", "list-roles"]).picking("Roles", &[("RoleName", name)])
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_runs_once_and_each_gets_its_part() {
+    let roles = serde_json::json!({"Roles": [{"RoleName": "a"}, {"RoleName": "b"}], "Marker": "x"});
+    let world = world(vec![("aws iam list-roles", vec![ok(&roles.to_string())])]);
+    for (name, members) in [("a", 1), ("b", 1), ("c", 0), ("a", 1)] {
+        let part = world.gateway.read(&role_of(name)).await.unwrap().json().unwrap();
+        let listed = part["Roles"].as_array().unwrap();
+        assert_eq!(listed.len(), members, "{name}");
+        assert!(listed.iter().all(|role| role["RoleName"] == name));
+        assert_eq!(part["Marker"], "x");
+    }
+    assert_eq!(world.gateway.started(Tool::Aws), 1);
+    assert!(lock(&world.notices).is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_that_alone_is_to_blame_is_no_failure_and_told_once() {
+    for (outcome, says) in [
+        (service_error("AccessDenied"), Some("lkh reads each alone")),
+        (Err(ExecError::TimedOut { after: Duration::from_secs(180) }), Some("180 s")),
+        (Err(ExecError::TooMuchOutput { limit: 64 }), Some("64 bytes")),
+        // The read of one ends in the same way, and tells it better.
+        (service_error("ExpiredToken"), None),
+        (service_error("ResourceNotFoundException"), None),
+    ] {
+        let world = world(vec![("aws iam list-roles", vec![outcome])]);
+        for name in ["a", "b"] {
+            assert!(!world.gateway.read(&role_of(name)).await.unwrap().succeeded());
+        }
+        let told = lock(&world.notices).clone();
+        assert_eq!(told.len(), usize::from(says.is_some()), "{told:?}");
+        assert!(told.iter().all(|told| told.contains(says.unwrap_or_default())), "{told:?}");
+    }
+    let missing = ExecError::ToolMissing { tool: Tool::Aws };
+    let world = world(vec![("aws iam list-roles", vec![Err(missing.clone())])]);
+    assert_eq!(world.gateway.read(&role_of("a")).await, Err(missing));
+    assert!(lock(&world.notices).is_empty());
 }
 
 #[tokio::test]

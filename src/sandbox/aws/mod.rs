@@ -45,6 +45,7 @@ use crate::sandbox::world::World;
 pub use ecr_public::PASSWORD as REGISTRY_PASSWORD;
 pub use eks::{next_due, settle};
 pub use facts::{ACCOUNT, HOME_REGION};
+pub use iam::set_quota;
 pub use seed::{CLUSTER, Seed, seed};
 
 /// The services, as the CLI lists them.

@@ -128,6 +128,48 @@ fn one_of_many_policies_is_read_off_the_list_where_nothing_is_to_do() {
 }
 
 #[test]
+fn a_description_that_the_list_leaves_out_is_known_of_the_same_policy() {
+    let described =
+        json!({"policyName": "Controller-x", "document": may("s3:*"), "description": "ours"});
+    let wanted = desired(&described);
+    let version = get_version("v3");
+    let table = [
+        (DETAILS, details(json!({}))),
+        (GET, policy_answer(json!({"Description": "ours"}))),
+        (&version, version_answer("v3", &may("S3:*"))),
+    ];
+    let mut remembered = prior(&described);
+    for (id, asked) in [("ANPAEXAMPLEEXAMPLEEX1", 1), ("ANPAANOTHER", 3)] {
+        remembered.outputs.insert("policyId".into(), id.into());
+        let (live, rounds) = read_among(3, &IamPolicy, Some(&wanted), Some(&remembered), &table);
+        assert_eq!(rounds.len(), asked, "{id}");
+        assert_eq!(present(live).attributes[DESCRIPTION].as_str(), Some("ours"));
+    }
+    let (_, rounds) = read_among(3, &IamPolicy, Some(&wanted), None, &table);
+    assert_eq!(rounds.len(), 3, "nobody remembers it");
+}
+
+#[test]
+fn tags_that_may_not_be_listed_are_read_with_the_policy() {
+    let tagged = desired(&json!({
+        "policyName": "Controller-x", "document": may("s3:*"), "tags": {"team": "data"},
+    }));
+    let version = get_version("v3");
+    let get = policy_answer(json!({"Tags": [{"Key": "team", "Value": "data"}]}));
+    for answer in [failed("AccessDenied", "ListPolicyTags", "no"), ok(&json!({}))] {
+        let table = [
+            (DETAILS, details(json!({}))),
+            (LIST_TAGS, answer),
+            (GET, get.clone()),
+            (&version, version_answer("v3", &may("S3:*"))),
+        ];
+        let (live, rounds) = read_among(3, &IamPolicy, Some(&tagged), None, &table);
+        assert_eq!(rounds[2], [GET]);
+        assert_eq!(present(live).attributes[TAGS].redacted_json(), json!({"team": "data"}));
+    }
+}
+
+#[test]
 fn a_policy_that_the_list_does_not_settle_is_read_alone() {
     let version = get_version("v3");
     let get = policy_answer(json!({"Description": "theirs"}));
@@ -141,10 +183,13 @@ fn a_policy_that_the_list_does_not_settle_is_read_alone() {
     let remembered = prior(&spec("s3:*"));
     let denied = failed("AccessDenied", "GetAccountAuthorizationDetails", "not authorized");
     let moved = details(json!({"DefaultVersionId": "v9"}));
+    let mut bare = details(json!({})).json().unwrap();
+    bare["Policies"][1].as_object_mut().unwrap().remove("PolicyVersionList");
     for (what, wanted, list) in [
         ("denied", Some(desired(&spec("s3:*"))), Some(denied)),
         ("not there", Some(desired(&spec("s3:*"))), Some(ok(&json!({"Policies": []})))),
         ("no default", Some(desired(&spec("s3:*"))), Some(moved)),
+        ("no versions", Some(desired(&spec("s3:*"))), Some(ok(&bare))),
         ("other document", Some(desired(&spec("ec2:*"))), Some(details(json!({})))),
         ("other description", Some(desired(&described)), Some(details(json!({})))),
         ("to be deleted", None, None),

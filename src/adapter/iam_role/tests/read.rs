@@ -343,6 +343,13 @@ fn one_of_many_roles_is_read_off_two_lists_to_the_same_end() {
     assert_eq!(present(live), present(same));
 }
 
+/// The same without a field of the details.
+fn without(lists: &[(&'static str, Answer); 2], field: &str) -> [(&'static str, Answer); 2] {
+    let mut details = lists[0].1.json().unwrap();
+    details["RoleDetailList"][1].as_object_mut().unwrap().remove(field);
+    [(DETAILS, ok(&details)), lists[1].clone()]
+}
+
 #[test]
 fn what_the_lists_do_not_tell_for_sure_is_read_alone() {
     let nothing = json!({});
@@ -360,6 +367,11 @@ fn what_the_lists_do_not_tell_for_sure_is_read_alone() {
         ("cut off", [cut(&told[0], json!({"IsTruncated": true, "Marker": "x"})), told[1].clone()]),
         ("not there", [(DETAILS, ok(&json!({"RoleDetailList": []}))), told[1].clone()]),
         ("no list", [told[0].clone(), (ALL, ok(&json!({})))]),
+        (
+            "no attachments",
+            without(&lists(&nothing, &nothing, &nothing), "AttachedManagedPolicies"),
+        ),
+        ("no inline policies", without(&lists(&nothing, &nothing, &nothing), "RolePolicyList")),
         ("made anew in between", lists(&nothing, &json!({"RoleId": "AROANEW"}), &nothing)),
     ] {
         let table: Vec<_> = lists.into_iter().chain(alone.clone()).collect();

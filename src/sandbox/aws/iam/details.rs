@@ -71,7 +71,10 @@ fn policy_detail(world: &World, mut entry: Value) -> Value {
         .map(|policy| versions::with_documents(world, &policy, &entry))
         .unwrap_or_default();
     if let Some(members) = entry.as_object_mut() {
+        // Only `get-policy` tells them. Of descriptions the API's reference says
+        // otherwise, and what AWS answers has none.
         members.remove("Tags");
+        members.remove("Description");
         members.insert("PolicyVersionList".into(), all.into());
     }
     entry

@@ -15,6 +15,7 @@
 //! | `policy-boundary/OWNER/POLICY/ROLE` | a role that it bounds |
 //! | `profile/PROFILE` | an instance profile |
 //! | `deletion/TASK` | the deletion of a service-linked role |
+//! | `quota/NAME` | a quota that was set |
 //!
 //! So that everything about one role or one policy is found by prefix, however
 //! many others there are. Quotas of a whole account (such as 1,000 roles) are
@@ -51,6 +52,9 @@ pub const SERVICE: Service = Service { command: "iam", operations: operations::O
 pub use linked::put_linked_role;
 pub use profiles::{profile, put_profile, remove_profile};
 pub use roles::{NewRole, put_role};
+
+// What a person may set.
+pub use summary::set_quota;
 
 /// The role behind an ARN, if there is one at exactly that path.
 pub fn role_by_arn<'w>(world: &'w World, arn: &str) -> Option<&'w Value> {
