@@ -17,6 +17,10 @@ use tempfile::TempDir;
 use crate::tools::Tools;
 use crate::warm_aws::WarmAws;
 
+/// After this time what a case waits for is taken never to come. How long it takes
+/// depends on what else the machine does, so it is no measure of anything.
+pub const HANGS: Duration = Duration::from_secs(280);
+
 /// The region of all real cases.
 pub const REGION: &str = "us-east-2";
 /// The VPC of every cluster of the emulator.
@@ -108,7 +112,7 @@ impl Server {
         let start = Instant::now();
         while request(port, "GET", path, &[], "").is_none() {
             let text = || std::fs::read_to_string(&log).unwrap_or_default();
-            assert!(start.elapsed() < Duration::from_secs(60), "{}: {}", program.display(), text());
+            assert!(start.elapsed() < HANGS, "{}: {}", program.display(), text());
             std::thread::sleep(Duration::from_millis(50));
         }
         server

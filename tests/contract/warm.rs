@@ -40,7 +40,7 @@ pub const TRIALS: &[(&str, Work)] = &[
 ];
 
 /// A stream that should end does so within this time.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = crate::servers::HANGS;
 /// The first argument of a test program that keeps a server until it is killed.
 const HOLD: &str = "--hold-aws";
 

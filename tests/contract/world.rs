@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use lkh::sandbox::cluster::{Fault, Target, Trouble};
 
 use crate::kube::KubeServer;
-use crate::servers::{Account, Servers};
+use crate::servers::{Account, HANGS, Servers};
 use crate::tools::Tools;
 use crate::warm_aws::quoted;
 
@@ -307,7 +307,7 @@ impl World for Real {
             if String::from_utf8_lossy(&status.stdout).contains("STATUS: pending-upgrade") {
                 break;
             }
-            assert!(start.elapsed() < Duration::from_secs(30), "helm did not begin: {status:?}");
+            assert!(start.elapsed() < HANGS, "helm did not begin: {status:?}");
             std::thread::sleep(Duration::from_millis(50));
         }
         helm.kill().unwrap();

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use crate::Case;
+use crate::servers::HANGS;
 use crate::stacks::{AFTER_RELEASE, ROLE, TRUST, karpenter};
 use crate::stage::{Stage, owned};
 use crate::world::{ALL, Backend, LOCAL};
@@ -98,7 +99,7 @@ fn killed(stage: &Stage) {
     let mut apply = stage.start(&["apply", "--auto-approve"]);
     let start = Instant::now();
     while stage.intents().len() < 3 && apply.try_wait().unwrap().is_none() {
-        assert!(start.elapsed() < Duration::from_secs(60), "nothing was begun");
+        assert!(start.elapsed() < HANGS, "nothing was begun");
         std::thread::sleep(Duration::from_millis(1));
     }
     apply.kill().unwrap();
@@ -129,7 +130,7 @@ fn moved(stage: &Stage) {
         if releases[0]["status"] == "deployed" {
             break;
         }
-        assert!(start.elapsed() < Duration::from_secs(60), "{releases}");
+        assert!(start.elapsed() < HANGS, "{releases}");
         std::thread::sleep(Duration::from_millis(100));
     }
     let other = TRUST.replace("ec2.amazonaws.com", "eks.amazonaws.com");
