@@ -32,7 +32,16 @@ pub struct Subject<'a> {
 /// account costs less than the reads of each alone.
 const MANY: usize = 3;
 
-impl Subject<'_> {
+impl<'a> Subject<'a> {
+    /// One object by itself, every field of it compared.
+    pub fn alone(
+        identity: &'a Identity,
+        desired: Option<&'a Desired>,
+        prior: Option<&'a Prior>,
+    ) -> Self {
+        Self { identity, desired, prior, ignore: &[], among: 1 }
+    }
+
     /// Whether a read that tells of all objects of the kind is worth its while.
     /// It may tell of far more than is asked for, so where only a few are read,
     /// or one again, each is read alone.

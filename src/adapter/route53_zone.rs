@@ -193,13 +193,7 @@ mod tests {
             );
         }
         let wanted = desired("a.elsewhere.org").unwrap();
-        let subject = Subject {
-            identity: &wanted.identity,
-            desired: Some(&wanted),
-            prior: None,
-            ignore: &[],
-            among: 1,
-        };
+        let subject = Subject::alone(&wanted.identity, Some(&wanted), None);
         let mut answers = Answers::default();
         answers.insert(&Command::read(Tool::Aws, &["route53", "list-hosted-zones"]), zones);
         let Ok(Reading::Missing(blocker)) = Route53Zone.read(&subject, &answers) else { panic!() };

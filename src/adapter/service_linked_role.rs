@@ -139,13 +139,7 @@ mod tests {
 
     fn read(answer: &Answer) -> Result<Reading, ReadError> {
         let desired = desired("spot.amazonaws.com").unwrap();
-        let subject = Subject {
-            identity: &desired.identity,
-            desired: Some(&desired),
-            prior: None,
-            ignore: &[],
-            among: 1,
-        };
+        let subject = Subject::alone(&desired.identity, Some(&desired), None);
         let mut answers = Answers::default();
         let Reading::Ask(asked) = ServiceLinkedRole.read(&subject, &answers)? else {
             panic!("must ask first")

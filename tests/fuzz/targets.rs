@@ -212,8 +212,7 @@ pub fn answers_of_the_tools() -> impl Fn(&[u8]) {
                     None => &subjects.iter().find(|(other, _)| other == kind).unwrap().1.identity,
                 };
                 let prior = Prior { identity: identity.clone(), ..Prior::default() };
-                let subject =
-                    Subject { identity, desired, prior: Some(&prior), ignore: &[], among: 1 };
+                let subject = Subject::alone(identity, desired, Some(&prior));
                 let mut answers = Answers::default();
                 for round in 0..12 {
                     match kind.adapter().read(&subject, &answers) {

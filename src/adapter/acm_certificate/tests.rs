@@ -31,13 +31,7 @@ fn summary(id: &str, names: &[&str], status: &str, issued: impl Into<Json>) -> J
 /// Reads with these answers; the commands must all be foreseen.
 fn read(spec: &Json, table: &[(&str, Answer)]) -> Result<Reading, ReadError> {
     let desired = desired(spec).unwrap();
-    let subject = Subject {
-        identity: &desired.identity,
-        desired: Some(&desired),
-        prior: None,
-        ignore: &[],
-        among: 1,
-    };
+    let subject = Subject::alone(&desired.identity, Some(&desired), None);
     let mut answers = Answers::default();
     loop {
         match AcmCertificate.read(&subject, &answers)? {

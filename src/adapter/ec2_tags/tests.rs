@@ -143,13 +143,7 @@ fn keys_that_a_filter_would_misread_are_not_filtered_by() {
 fn more_resources_than_a_filter_takes_are_read_side_by_side() {
     let ids: Vec<String> = (0..450).map(|n| format!("subnet-{n:08x}")).collect();
     let desired = desired(&json!({"resources": [ids], "tags": {"a": "1"}}));
-    let subject = Subject {
-        identity: &desired.identity,
-        desired: Some(&desired),
-        prior: None,
-        ignore: &[],
-        among: 1,
-    };
+    let subject = Subject::alone(&desired.identity, Some(&desired), None);
     let Ok(Reading::Ask(commands)) = Ec2Tags.read(&subject, &Answers::default()) else {
         panic!("it does not ask");
     };

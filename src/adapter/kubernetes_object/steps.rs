@@ -24,13 +24,11 @@ pub fn steps(operation: &Operation<'_>) -> Result<Vec<Step>, Vec<Blocker>> {
         at = format!("{at} in {}", identity.part("namespace"));
     }
     if operation.verb == Verb::Delete {
-        let subject = Subject {
+        let subject = Subject::alone(
             identity,
-            desired: operation.desired.filter(|_| operation.prior.is_none()),
-            prior: operation.prior,
-            ignore: &[],
-            among: 1,
-        };
+            operation.desired.filter(|_| operation.prior.is_none()),
+            operation.prior,
+        );
         let delete = Command::write(
             Tool::Kubectl,
             &["delete", "-f", "-", "--ignore-not-found", "--wait=false"],

@@ -49,13 +49,7 @@ type Planned = (Vec<String>, Vec<FieldChange>, Result<Vec<Step>, Vec<Blocker>>);
 
 /// What was asked, what differs, and what follows.
 fn plan(desired: &Desired, prior: Option<&Prior>, live: &Json, trial: &Answer) -> Planned {
-    let subject = Subject {
-        identity: &desired.identity,
-        desired: Some(desired),
-        prior,
-        ignore: &[],
-        among: 1,
-    };
+    let subject = Subject::alone(&desired.identity, Some(desired), prior);
     let answer = |command: &str| {
         if command.contains("--dry-run=server") { trial.clone() } else { prints(live) }
     };
@@ -206,13 +200,7 @@ fn an_unknown_kind_is_missing_and_says_what_brings_it() {
     });
     let wanted = desired(&pool, &json!({}));
     assert_eq!(wanted.identity.to_string(), "group=karpenter.sh kind=NodePool name=default");
-    let subject = Subject {
-        identity: &wanted.identity,
-        desired: Some(&wanted),
-        prior: None,
-        ignore: &[],
-        among: 1,
-    };
+    let subject = Subject::alone(&wanted.identity, Some(&wanted), None);
     let unserved = "error: resource mapping not found for name: \"default\" namespace: \"\" from \
                     \"STDIN\": no matches for kind \"NodePool\" in version \"karpenter.sh/v1\"\n\
                     ensure CRDs are installed first";
@@ -256,13 +244,7 @@ fn an_object_is_deleted_by_its_names_and_what_holds_it_is_told() {
     let mut live = config(&json!({}));
     live["metadata"]["deletionTimestamp"] = json!("2026-11-22T14:00:00Z");
     live["metadata"]["finalizers"] = json!(["lake.io/hold"]);
-    let subject = Subject {
-        identity: &wanted.identity,
-        desired: None,
-        prior: Some(&before),
-        ignore: &[],
-        among: 1,
-    };
+    let subject = Subject::alone(&wanted.identity, None, Some(&before));
     match read(&KubernetesObject, &subject, |_| prints(&live)).0 {
         Ok(Reading::Live(Live::Present(object))) => {
             let why = "it is being deleted, and the finalizer lake.io/hold holds it";
@@ -280,13 +262,7 @@ fn a_state_that_someone_edited_runs_nothing() {
         let mut identity: Identity = wanted.identity.clone();
         identity.0.insert(key.to_owned(), value.into());
         before.identity = identity.clone();
-        let subject = Subject {
-            identity: &identity,
-            desired: None,
-            prior: Some(&before),
-            ignore: &[],
-            among: 1,
-        };
+        let subject = Subject::alone(&identity, None, Some(&before));
         let (result, asked) = read(&KubernetesObject, &subject, |_| nothing());
         assert!(result.is_err() && asked.is_empty(), "{key}");
     }
@@ -383,13 +359,7 @@ fn readiness_is_as_far_as_the_object_says() {
         &json!({}),
     );
     let ready = |conditions: &Json| {
-        let subject = Subject {
-            identity: &wanted.identity,
-            desired: Some(&wanted),
-            prior: None,
-            ignore: &[],
-            among: 1,
-        };
+        let subject = Subject::alone(&wanted.identity, Some(&wanted), None);
         match read(&KubernetesObject, &subject, |_| prints(&pool(conditions))).0 {
             Ok(Reading::Live(Live::Present(object))) => {
                 KubernetesObject.readiness(&wanted, &object)

@@ -33,13 +33,7 @@ fn desired(value: &str) -> Desired {
 }
 
 fn live(data: &Json, desired: &Desired, prior: Option<&Prior>) -> Object {
-    let subject = Subject {
-        identity: &desired.identity,
-        desired: Some(desired),
-        prior,
-        ignore: &[],
-        among: 1,
-    };
+    let subject = Subject::alone(&desired.identity, Some(desired), prior);
     let json = json!({
         "apiVersion": "v1", "kind": "Secret", "type": "Opaque",
         "metadata": {"name": "app-secret", "namespace": "lake", "resourceVersion": "7"},
@@ -222,19 +216,13 @@ fn what_can_not_be_changed_is_said() {
 #[test]
 fn absent_only_when_the_server_says_so() {
     let desired = desired("x");
-    let subject = Subject {
-        identity: &desired.identity,
-        desired: Some(&desired),
-        prior: None,
-        ignore: &[],
-        among: 1,
-    };
+    let subject = Subject::alone(&desired.identity, Some(&desired), None);
     let (absent, _) = read(&KubernetesSecret, &subject, |_| nothing());
     assert_eq!(absent, Ok(Reading::Live(Live::Absent)));
     let forbidden = "Error from server (Forbidden): secrets is forbidden";
     assert!(read(&KubernetesSecret, &subject, |_| fails(forbidden)).0.is_err());
     let hostile = Identity::new([("namespace", "lake".into()), ("name", "-o".into())]);
-    let subject = Subject { identity: &hostile, desired: None, prior: None, ignore: &[], among: 1 };
+    let subject = Subject::alone(&hostile, None, None);
     let (result, asked) = read(&KubernetesSecret, &subject, |_| nothing());
     assert!(result.is_err() && asked.is_empty());
 }

@@ -16,13 +16,7 @@ fn desired(spec: &Json) -> Result<Desired, Vec<Problem>> {
 fn live(json: &Json, wanted: bool) -> Object {
     let desired = desired(&json!({})).unwrap();
     let prior = Prior { identity: desired.identity.clone(), ..Prior::default() };
-    let subject = Subject {
-        identity: &desired.identity,
-        desired: wanted.then_some(&desired),
-        prior: Some(&prior),
-        ignore: &[],
-        among: 1,
-    };
+    let subject = Subject::alone(&desired.identity, wanted.then_some(&desired), Some(&prior));
     let contents = json!({"kind": "List", "items": [
         {"kind": "ServiceAccount", "metadata": {"name": "default"}},
         {"kind": "ConfigMap", "metadata": {"name": "kube-root-ca.crt"}},
@@ -118,20 +112,14 @@ fn what_can_be_declared_and_what_not() {
 #[test]
 fn absent_only_when_the_server_says_so() {
     let desired = desired(&json!({})).unwrap();
-    let subject = Subject {
-        identity: &desired.identity,
-        desired: Some(&desired),
-        prior: None,
-        ignore: &[],
-        among: 1,
-    };
+    let subject = Subject::alone(&desired.identity, Some(&desired), None);
     let of = |answer: Answer| read(&Namespace, &subject, move |_| answer.clone()).0;
     assert_eq!(of(nothing()), Ok(Reading::Live(Live::Absent)));
     for stderr in ["Error from server (Forbidden): no", "Unable to connect to the server: x", ""] {
         assert!(of(fails(stderr)).is_err(), "{stderr}");
     }
     let hostile = Identity::new([("name", "--all".into())]);
-    let subject = Subject { identity: &hostile, desired: None, prior: None, ignore: &[], among: 1 };
+    let subject = Subject::alone(&hostile, None, None);
     let (result, asked) = read(&Namespace, &subject, |_| nothing());
     assert!(result.is_err() && asked.is_empty(), "an edited state runs nothing");
 }
@@ -208,13 +196,7 @@ fn claims_and_their_volumes_go_first_where_the_manifest_says_so() {
         let desired = desired(spec).unwrap();
         let settings = desired.settings.clone();
         let prior = Prior { identity: desired.identity.clone(), settings, ..Prior::default() };
-        let subject = Subject {
-            identity: &desired.identity,
-            desired: None,
-            prior: Some(&prior),
-            ignore: &[],
-            among: 1,
-        };
+        let subject = Subject::alone(&desired.identity, None, Some(&prior));
         let claim =
             |name: &str| json!({"kind": "PersistentVolumeClaim", "metadata": {"name": name}});
         let volume = |name: &str, namespace: &str, policy: &str| {

@@ -41,13 +41,7 @@ fn deployment(ready: u64, wanted: u64) -> Json {
 /// What stands in the way, by code; empty: it is ready.
 fn verdict(spec: &Json, items: &[Json]) -> Vec<(String, String)> {
     let desired = desired(spec).unwrap();
-    let subject = Subject {
-        identity: &desired.identity,
-        desired: Some(&desired),
-        prior: None,
-        ignore: &[],
-        among: 1,
-    };
+    let subject = Subject::alone(&desired.identity, Some(&desired), None);
     let all = spec["workloads"].is_null();
     let listed: Vec<&Json> = items.iter().filter(|one| all || one["kind"] != "Pod").collect();
     let list = json!({"kind": "List", "items": listed});
@@ -130,13 +124,7 @@ fn chosen_workloads() {
 #[test]
 fn an_answer_that_tells_nothing_is_no_readiness() {
     let desired = desired(&json!({"namespace": "lake"})).unwrap();
-    let subject = Subject {
-        identity: &desired.identity,
-        desired: Some(&desired),
-        prior: None,
-        ignore: &[],
-        among: 1,
-    };
+    let subject = Subject::alone(&desired.identity, Some(&desired), None);
     for answer in [
         fails("Unable to connect to the server: x"),
         prints(&json!({"kind": "PodList", "metadata": {"continue": "x"}, "items": []})),

@@ -43,7 +43,7 @@ fn read_with(
     answer: &Answer,
 ) -> Result<Live, ReadError> {
     let identity = Identity::new([(NAME, "tags".into())]);
-    let subject = Subject { identity: &identity, desired, prior, ignore: &[], among: 1 };
+    let subject = Subject::alone(&identity, desired, prior);
     let mut answers = Answers::default();
     loop {
         match Script.read(&subject, &answers)? {

@@ -98,8 +98,7 @@ impl Survey {
         let Some(here) = self.cluster_name().filter(|here| here != name) else { return Ok(None) };
         if !self.gateway.has_own_kubeconfig() {
             let identity = Identity::new([("name", Value::from(name))]);
-            let subject =
-                Subject { identity: &identity, desired: None, prior: None, ignore: &[], among: 1 };
+            let subject = Subject::alone(&identity, None, None);
             let cluster = Kind::EksCluster.adapter();
             let sighting = Box::pin(read(&self.gateway, cluster, subject, freshness)).await?;
             if sighting.live == Live::Absent {

@@ -139,7 +139,7 @@ fn read_with(
     answers: &[Answer],
 ) -> (Vec<String>, Result<Live, String>) {
     let identity = desired.map(|d| &d.identity).or(prior.map(|p| &p.identity)).unwrap();
-    let subject = Subject { identity, desired, prior, ignore: &[], among: 1 };
+    let subject = Subject::alone(identity, desired, prior);
     let mut left: VecDeque<&Answer> = answers.iter().collect();
     let mut known = Answers::default();
     let mut asked = Vec::new();
